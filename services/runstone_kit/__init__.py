@@ -1,0 +1,1 @@
+"""What every Runstone service shares: server, interceptors, errors, settings, database, paging."""

@@ -1,0 +1,57 @@
+"""What is known about the call being served, for whoever needs it below the servicer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+REQUEST_ID_METADATA = "x-request-id"
+"""Carries the request id, in from the caller and back in the trailing metadata."""
+
+ACTOR_METADATA = "x-runstone-user"
+"""Carries the caller's claimed name; it proves nothing and grants nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """One call. ``deadline`` is on the ``time.monotonic()`` scale, None when there is none.
+
+    Outside a call (a background job, a test) every text is empty and there is no deadline.
+    """
+
+    request_id: str = ""
+    actor: str = ""
+    method: str = ""
+    deadline: float | None = None
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, negative once it has passed; None without a deadline."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+
+_NO_CALL = RequestContext()
+_current: ContextVar[RequestContext] = ContextVar("runstone_request", default=_NO_CALL)
+
+enter = _current.set
+"""Make a context current; returns the token that ``leave`` takes."""
+
+leave = _current.reset
+"""Undo one ``enter``, in the same thread."""
+
+
+def current() -> RequestContext:
+    """The call being served by this thread, or an empty context outside a call."""
+    return _current.get()
+
+
+@contextmanager
+def use(context: RequestContext) -> Iterator[RequestContext]:
+    """Make ``context`` current inside the block: for background jobs and tests."""
+    token = _current.set(context)
+    try:
+        yield context
+    finally:
+        _current.reset(token)

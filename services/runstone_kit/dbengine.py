@@ -1,0 +1,155 @@
+"""SQLAlchemy engines as every Runstone service needs them, for PostgreSQL and SQLite.
+
+Both drivers run in autocommit mode and the transaction is opened here, by an explicit statement
+chosen by the ``runstone_mode`` execution option: a read on PostgreSQL then needs no transaction at
+all (one round trip), and a stale connection shows itself at BEGIN, before anything was sent.
+"""
+
+from __future__ import annotations
+
+import select
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
+
+MODE_OPTION = "runstone_mode"
+READ = "read"
+SNAPSHOT = "snapshot"
+WRITE = "write"
+
+CONNECT_TIMEOUT_S = 5
+"""Longer than a busy server needs to accept, shorter than a caller waits."""
+
+BUSY_TIMEOUT_MS = 5_000
+"""SQLite's wait for another process (a backup, a shell): ours never compete for the lock."""
+
+CACHE_KIB = 8_192
+"""Page cache of one SQLite connection; eleven connections stay under the idle memory promise."""
+
+_BEGIN_POSTGRESQL = {
+    READ: None,
+    SNAPSHOT: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    WRITE: "BEGIN ISOLATION LEVEL READ COMMITTED",
+}
+_BEGIN_SQLITE = {READ: "BEGIN", SNAPSHOT: "BEGIN", WRITE: "BEGIN IMMEDIATE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The pool that reads and the pool that writes; on PostgreSQL they are the same one."""
+
+    dialect: Literal["sqlite", "postgresql"]
+    readers: Engine
+    writers: Engine
+
+
+def create(
+    url: str, *, schema: str, pool_size: int, pool_timeout: float, application_name: str
+) -> Engines:
+    """Engines for ``url``; raises ValueError (without the URL: it may hold a password)."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ValueError("the database URL cannot be read") from error
+    backend = parsed.get_backend_name()
+    if backend in ("postgresql", "postgres"):
+        engine = _postgresql(parsed, pool_size, pool_timeout, application_name)
+        return Engines("postgresql", engine, engine)
+    if backend == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise ValueError("a SQLite database must be a file: its connections share no memory")
+        translated = {"schema_translate_map": {schema: None}}
+        readers = _sqlite(parsed, pool_size, pool_timeout)
+        writers = _sqlite(parsed, 1, pool_timeout)
+        return Engines(
+            "sqlite",
+            readers.execution_options(**translated),
+            writers.execution_options(**translated),
+        )
+    raise ValueError(f"no such database: {backend!r}; use postgresql:// or sqlite:///")
+
+
+def _postgresql(url: URL, pool_size: int, pool_timeout: float, application_name: str) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout,
+        pool_use_lifo=True,
+        connect_args={
+            "autocommit": True,
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "application_name": application_name,
+            # A dead host is noticed within about a minute instead of two hours.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        },
+    )
+    event.listen(engine, "checkout", _refuse_dead_connection)
+    event.listen(engine, "begin", _begin_with(_BEGIN_POSTGRESQL))
+    return engine
+
+
+def _sqlite(url: URL, pool_size: int, pool_timeout: float) -> Engine:
+    engine = create_engine(
+        url.set(drivername="sqlite+pysqlite"),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout,
+        pool_use_lifo=True,
+        connect_args={
+            "check_same_thread": False,
+            "isolation_level": None,
+            "timeout": BUSY_TIMEOUT_MS / 1000,
+        },
+    )
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin_with(_BEGIN_SQLITE))
+    return engine
+
+
+def _begin_with(statements: dict[str, str | None] | dict[str, str]) -> Any:
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get(MODE_OPTION, WRITE)
+        statement = statements[mode]
+        if statement is not None:
+            connection.exec_driver_sql(statement)
+
+    return begin
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    try:
+        # The timeout first: switching to WAL takes a lock of its own.
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA temp_store = MEMORY")
+        cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    finally:
+        cursor.close()
+
+
+def _refuse_dead_connection(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Empty the pool when an idle connection has something to say.
+
+    The server speaks first only to say goodbye, so a readable idle socket is one that died; a
+    restart killed its neighbours too. This costs a microsecond; a ping costs a round trip.
+    """
+    if connection.closed:
+        raise InvalidatePoolError("the connection was closed")
+    poller = select.poll()
+    poller.register(connection.fileno(), select.POLLIN)
+    if not poller.poll(0):
+        return
+    try:
+        connection.pgconn.consume_input()
+    except Exception as error:
+        raise InvalidatePoolError("the connection died while idle") from error
+    if connection.closed or poller.poll(0):
+        raise InvalidatePoolError("the connection died while idle")

@@ -81,4 +81,4 @@ format: $(VENV)/.dev ## Format the code and fix what can be fixed by itself
 .PHONY: clean
 clean: ## Remove .venv, caches and build output (never a data folder)
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	@find . -name __pycache__ -o -name '*.egg-info' | xargs -r rm -rf
+	@find . \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +

@@ -92,14 +92,22 @@ def check() -> int:
     return len(problems)
 
 
+def replace_committed() -> None:
+    """Puts new code in the place of the old; a proto that does not compile leaves the old."""
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder)
+        generate(fresh)
+        for path in generated(OUTPUT) - generated(fresh):
+            (OUTPUT / path).unlink()
+        shutil.copytree(fresh, OUTPUT, dirs_exist_ok=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
     if parser.parse_args().check:
         sys.exit(1 if check() else 0)
-    for path in generated(OUTPUT):
-        (OUTPUT / path).unlink()
-    generate(OUTPUT)
+    replace_committed()
     print(f"generated {len(generated(OUTPUT))} files below {OUTPUT.relative_to(PROTOS.parent)}")
 
 

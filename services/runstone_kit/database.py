@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from runstone_kit import dbengine
-from runstone_kit.dberrors import is_disconnect, is_lost_race, translate
+from runstone_kit.dberrors import OVERLOADED, is_disconnect, is_lost_race, translate
 from runstone_kit.errors import ResourceExhausted
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class Database:
         statements. If the connection is lost *in* the block or at its commit, Unavailable is
         raised and the caller must assume that either may have happened.
 
-        Raises Unavailable, ResourceExhausted, Aborted (a lost race; ``run_write`` repeats those).
+        Raises Unavailable, ResourceExhausted (``LostRace``, which ``run_write`` repeats, is one).
         """
         with (
             self._not_nested(),
@@ -124,7 +124,7 @@ class Database:
         """``work(connection)`` in ``write()``, repeated after a deadlock or a failed serialization.
 
         ``work`` MUST have no effect outside the transaction. A lost connection is not repeated:
-        it may have committed. Raises Aborted when every attempt lost its race.
+        it may have committed. Raises ``LostRace`` when every attempt lost.
         """
         for attempt in range(1, attempts + 1):
             try:
@@ -233,6 +233,6 @@ def driver_connection(connection: Connection) -> Any:
 def _busy() -> ResourceExhausted:
     return ResourceExhausted(
         "every database connection is in use; try again",
-        reason="DATABASE_BUSY",
+        reason=OVERLOADED,
         retry_after=1.0,
     )

@@ -6,11 +6,11 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
-from runstone_kit.errors import Aborted, ResourceExhausted, RunstoneError, Unavailable
+from runstone_kit.errors import ResourceExhausted, RunstoneError, Unavailable
 
 DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
-DATABASE_CONFLICT = "DATABASE_CONFLICT"
 STORAGE_FULL = "STORAGE_FULL"
+OVERLOADED = "OVERLOADED"
 
 _LOST_RACES = {"40001", "40P01"}
 _FULL = {"53100", "53200"}
@@ -31,6 +31,15 @@ _SQLITE_AWAY = {
 }
 
 
+class LostRace(ResourceExhausted):
+    """A deadlock or a serialization failure: too many writers met on the same rows."""
+
+    reason = OVERLOADED
+
+    def __init__(self) -> None:
+        super().__init__("too many writers on the same rows; try again", retry_after=0.2)
+
+
 def translate(error: DBAPIError) -> RunstoneError | None:
     """The kind for a driver error, or None when it is a defect of ours (bad SQL, bad data)."""
     original = error.orig
@@ -38,11 +47,7 @@ def translate(error: DBAPIError) -> RunstoneError | None:
         return _translate_sqlite(original)
     state = getattr(original, "sqlstate", None) or ""
     if state in _LOST_RACES:
-        return Aborted(
-            "another writer changed the same rows; try again",
-            reason=DATABASE_CONFLICT,
-            retry_after=0.05,
-        )
+        return LostRace()
     if state in _FULL:
         return _full()
     if error.connection_invalidated or state in _AWAY or state[:2] in _AWAY_CLASSES:
@@ -55,7 +60,7 @@ def translate(error: DBAPIError) -> RunstoneError | None:
 
 def is_lost_race(error: BaseException) -> bool:
     """Whether ``error`` came from ``translate`` for a deadlock or a serialization failure."""
-    return isinstance(error, Aborted) and error.reason == DATABASE_CONFLICT
+    return isinstance(error, LostRace)
 
 
 def is_disconnect(error: BaseException) -> bool:

@@ -8,12 +8,14 @@
     ├── Aborted              another writer came first (stale etag, lost race); read again
     ├── ResourceExhausted    a limit, a quota, a full disk, a busy pool
     ├── Unavailable          a dependency is away; the same call may be repeated as it is
+    ├── DataLoss             stored bytes are damaged; only a backup helps
     └── EdgeError            raised by the kit's interceptors only, never by a service
         ├── PermissionDenied
         └── DeadlineExceeded
 
-A service derives its own errors from the seven kinds and gives each a ``reason``: the name of
-a value of its ``ErrorReason`` enum. The kit renders them once, in the error interceptor.
+A service derives its own errors from these kinds and gives each a ``reason``: the name of
+a value of its ``ErrorReason`` enum without the prefix ``ERROR_REASON_``. The kit renders them
+once, in the error interceptor.
 """
 
 from __future__ import annotations
@@ -109,6 +111,12 @@ class Unavailable(RunstoneError):
     """A dependency is away; the same call may be repeated as it is."""
 
     code = "UNAVAILABLE"
+
+
+class DataLoss(RunstoneError):
+    """Stored bytes are damaged; only a backup helps."""
+
+    code = "DATA_LOSS"
 
 
 class EdgeError(RunstoneError):

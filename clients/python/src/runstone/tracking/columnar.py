@@ -1,0 +1,206 @@
+"""Packed 64-bit fields of a message as the raw little-endian bytes they are on the wire.
+
+A packed ``sfixed64`` or ``double`` field is one length-delimited run of 8-byte little-endian
+numbers, exactly as a ``bytes`` field of the same number would be. A ``View`` of a message class
+is a class of the same wire format in which such fields are ``repeated bytes``: parsing costs a
+copy of memory, not a Python object per number. It is derived from the public descriptor when it
+is made, so it cannot differ from the proto.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from runstone.tracking.v1 import metric_pb2
+
+ITEM_SIZE = 8
+"""Bytes of one number."""
+
+_FIXED64 = (
+    FieldDescriptor.TYPE_FIXED64,
+    FieldDescriptor.TYPE_SFIXED64,
+    FieldDescriptor.TYPE_DOUBLE,
+)
+
+
+class View:
+    """A message class with some packed 64-bit fields as ``repeated bytes``.
+
+    ``fields`` names them as "Message.field", the message without its package. Each element of
+    such a field is one run of the packed field: one in practice, but a sender may legally cut a
+    packed field in several, so read with ``joined``. ``message_class`` builds such messages;
+    they serialize to what the public class parses.
+
+    Raises ValueError for a field that is not a packed repeated 64-bit fixed-width one.
+    """
+
+    def __init__(self, message_class: type[Message], fields: Sequence[str]) -> None:
+        self.public_class = message_class
+        descriptor = message_class.DESCRIPTOR
+        pool = descriptor_pool.DescriptorPool()
+        _add(pool, descriptor.file, frozenset(fields))
+        view = pool.FindMessageTypeByName(descriptor.full_name)
+        self.message_class: Any = message_factory.GetMessageClass(view)
+        self._root = _Place.of(view, frozenset(fields), {})
+
+    def parse(self, data: bytes) -> Any:
+        """The view of a serialized message.
+
+        A field written unpacked is read too, at the public class's speed. Raises
+        google.protobuf.message.DecodeError for bytes that are no such message; only a run that
+        ends inside a number, which the public class refuses as well, is found by ``joined``.
+        """
+        message = self.message_class.FromString(data)
+        if not self._root.is_packed(message):
+            packed = self.public_class.FromString(data).SerializeToString()
+            message = self.message_class.FromString(packed)
+        return message
+
+
+@dataclass(slots=True)
+class _Place:
+    """A message type on the way to view fields: those it holds, and where to look further."""
+
+    numbers: set[int]
+    inner: list[tuple[str, bool, _Place]]
+
+    @classmethod
+    def of(cls, descriptor: Descriptor, fields: frozenset[str], seen: dict[str, _Place]) -> _Place:
+        place = seen.get(descriptor.full_name)
+        if place is not None:
+            return place
+        place = seen[descriptor.full_name] = cls(set(), [])
+        for field in descriptor.fields:
+            if f"{descriptor.name}.{field.name}" in fields:
+                place.numbers.add(field.number)
+            elif field.message_type is not None:
+                inner = cls.of(field.message_type, fields, seen)
+                if inner.numbers or inner.inner:
+                    place.inner.append((field.name, field.is_repeated, inner))
+        return place
+
+    def is_packed(self, message: Any) -> bool:
+        """False if a view field came unpacked: to the view it is then unknown."""
+        unknown: Any = UnknownFieldSet(message) if self.numbers else ()
+        if any(field.field_number in self.numbers for field in unknown):
+            return False
+        for name, repeated, inner in self.inner:
+            if repeated:
+                if not all(map(inner.is_packed, getattr(message, name))):
+                    return False
+            elif message.HasField(name) and not inner.is_packed(getattr(message, name)):
+                return False
+        return True
+
+
+def _add(pool: descriptor_pool.DescriptorPool, file: Any, fields: frozenset[str]) -> None:
+    """Put ``file`` and what it imports in ``pool``, with ``fields`` turned into bytes."""
+    for imported in file.dependencies:
+        _add(pool, imported, frozenset())
+    proto = descriptor_pb2.FileDescriptorProto()
+    file.CopyToProto(proto)
+    missing = set(fields)
+    for message in proto.message_type:
+        for field in message.field:
+            name = f"{message.name}.{field.name}"
+            if name in missing:
+                missing.remove(name)
+                public = file.message_types_by_name[message.name].fields_by_name[field.name]
+                if public.type not in _FIXED64 or not public.is_packed:
+                    raise ValueError(f"{name} is not a packed repeated 64-bit fixed-width field")
+                field.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
+                field.options.ClearField("packed")
+    if missing:
+        raise ValueError(f"{file.name} has no field {', '.join(sorted(missing))}")
+    pool.Add(proto)
+
+
+@cache
+def append_metrics_request() -> View:
+    """The view of AppendMetricsRequest with the columns of its series as bytes."""
+    return View(
+        metric_pb2.AppendMetricsRequest, ("Series.steps", "Series.timestamps_ms", "Series.values")
+    )
+
+
+@cache
+def metric_history_response() -> View:
+    """The view of GetMetricHistoryResponse with its columns as bytes."""
+    name = "GetMetricHistoryResponse"
+    return View(
+        metric_pb2.GetMetricHistoryResponse,
+        (f"{name}.steps", f"{name}.timestamps_ms", f"{name}.values"),
+    )
+
+
+def joined(runs: Sequence[bytes]) -> bytes:
+    """The whole column of a view field; not joined anew when it came in one run, as it does.
+
+    Raises google.protobuf.message.DecodeError when a run ends inside a number.
+    """
+    if len(runs) == 1:
+        column = runs[0]
+    else:
+        if any(len(run) % ITEM_SIZE for run in runs):
+            raise DecodeError(f"a packed run of {ITEM_SIZE}-byte numbers ends inside one")
+        column = b"".join(runs)
+    if len(column) % ITEM_SIZE:
+        raise DecodeError(f"a packed column of {len(column)} bytes ends inside a number")
+    return column
+
+
+def pack_int64(numbers: Iterable[int]) -> bytes:
+    """Integers as column bytes. Takes lists, ``array`` and numpy arrays.
+
+    Raises OverflowError for an integer outside int64, TypeError for what is not an integer.
+    """
+    return _pack("q", "<i8", numbers)
+
+
+def pack_double(numbers: Iterable[float]) -> bytes:
+    """Numbers as column bytes, bit for bit: NaN, infinities and -0.0 stay what they are.
+
+    Takes lists, ``array`` and numpy arrays. Raises TypeError for what is not a number.
+    """
+    return _pack("d", "<f8", numbers)
+
+
+def unpack_int64(column: bytes) -> array[int]:
+    """Column bytes as integers."""
+    return _unpack("q", column)
+
+
+def unpack_double(column: bytes) -> array[float]:
+    """Column bytes as floats."""
+    return _unpack("d", column)
+
+
+def _pack(code: str, dtype: str, numbers: Iterable[Any]) -> bytes:
+    numpy = sys.modules.get("numpy")  # whoever hands us a numpy array has imported it
+    if numpy is not None and isinstance(numbers, numpy.ndarray):
+        packed: bytes = numbers.astype(dtype, casting="safe", copy=False).tobytes()
+        return packed
+    if isinstance(numbers, array) and numbers.typecode != code:
+        numbers = numbers.tolist()
+    column = array(code, numbers)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column.tobytes()
+
+
+def _unpack(code: str, column: bytes) -> array[Any]:
+    numbers: array[Any] = array(code)
+    numbers.frombytes(column)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

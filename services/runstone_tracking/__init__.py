@@ -1,0 +1,1 @@
+"""The tracking service: experiments, runs, parameters, tags, data sets, metrics and search."""

@@ -1,0 +1,175 @@
+"""Why a call of the tracking service fails; the reasons are those of error_reason.proto.
+
+NotFound
+├── ExperimentNotFound      EXPERIMENT_NOT_FOUND
+├── RunNotFound             RUN_NOT_FOUND
+├── TagNotFound             TAG_NOT_FOUND
+└── MetricNotFound          METRIC_NOT_FOUND
+AlreadyExists
+├── ExperimentNameTaken     EXPERIMENT_NAME_TAKEN
+├── RequestIdReused         REQUEST_ID_REUSED
+└── SequenceReused          SEQUENCE_REUSED
+FailedPrecondition
+├── ExperimentDeleted       EXPERIMENT_DELETED
+├── DefaultExperimentFixed  DEFAULT_EXPERIMENT_FIXED
+├── RunDeleted              RUN_DELETED
+├── RunNotDeleted           RUN_NOT_DELETED
+└── ParamImmutable          PARAM_IMMUTABLE
+"""
+
+from __future__ import annotations
+
+from runstone_kit.errors import AlreadyExists, FailedPrecondition, NotFound
+
+DOMAIN = "tracking.runstone"
+
+MAX_SHOWN_VALUE = 200
+"""A param's value has up to 6,000 characters; an error travels in 8 KiB of trailing metadata."""
+
+
+class ExperimentNotFound(NotFound):
+    """No experiment has this id or name."""
+
+    domain = DOMAIN
+    reason = "EXPERIMENT_NOT_FOUND"
+
+    def __init__(self, *, experiment_id: str = "", name: str = "") -> None:
+        if experiment_id:
+            text, metadata = f"id {experiment_id}", {"experiment_id": experiment_id}
+        else:
+            text, metadata = f"name {name!r}", {"name": name}
+        super().__init__(f"there is no experiment with {text}", metadata=metadata)
+
+
+class RunNotFound(NotFound):
+    """No run has this id."""
+
+    domain = DOMAIN
+    reason = "RUN_NOT_FOUND"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is no run with id {run_id}", metadata={"run_id": run_id})
+
+
+class TagNotFound(NotFound):
+    """The tag is not set."""
+
+    domain = DOMAIN
+    reason = "TAG_NOT_FOUND"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"there is no tag {key!r}", metadata={"key": key})
+
+
+class MetricNotFound(NotFound):
+    """The run has no such metric."""
+
+    domain = DOMAIN
+    reason = "METRIC_NOT_FOUND"
+
+    def __init__(self, run_id: str, key: str) -> None:
+        super().__init__(
+            f"run {run_id} has no metric {key!r}", metadata={"run_id": run_id, "key": key}
+        )
+
+
+class ExperimentNameTaken(AlreadyExists):
+    """An active or deleted experiment has the name."""
+
+    domain = DOMAIN
+    reason = "EXPERIMENT_NAME_TAKEN"
+
+    def __init__(self, name: str, experiment_id: str, *, deleted: bool = False) -> None:
+        which = "the deleted experiment" if deleted else "experiment"
+        super().__init__(
+            f"the name {name!r} is taken by {which} {experiment_id}",
+            metadata={"name": name, "experiment_id": experiment_id},
+        )
+
+
+class RequestIdReused(AlreadyExists):
+    """The request_id was used for a create with other content."""
+
+    domain = DOMAIN
+    reason = "REQUEST_ID_REUSED"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            f"request_id {request_id!r} was used for a create with other content",
+            metadata={"request_id": request_id},
+        )
+
+
+class SequenceReused(AlreadyExists):
+    """(run, writer, sequence) was used for a batch with other content."""
+
+    domain = DOMAIN
+    reason = "SEQUENCE_REUSED"
+
+    def __init__(self, run_id: str, writer_id: str, sequence: int) -> None:
+        super().__init__(
+            f"writer {writer_id!r} used sequence {sequence} for a batch with other points",
+            metadata={"run_id": run_id, "writer_id": writer_id, "sequence": str(sequence)},
+        )
+
+
+class ExperimentDeleted(FailedPrecondition):
+    """The experiment is deleted."""
+
+    domain = DOMAIN
+    reason = "EXPERIMENT_DELETED"
+
+    def __init__(self, experiment_id: str) -> None:
+        super().__init__(
+            f"experiment {experiment_id} is deleted; it must be in the 'active' state",
+            metadata={"experiment_id": experiment_id},
+        )
+
+
+class DefaultExperimentFixed(FailedPrecondition):
+    """The default experiment can't be deleted or renamed."""
+
+    domain = DOMAIN
+    reason = "DEFAULT_EXPERIMENT_FIXED"
+
+    def __init__(self) -> None:
+        super().__init__('the default experiment "0" can be neither deleted nor renamed')
+
+
+class RunDeleted(FailedPrecondition):
+    """The run is deleted."""
+
+    domain = DOMAIN
+    reason = "RUN_DELETED"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} is deleted; it must be in the 'active' state",
+            metadata={"run_id": run_id},
+        )
+
+
+class RunNotDeleted(FailedPrecondition):
+    """The run is active; only deleted runs are purged."""
+
+    domain = DOMAIN
+    reason = "RUN_NOT_DELETED"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} is active; only deleted runs are purged", metadata={"run_id": run_id}
+        )
+
+
+class ParamImmutable(FailedPrecondition):
+    """The parameter has another value already. Long values are shown cut."""
+
+    domain = DOMAIN
+    reason = "PARAM_IMMUTABLE"
+
+    def __init__(self, run_id: str, key: str, value: str) -> None:
+        shown = value if len(value) <= MAX_SHOWN_VALUE else value[:MAX_SHOWN_VALUE] + "…"
+        super().__init__(
+            f"changing param values is not allowed: param {key!r} has the value {shown!r} already",
+            metadata={"run_id": run_id, "key": key, "value": shown},
+        )

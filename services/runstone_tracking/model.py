@@ -1,0 +1,180 @@
+"""What the tracking service knows: experiments, runs and what runs hold.
+
+Times are Unix milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+DEFAULT_EXPERIMENT_ID = "0"
+"""The experiment "Default": made by the migration, never deleted or renamed."""
+
+RUN_NAME_TAG = "mlflow.runName"
+"""The tag that is the run's name."""
+
+DATASET_CONTEXT_TAG = "mlflow.data.context"
+"""The input tag that filters know as ``datasets.context``."""
+
+
+class Stage(StrEnum):
+    """Whether an entity is in use or waits in the bin."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"
+
+
+class View(IntEnum):
+    """Which stages a search looks at."""
+
+    ACTIVE_ONLY = 1
+    DELETED_ONLY = 2
+    ALL = 3
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages looked at."""
+        if self is View.ALL:
+            return (Stage.ACTIVE, Stage.DELETED)
+        return (Stage.ACTIVE,) if self is View.ACTIVE_ONLY else (Stage.DELETED,)
+
+
+class RunStatus(StrEnum):
+    """Where a run stands."""
+
+    RUNNING = "RUNNING"
+    SCHEDULED = "SCHEDULED"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the work is over."""
+        return self in (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A named group of runs."""
+
+    experiment_id: str
+    name: str
+    stage: Stage
+    create_time: int
+    update_time: int
+    delete_time: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSummary:
+    """One metric of a run in short; the fields of the message of this name."""
+
+    key: str
+    value: float
+    step: int
+    timestamp_ms: int
+    min: float
+    max: float
+    count: int
+    nan_count: int
+    first_step: int
+    last_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set; within an experiment it is known by name and digest."""
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str = ""
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInput:
+    """A data set that a run read, and what for."""
+
+    dataset: Dataset
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run without what it logged."""
+
+    run_id: str
+    experiment_id: str
+    name: str
+    status: RunStatus
+    stage: Stage
+    user_id: str
+    start_time: int
+    end_time: int | None = None
+    delete_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run with what it logged; ``tags`` hold RUN_NAME_TAG too, ``metrics`` are ordered by key."""
+
+    info: RunInfo
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[MetricSummary, ...] = ()
+    inputs: tuple[DatasetInput, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be created; ``tags`` are without RUN_NAME_TAG."""
+
+    run_id: str
+    experiment_id: str
+    name: str
+    user_id: str
+    start_time: int
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunChanges:
+    """What UpdateRun changes; None leaves a field as it is.
+
+    ``clear_end_time`` unsets the end time. ``default_end_time`` is used when the run, as changed,
+    has none.
+    """
+
+    name: str | None = None
+    status: RunStatus | None = None
+    end_time: int | None = None
+    clear_end_time: bool = False
+    default_end_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """What makes a create repeatable: the caller's id for it and a digest of what was asked.
+
+    An empty ``request_id`` asks for nothing. An entry older than ``forget_before`` is forgotten.
+    """
+
+    method: str
+    request_id: str
+    content: str
+    now: int
+    forget_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge removed, or would remove; ``more`` says to call again."""
+
+    ids: tuple[str, ...]
+    more: bool

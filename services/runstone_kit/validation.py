@@ -26,8 +26,8 @@ MAX_EXPERIMENT_NAME = 500
 """As MLflow."""
 MAX_RUN_NAME = 8_000
 """A run's name is also the tag mlflow.runName, so it obeys the tag's limit."""
-MAX_MODEL_NAME = 250
-"""A model's name is part of an indexed key; the same limit as an entity key."""
+MAX_MODEL_NAME = 256
+"""As MLflow's column; four-byte characters of it still fit a B-tree entry."""
 MAX_ALIAS = 255
 """As MLflow."""
 MAX_DESCRIPTION = 100_000
@@ -42,8 +42,8 @@ MAX_DATASET_SOURCE = 65_535
 """As MLflow (64 KiB - 1)."""
 MAX_DATASET_PROFILE = 16_777_215
 """As MLflow (16 MiB - 1); in practice the server's message limit is met first."""
-MAX_REQUEST_ID = 128
-"""Room for a UUID with a prefix; it is kept beside the row it created."""
+MAX_REQUEST_ID = 64
+"""Room for a UUID with a prefix, as the contract says; it is kept beside the row it created."""
 MAX_SHOWN = 60
 """How much of a refused value is shown: enough to find it, too little to flood a log."""
 

@@ -1,0 +1,116 @@
+"""Structured logs on standard error: JSON for machines, a console format for people.
+
+``configure`` once, in main; then ``structlog.get_logger(__name__)`` anywhere. What is logged while
+a call is served carries its request id and actor without being told. Libraries that use the
+standard ``logging`` come out in the same form.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import structlog
+
+from runstone_kit.context import current
+
+Format = Literal["json", "console"]
+Write = Callable[[str], object]
+
+
+def configure(service: str, level: str = "info", form: Format = "json") -> None:
+    """Send all logs of this process to standard error; ``service`` is stamped on each line."""
+
+    def stamp(
+        _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        event["service"] = service
+        return event
+
+    shared: list[structlog.types.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        stamp,
+        add_request,
+    ]
+    renderer: list[structlog.types.Processor]
+    if form == "json":
+        renderer = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+        ]
+    else:
+        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # These tell every statement and migration step at info.
+    for chatty in ("sqlalchemy", "alembic", "urllib3"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+
+
+def add_request(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Processor: the request id and the actor of the call being served, if there is one."""
+    about = current()
+    if about.request_id:
+        event.setdefault("request_id", about.request_id)
+        if about.actor:
+            event.setdefault("actor", about.actor)
+    return event
+
+
+def access_writer(
+    service: str, form: Format = "json", write: Write | None = None
+) -> Callable[[str, str, float, str, str, str], None]:
+    """The function that writes an access line, built by hand: structlog takes ten times as long.
+
+    Arguments: method, code, milliseconds, request id, actor, public message of a failure.
+    """
+    out = write if write is not None else sys.stderr.write
+    quote = json.dumps
+    tail = f'"service":{quote(service)},"level":"info","event":"rpc"}}\n'
+
+    def as_json(
+        method: str, code: str, ms: float, request_id: str, actor: str, message: str
+    ) -> None:
+        line = (
+            f'{{"timestamp":"{_now()}","method":"{method}","code":"{code}","ms":{ms:.3f},'
+            f'"request_id":{quote(request_id)},'
+        )
+        if actor:
+            line += f'"actor":{quote(actor)},'
+        if message:
+            line += f'"message":{quote(message)},'
+        out(line + tail)
+
+    def as_text(
+        method: str, code: str, ms: float, request_id: str, actor: str, message: str
+    ) -> None:
+        said = f" {quote(message, ensure_ascii=False)}" if message else ""
+        by = f" by {actor}" if actor else ""
+        out(f"{_now()} {code} {method} {ms:.1f} ms {request_id}{by}{said}\n")
+
+    return as_json if form == "json" else as_text
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

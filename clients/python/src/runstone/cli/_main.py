@@ -1,0 +1,145 @@
+"""The top of the command line: options that every command has, groups, and how failures look.
+
+Exit codes: 0 done, 1 a call failed, 2 the command line is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from runstone.cli._session import Command, Session
+
+FAILED = 1
+WRONG_USAGE = 2
+INTERRUPTED = 130
+
+GROUPS = {
+    "artifacts": "Files of runs and model versions.",
+    "db": "The databases behind a server.",
+    "experiments": "Named groups of runs.",
+    "gc": "Remove for good what was deleted.",
+    "models": "Registered models, their versions and stages.",
+    "runs": "Runs and what they logged.",
+    "server": "Serve the whole suite from this machine.",
+}
+"""Name and help of each command; importing them all would cost what `--help` must not."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of this package, imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the alphabet."""
+        return sorted(GROUPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in GROUPS:
+            return None
+        module = importlib.import_module(f"runstone.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(GROUPS.items()))
+
+
+def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if not asked or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    click.echo(f"runstone {version('runstone')}")
+    ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--tracking-uri", help="Where the suite is. Default: RUNSTONE_TRACKING_URI, else the"
+              " suite of ./runstone-data.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the version and leave.",
+)
+@click.pass_context
+def cli(ctx: click.Context, tracking_uri: str | None, as_json: bool) -> None:
+    """Runstone: experiments, runs, artifacts and models."""
+    session = Session(tracking_uri=tracking_uri, as_json=as_json)
+    ctx.obj = session
+    ctx.call_on_close(session.close)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: the process's own) and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    try:
+        code = cli.main(given, prog_name="runstone", standalone_mode=False)
+    except click.UsageError as error:
+        _show_usage(error, as_json)
+        return WRONG_USAGE
+    except click.ClickException as error:
+        _show({"message": error.format_message()}, as_json)
+        return FAILED
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) had enough; what Python flushes at its end would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        facts = _explained(error)
+        if facts is None:
+            raise
+        _show(facts, as_json)
+        return FAILED
+    return code if isinstance(code, int) else 0
+
+
+def _explained(error: Exception) -> dict[str, Any] | None:
+    """What is known about an error that a user can do something about; None for a defect."""
+    import runstone
+
+    if isinstance(error, runstone.RunstoneError):
+        facts = {"kind": type(error).__name__, "message": str(error)}
+        for name in ("code", "reason", "metadata", "violations", "request_id"):
+            value = getattr(error, name, None)
+            if value:
+                facts[name] = value
+        return facts
+    if isinstance(error, OSError):
+        return {"kind": type(error).__name__, "message": str(error)}
+    return None
+
+
+def _show(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"error": facts}, default=str), err=True)
+    else:
+        click.echo(f"Error: {' '.join(str(facts['message']).split())}", err=True)
+
+
+def _show_usage(error: click.UsageError, as_json: bool) -> None:
+    if as_json:
+        _show({"kind": "UsageError", "message": error.format_message()}, as_json)
+        return
+    _show({"message": error.format_message()}, as_json)
+    if error.ctx is not None:
+        click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
+
+
+__all__ = ["Command", "cli", "main"]

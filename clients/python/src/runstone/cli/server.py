@@ -1,0 +1,62 @@
+"""`runstone server`: the whole suite in one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from runstone.cli._session import Command, Session
+from runstone.cli._suite import suite_module
+
+
+@click.command("server", cls=Command)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for SQLite and artifacts. Default: ./runstone-data.",
+)
+@click.option("--host", help="Where to listen. Default: 127.0.0.1.")
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(0, 65535),
+    help="Default: 5051. 0: any free one.",
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Port of Prometheus metrics. Default: none.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="Processes that share the port; more than one needs PostgreSQL.",
+)
+@click.pass_obj
+@click.pass_context
+def command(
+    ctx: click.Context,
+    session: Session,
+    data_dir: Path | None,
+    host: str | None,
+    grpc_port: int | None,
+    metrics_port: int | None,
+    workers: int | None,
+) -> None:
+    """Serve the whole suite until Ctrl-C.
+
+    Metadata is kept in SQLite and artifacts in a folder, both in the data folder, unless
+    RUNSTONE_DATABASE_URL (postgresql://...) and RUNSTONE_OBJECTS_URL
+    (s3+http://key:secret@host:9000/bucket) say otherwise; both may also come from a file named by
+    RUNSTONE_DATABASE_URL_FILE and RUNSTONE_OBJECTS_URL_FILE.
+    """
+    with suite_module("server") as suite:
+        options = suite.Options(
+            data_dir=data_dir,
+            host=host,
+            grpc_port=grpc_port,
+            metrics_port=metrics_port,
+            workers=workers,
+            as_json=session.as_json,
+        )
+        ctx.exit(suite.run(options))

@@ -1,0 +1,234 @@
+"""Starts the suite: claims its folder, migrates, serves, tells where, and leaves in good order."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from runstone_kit import logs, workers
+from runstone_kit.server import Running, ServerSpec, serve
+from runstone_kit.settings import SettingsError
+from runstone_kit.spec import split_address
+from runstone_suite import idle
+from runstone_suite.compose import Composition
+from runstone_suite.datadir import DataDir, HeldByAnother, SuiteError
+from runstone_suite.settings import DEFAULT_PORT, SuiteSettings
+
+EXIT_FAILED = 1
+
+LARGEST_LOG_BYTES = 4 * 2**20
+"""A background suite starts a new log past this, so that it never fills a home folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The command line; None means: as the environment says, else the default."""
+
+    data_dir: Path | None = None
+    host: str | None = None
+    grpc_port: int | None = None
+    workers: int | None = None
+    metrics_port: int | None = None
+    idle_timeout: float | None = None
+    background: bool = False
+    socket: Path | None = None
+    as_json: bool = False
+
+
+def run(options: Options) -> int:
+    """Serve until told to stop (SIGTERM, Ctrl-C, idle); returns the process's exit code.
+
+    A background suite on a folder that another process serves has nothing to do: exit code 0.
+    """
+    try:
+        return _run(options, _settings(options))
+    except HeldByAnother as error:
+        if options.background:
+            return 0
+        return _failed(error)
+    except (SuiteError, SettingsError) as error:
+        return _failed(error)
+
+
+def _settings(options: Options) -> SuiteSettings:
+    given = {
+        "data_dir": options.data_dir,
+        "workers": options.workers,
+        "metrics_port": options.metrics_port,
+        "idle_timeout": options.idle_timeout,
+    }
+    settings = SuiteSettings.load(
+        **{key: value for key, value in given.items() if value is not None}
+    )
+    try:
+        host, port = split_address(settings.listen)
+    except ValueError:
+        host, port = "127.0.0.1", DEFAULT_PORT
+    if options.host is not None or options.grpc_port is not None:
+        host = options.host or host
+        port = options.grpc_port if options.grpc_port is not None else port
+        shown = f"[{host}]" if ":" in host else host
+        settings = settings.model_copy(update={"listen": f"{shown}:{port}"})
+    if settings.workers > 1:
+        if settings.embedded_database:
+            raise SuiteError(
+                "SQLite takes one process: --workers needs PostgreSQL; set RUNSTONE_DATABASE_URL"
+            )
+        if options.background or options.socket is not None:
+            raise SuiteError("several workers share a TCP port, not a socket; leave --workers out")
+    return settings
+
+
+def _run(options: Options, settings: SuiteSettings) -> int:
+    with _folder(options, settings) as folder:
+        # Later mistakes go to the log: whoever started a background suite has its own life.
+        if options.background and folder is not None:
+            _detach(folder)
+        logs.configure("suite", settings.log_level, settings.log_format)
+        addresses, place = _addresses(options, settings, folder)
+        composition = Composition.of(settings, folder.path if folder else None)
+        if not workers.is_worker():
+            composition.migrate()
+        stop = threading.Event()
+
+        def started(running: Running) -> None:
+            _tell(options, settings, folder, running, place)
+            if folder is not None:
+                idle.withdraw_first(folder, stop)
+                if options.background:
+                    idle.watch(folder, running.activity, settings.idle_timeout, stop)
+
+        spec = ServerSpec.from_settings("suite", settings, composition.build, addresses=addresses)
+        try:
+            return serve(spec, stop=stop, on_started=started)
+        finally:
+            if place is not None:
+                place.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _folder(options: Options, settings: SuiteSettings) -> Iterator[DataDir | None]:
+    # The folder is the parent's: its workers come and go under its lock.
+    if not (settings.needs_data_dir or options.background):
+        yield None
+        return
+    mode = "background" if options.background else "foreground"
+    folder = DataDir(settings.data_dir, mode=mode, version=version("runstone-server"))
+    if not workers.is_worker():
+        folder.claim()
+    try:
+        yield folder
+    finally:
+        if not workers.is_worker():
+            folder.release()
+
+
+def _addresses(
+    options: Options, settings: SuiteSettings, folder: DataDir | None
+) -> tuple[Sequence[str], Path | None]:
+    """What to listen on, and the path of the unix socket among it."""
+    path = options.socket or (folder.socket_path() if folder is not None else None)
+    if settings.workers > 1:
+        path = None
+    addresses: list[str] = []
+    if not options.background:
+        if not workers.is_worker():
+            _check_port(*split_address(settings.listen))
+        addresses.append(settings.listen)
+    if path is not None:
+        path.unlink(missing_ok=True)
+        addresses.append(f"unix:{path}")
+    return addresses, path
+
+
+def _check_port(host: str, port: int) -> None:
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SuiteError(
+                f"port {port} on {host} is in use;"
+                " choose another with --grpc-port (0: any free one)"
+            ) from error
+        raise SuiteError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def _tell(
+    options: Options,
+    settings: SuiteSettings,
+    folder: DataDir | None,
+    running: Running,
+    place: Path | None,
+) -> None:
+    tcp = ""
+    if running.ports:
+        host, _ = split_address(settings.listen)
+        tcp = f"[{host}]:{running.port}" if ":" in host else f"{host}:{running.port}"
+    if folder is not None and place is not None:
+        folder.publish(address=f"unix:{place}", tcp=tcp)
+    if options.background:
+        return
+    facts: dict[str, Any] = {
+        "address": tcp,
+        "socket": str(place) if place else None,
+        "data_dir": str(folder.path) if folder else None,
+        "pid": os.getpid(),
+    }
+    if options.as_json:
+        _say(json.dumps(facts))
+        return
+    database = "SQLite" if settings.embedded_database else "PostgreSQL"
+    objects = "a folder" if settings.objects_url is None else "S3"
+    lines = [f"Runstone serves on {tcp} ({database}, artifacts in {objects})."]
+    if folder is not None:
+        lines.append(f"  data folder   {folder.path}")
+    lines += [
+        "  next          in another terminal:",
+        f"                export RUNSTONE_TRACKING_URI=runstone://{tcp}",
+        "                runstone experiments list",
+        "  stop          Ctrl-C",
+    ]
+    _say("\n".join(lines))
+
+
+def _detach(folder: DataDir) -> None:
+    """A life of its own: no terminal, no signals of the starter's terminal, a log in the folder."""
+    with contextlib.suppress(PermissionError):
+        os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    log = folder.path / "suite.log"
+    try:
+        if log.exists() and log.stat().st_size > LARGEST_LOG_BYTES:
+            log.replace(log.with_name("suite.log.1"))
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SuiteError(f"{log} cannot be written: {error.strerror}") from error
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    os.close(nothing)
+    os.close(output)
+
+
+def _failed(error: Exception) -> int:
+    sys.stderr.write(f"Error: {error}\n")
+    return workers.EXIT_CANNOT_START if workers.is_worker() else EXIT_FAILED
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,50 @@
+"""What the suite can be told, by the environment or by `runstone server`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, SecretStr
+
+from runstone_kit.settings import BaseServiceSettings
+
+DEFAULT_PORT = 5051
+DEFAULT_DATA_DIR = Path("runstone-data")
+
+IDLE_SECONDS = 30.0
+"""Long enough that a script started again finds its suite warm, short enough to be forgotten."""
+
+
+class SuiteSettings(BaseServiceSettings):
+    """Settings of all services in one process; each also reads its own, RUNSTONE_TRACKING_….
+
+    Without database_url the services keep SQLite files in data_dir; without objects_url, artifacts
+    stand in data_dir/objects.
+    """
+
+    service: ClassVar[str] = "suite"
+
+    data_dir: Path = Field(DEFAULT_DATA_DIR, description="folder of an embedded suite")
+    objects_url: SecretStr | None = Field(
+        None, description="s3+http://key:secret@host:port/bucket (or s3+https) or file:///folder"
+    )
+    idle_timeout: float = Field(
+        IDLE_SECONDS,
+        gt=0,
+        description="seconds unused until a background suite ends",
+    )
+    # A person reads what this process writes, or nobody does.
+    access_log: Literal["all", "failures", "off"] = "failures"
+    log_format: Literal["json", "console"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether the metadata is in SQLite files of the data folder."""
+        return self.database_url is None
+
+    @property
+    def needs_data_dir(self) -> bool:
+        """Whether anything at all is kept in the data folder."""
+        return self.database_url is None or self.objects_url is None

@@ -1,0 +1,49 @@
+"""What the metric use cases ask of a store, within one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+from runstone_tracking.errors import RunDeleted, RunNotFound, SequenceReused
+from runstone_tracking.model import MetricSummary
+from runstone_tracking.model_metrics import Block, NewSegment
+
+Appended: TypeAlias = bool | RunNotFound | RunDeleted | SequenceReused
+"""True: written. False: it was there already. An error: this one segment was refused."""
+
+
+class MetricStore(Protocol):
+    """Segments and summaries of metrics."""
+
+    def append(self, segments: Sequence[NewSegment]) -> list[Appended]:
+        """Write the segments and fold their summaries into those of their runs.
+
+        Each has its own outcome, in the order given; a refused one MUST leave nothing behind.
+        A segment whose identity is stored with the same digest MUST write nothing; with another
+        digest it is refused. Segments of one call may repeat an identity. Concurrent calls MUST
+        NOT deadlock, whatever runs and keys they share.
+        """
+        ...
+
+    def summaries(self, run_ids: Sequence[str]) -> Mapping[str, tuple[MetricSummary, ...]]:
+        """The summaries of each run that has any, ordered by key."""
+        ...
+
+    def list_keys(self, run_id: str, after: str | None, limit: int) -> list[MetricSummary]:
+        """At most ``limit`` summaries with a key above ``after``, ordered by code point.
+
+        MUST raise RunNotFound.
+        """
+        ...
+
+    def find_blocks(self, run_id: str, key: str) -> list[Block]:
+        """Every block of one series, in no order. MUST raise RunNotFound, MetricNotFound."""
+        ...
+
+    def read_blocks(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:
+        """The bytes of blocks that ``find_blocks`` gave, in the order given.
+
+        MUST raise RunNotFound when the run was purged meanwhile.
+        """
+        ...

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 from runstone_kit.context import REQUEST_ID_METADATA, current
 from runstone_kit.errors import RunstoneError, Violation
 from runstone_kit.interceptors.chain import Call, Method
-from runstone_kit.interceptors.outcome import is_abort
+from runstone_kit.interceptors.outcome import is_abort, is_gone
 
 UNFORESEEN = "UNFORESEEN"
 
@@ -33,8 +33,9 @@ _log = structlog.get_logger("runstone_kit.errors")
 class ErrorMappingLayer:
     """Ends a call that raised.
 
-    A ``RunstoneError`` becomes its code with details. ``context.abort`` passes as it is. Anything
-    else is INTERNAL: the caller gets the request id and no text, the log gets the traceback.
+    A ``RunstoneError`` becomes its code with details. ``context.abort`` passes as it is, and so
+    does the news that the client went away. Anything else is INTERNAL: the caller gets the request
+    id and no text, the log gets the traceback.
     """
 
     def wrap(self, method: Method, call: Call) -> Call:
@@ -47,7 +48,7 @@ class ErrorMappingLayer:
             except RunstoneError as error:
                 _abort(context, error, domain)
             except Exception as error:
-                if is_abort(context, error):
+                if is_abort(context, error) or is_gone(error):
                     raise
                 _abort_unforeseen(context, domain)
 
@@ -57,7 +58,7 @@ class ErrorMappingLayer:
             except RunstoneError as error:
                 _abort(context, error, domain)
             except Exception as error:
-                if is_abort(context, error):
+                if is_abort(context, error) or is_gone(error):
                     raise
                 _abort_unforeseen(context, domain)
 

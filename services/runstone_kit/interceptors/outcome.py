@@ -15,10 +15,19 @@ def success_code(context: grpc.ServicerContext) -> str:
 
 def failure_code(context: grpc.ServicerContext, error: BaseException) -> str:
     """The code of a handler that raised: the aborted one; CANCELLED when the client went away."""
-    if isinstance(error, GeneratorExit):
+    if is_gone(error):
         return "CANCELLED"
     code: Any = context.code()  # type: ignore[attr-defined]
     return "UNKNOWN" if code is None else name_of(code)
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether ``error`` says that the client went away.
+
+    gRPC closes the response generator then, or raises a bare RpcError from the request iterator;
+    the RpcError of a call we made ourselves is always of a subclass.
+    """
+    return isinstance(error, GeneratorExit) or type(error) is grpc.RpcError
 
 
 def is_abort(context: grpc.ServicerContext, error: Exception) -> bool:

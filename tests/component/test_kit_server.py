@@ -1,0 +1,562 @@
+"""The kit's server over real gRPC: what every service may rely on."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from prometheus_client import REGISTRY, generate_latest
+
+from runstone_kit import peers
+from runstone_kit.context import RequestContext, use
+from runstone_kit.server import Running, ServerSpec, StartError, start
+from support import probe
+from support.binaries import REPOSITORY
+from support.processes import free_port, listens, running, wait_until
+
+
+class Probe:
+    """A server with its caller, and a database that can go away."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.trouble: Exception | None = None
+        self.closed = threading.Event()
+        service = changes.pop("service", probe.PROBE)
+        deserializer = changes.pop("deserializer", StringValue.FromString)
+
+        def ready() -> None:
+            if self.trouble is not None:
+                raise self.trouble
+
+        spec: dict[str, Any] = {
+            "name": "probe",
+            "build": lambda: [
+                probe.parts(
+                    service,
+                    deserializer=deserializer,
+                    readiness={"database": ready},
+                    close=self.closed.set,
+                )
+            ],
+            "addresses": ["127.0.0.1:0"],
+            "readiness_interval_s": 0.02,
+            "default_deadline_s": 30.0,
+        }
+        self.running: Running = start(ServerSpec(**(spec | changes)))
+        self.target = f"127.0.0.1:{self.running.port}"
+        self.caller = probe.Caller(self.target)
+
+    def health(self, service: str = "") -> int:
+        stub = health_pb2_grpc.HealthStub(self.caller.channel)
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+        return int(answer.status)
+
+    def metrics(self) -> str:
+        return generate_latest(REGISTRY).decode()
+
+    def close(self) -> None:
+        self.running.stop(grace_s=0)
+        self.caller.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Probe]:
+    with contextlib.closing(Probe()) as made:
+        yield made
+
+
+def page(port: int | None) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text: bytes = answer.read()
+        return text.decode()
+
+
+def handled(text: str, method: str, code: str) -> float:
+    """The counter grpc_server_handled_total of a method and code."""
+    for line in text.splitlines():
+        if (
+            line.startswith("grpc_server_handled_total{")
+            and f'grpc_method="{method}"' in line
+            and f'grpc_code="{code}"' in line
+        ):
+            return float(line.rpartition(" ")[2])
+    return 0.0
+
+
+def refused(call: Callable[[], object]) -> Any:
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    return caught.value
+
+
+def details(error: Any, kind: Any) -> Any:
+    """The one detail of a kind in an error's status."""
+    status = rpc_status.from_call(error)
+    assert status is not None
+    found = []
+    for packed in status.details:
+        detail = kind()
+        if packed.Unpack(detail):
+            found.append(detail)
+    assert len(found) == 1, status
+    return found[0]
+
+
+def trailing(call: Any) -> dict[str, str]:
+    return {key: value for key, value in call.trailing_metadata() if isinstance(value, str)}
+
+
+def each_kind(server: Probe, word: str) -> dict[str, Callable[[], object]]:
+    request = StringValue(value=word)
+    caller = server.caller
+    return {
+        "Unary": lambda: caller.unary(request, timeout=10),
+        "ServerStream": lambda: list(caller.server_stream(request, timeout=10)),
+        "ClientStream": lambda: caller.client_stream(iter([request]), timeout=10),
+        "BidiStream": lambda: list(caller.bidi_stream(iter([request]), timeout=10)),
+    }
+
+
+def test_all_four_kinds_of_call_pass(server: Probe) -> None:
+    for call in each_kind(server, "hello").values():
+        assert call() is not None
+
+
+@pytest.mark.parametrize("kind", ["Unary", "ServerStream", "ClientStream", "BidiStream"])
+def test_a_domain_error_keeps_its_code_reason_and_metadata(server: Probe, kind: str) -> None:
+    error = refused(each_kind(server, "not-found:x7")[kind])
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert error.details() == "no thing x7"
+    info = details(error, error_details_pb2.ErrorInfo)
+    assert (info.reason, info.domain) == ("THING_NOT_FOUND", "probe.runstone")
+    assert dict(info.metadata) == {"name": "x7"}
+    assert trailing(error)["x-request-id"]
+
+
+def test_field_violations_name_each_field(server: Probe) -> None:
+    error = refused(lambda: server.caller.say("invalid:3"))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details(error, error_details_pb2.ErrorInfo).reason == "INVALID_FIELD"
+    found = details(error, error_details_pb2.BadRequest).field_violations
+    assert [violation.field for violation in found] == [f"items[{n}].key" for n in range(3)]
+
+
+def test_thousands_of_violations_still_fit_the_headers(server: Probe) -> None:
+    error = refused(lambda: server.caller.say("invalid:5000"))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "and 4999 more" in error.details()
+    assert details(error, error_details_pb2.BadRequest).field_violations[0].field == "items[0].key"
+
+
+def test_a_wait_is_told(server: Probe) -> None:
+    error = refused(lambda: server.caller.say("busy"))
+    delay = details(error, error_details_pb2.RetryInfo).retry_delay
+    assert delay.ToMilliseconds() == 1500
+
+
+@pytest.mark.parametrize("kind", ["Unary", "ServerStream", "ClientStream", "BidiStream"])
+def test_an_unforeseen_error_tells_its_request_id_and_no_text(
+    server: Probe, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = refused(each_kind(server, "crash:sesame")[kind])
+    assert error.code() is grpc.StatusCode.INTERNAL
+    request_id = trailing(error)["x-request-id"]
+    assert error.details() == f"internal error; request id {request_id}"
+    info = details(error, error_details_pb2.ErrorInfo)
+    assert (info.reason, dict(info.metadata)) == ("UNFORESEEN", {"request_id": request_id})
+    assert "sesame" not in str(error)
+
+
+def test_an_abort_by_hand_passes_as_it_is(server: Probe) -> None:
+    error = refused(lambda: server.caller.say("abort"))
+    assert (error.code(), error.details()) == (grpc.StatusCode.DATA_LOSS, "by hand")
+
+
+def test_bytes_that_are_no_message_are_refused_not_internal(server: Probe) -> None:
+    for path, raw in (("Unary", b"\x0a\x02\xff\xfe"), ("Unary", b"\x0a\xff")):
+        call = server.caller.channel.unary_unary(f"/{probe.PROBE}/{path}")
+        error = refused(lambda call=call, raw=raw: call(raw, timeout=10))
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert details(error, error_details_pb2.BadRequest).field_violations[0].field == "request"
+    stream = server.caller.channel.stream_unary(f"/{probe.PROBE}/ClientStream")
+    error = refused(lambda: stream(iter([b"\x0a\x02\xff\xfe"]), timeout=10))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_handlers_own_deserializer_is_used() -> None:
+    def shout(raw: bytes) -> StringValue:
+        return StringValue(value=StringValue.FromString(raw).value.upper())
+
+    with contextlib.closing(Probe(deserializer=shout)) as server:
+        assert server.caller.say("hello") == "HELLO"
+
+
+def test_an_oversize_request_is_refused_and_the_server_lives(server: Probe) -> None:
+    error = refused(lambda: server.caller.say("length:" + "x" * (9 * 2**20)))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert server.caller.say("length:" + "x" * (7 * 2**20)) == str(7 * 2**20)
+
+
+def test_the_request_id_is_the_callers_or_a_new_one(server: Probe) -> None:
+    mine = (("x-request-id", "mine-1"),)
+    answer, call = server.caller.unary.with_call(
+        StringValue(value="request-id"), metadata=mine, timeout=10
+    )
+    assert answer.value == trailing(call)["x-request-id"] == "mine-1"
+    for bad in ("", "with blank", "x" * 129):
+        answer, call = server.caller.unary.with_call(
+            StringValue(value="request-id"), metadata=(("x-request-id", bad),), timeout=10
+        )
+        assert answer.value == trailing(call)["x-request-id"]
+        assert re.fullmatch("[0-9a-f]{32}", answer.value)
+
+
+def test_the_actor_is_the_claimed_name(server: Probe) -> None:
+    for sent, seen in (("ada", "ada"), ("Zo%C3%AB%0A", "Zoë"), ("x" * 999, "x" * 255)):
+        assert server.caller.say("actor", metadata=(("x-runstone-user", sent),)) == seen
+    assert server.caller.say("actor") == ""
+
+
+def test_a_call_without_deadline_gets_the_default_one(server: Probe) -> None:
+    remaining = float(server.caller.unary(StringValue(value="remaining")).value)
+    assert 0 < remaining <= 30
+    # gRPC rounds the caller's ten seconds up a little on the wire.
+    assert 0 < float(server.caller.say("remaining")) < 12
+
+
+def test_work_whose_caller_gave_up_in_the_queue_is_not_begun() -> None:
+    with contextlib.closing(Probe(max_threads=1)) as server:
+        slow = server.caller.unary.future(StringValue(value="sleep:0.3"), timeout=10)
+        error = refused(lambda: server.caller.unary(StringValue(value="crash:x"), timeout=0.05))
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        crashes = handled(server.metrics(), "Unary", "INTERNAL")
+        slow.result()
+        # One thread: when the next call is answered, the given-up one has had its turn.
+        server.caller.say("hello")
+        assert handled(server.metrics(), "Unary", "INTERNAL") == crashes
+
+
+def test_refused_calls_are_counted_under_their_code(server: Probe) -> None:
+    def counts() -> dict[str, float]:
+        text = server.metrics()
+        return {
+            code: handled(text, "Unary", code)
+            for code in ("OK", "NOT_FOUND", "INVALID_ARGUMENT", "INTERNAL")
+        } | {"UNIMPLEMENTED": handled(text, "unknown", "UNIMPLEMENTED")}
+
+    before = counts()
+    server.caller.say("hello")
+    for word in ("not-found:x", "invalid:1", "crash:x"):
+        refused(lambda word=word: server.caller.say(word))
+    for name in ("Nothing", "Else"):
+        missing = server.caller.channel.unary_unary(f"/{probe.PROBE}/{name}")
+        error = refused(lambda missing=missing: missing(b"", timeout=10))
+        assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+    expected = {code: count + 1 for code, count in before.items()}
+    expected["UNIMPLEMENTED"] += 1
+    # The trailers may reach the caller before the server has counted.
+    wait_until(lambda: counts() == expected)
+    text = server.metrics()
+    assert "Nothing" not in text
+    assert 'grpc_server_handling_seconds_bucket{grpc_method="Unary"' in text
+    assert 'grpc_server_started_total{grpc_method="Unary"' in text
+
+
+def test_messages_of_streams_are_counted(server: Probe) -> None:
+    def count(name: str) -> float:
+        pattern = rf'^grpc_server_{name}_total\{{grpc_method="BidiStream".*\}} (.*)$'
+        found = re.search(pattern, server.metrics(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    before = (count("msg_received"), count("msg_sent"))
+    words = [StringValue(value=str(number)) for number in range(5)]
+    assert len(list(server.caller.bidi_stream(iter(words), timeout=10))) == 5
+    wait_until(lambda: (count("msg_received"), count("msg_sent")) == (before[0] + 5, before[1] + 5))
+
+
+def test_a_cancelled_stream_is_counted_and_the_server_idle_again(server: Probe) -> None:
+    before = handled(server.metrics(), "BidiStream", "CANCELLED")
+    gate = threading.Event()
+
+    def endless() -> Iterator[StringValue]:
+        yield StringValue(value="one")
+        gate.wait(10)
+
+    call = server.caller.bidi_stream(endless(), timeout=10)
+    assert next(call).value == "one"
+    assert server.running.activity.idle_s() == 0
+    call.cancel()
+    gate.set()
+    wait_until(lambda: server.running.activity.idle_s() > 0)
+    text = server.metrics()
+    assert (
+        handled(text, "BidiStream", "CANCELLED") + handled(text, "BidiStream", "UNKNOWN") > before
+    )
+
+
+def test_every_call_leaves_one_line_with_its_code(capfd: pytest.CaptureFixture[str]) -> None:
+    with contextlib.closing(Probe()) as server:
+        capfd.readouterr()
+        metadata = (("x-request-id", "line-1"), ("x-runstone-user", "ada"))
+        refused(lambda: server.caller.say('not-found:"\n', metadata=metadata))
+        server.health()
+        lines: list[str] = []
+
+        def logged() -> bool:
+            lines.extend(line for line in capfd.readouterr().err.splitlines() if '"rpc"' in line)
+            return bool(lines)
+
+        wait_until(logged)
+    [line] = [json.loads(line) for line in lines]
+    assert line["method"] == f"/{probe.PROBE}/Unary"
+    assert (line["code"], line["request_id"], line["actor"]) == ("NOT_FOUND", "line-1", "ada")
+    assert line["message"] == 'no thing "\n'
+    assert line["ms"] > 0
+
+
+def test_health_follows_the_readiness_checks(server: Probe) -> None:
+    serving = health_pb2.HealthCheckResponse.SERVING
+    assert server.health() == server.health(probe.PROBE) == serving
+    server.trouble = OSError("the database is away")
+    not_serving = health_pb2.HealthCheckResponse.NOT_SERVING
+    wait_until(lambda: server.health() == server.health(probe.PROBE) == not_serving)
+    server.trouble = None
+    wait_until(lambda: server.health() == server.health(probe.PROBE) == serving)
+    error = refused(lambda: server.health("no.such.Service"))
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_health_can_be_watched(server: Probe) -> None:
+    stub = health_pb2_grpc.HealthStub(server.caller.channel)
+    watch = stub.Watch(health_pb2.HealthCheckRequest(service=probe.PROBE), timeout=10)
+    assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+    server.trouble = OSError("away")
+    seen = next(answer.status for answer in watch if answer.status != 1)
+    assert seen == health_pb2.HealthCheckResponse.NOT_SERVING
+    watch.cancel()
+
+
+def test_health_answers_while_every_thread_is_busy() -> None:
+    with contextlib.closing(Probe(max_threads=1)) as server:
+        slow = server.caller.unary.future(StringValue(value="sleep:0.5"), timeout=10)
+        wait_until(lambda: server.running.activity.idle_s() == 0)
+        assert server.health() == health_pb2.HealthCheckResponse.SERVING
+        assert not slow.done()
+        slow.result()
+
+
+def test_an_rpc_without_rule_stops_the_start() -> None:
+    closed = threading.Event()
+    with pytest.raises(StartError, match=r"no permission rule for /support.probe.v1.BareService/"):
+        start(
+            ServerSpec(
+                name="bare",
+                build=lambda: [probe.parts(probe.BARE, close=closed.set)],
+                addresses=["127.0.0.1:0"],
+            )
+        )
+    assert closed.is_set()
+
+
+def test_a_taken_port_is_a_clear_error(server: Probe) -> None:
+    with pytest.raises(StartError, match=re.escape(server.target)):
+        Probe(addresses=[server.target])
+
+
+def test_metrics_have_a_page_and_port_of_their_own() -> None:
+    with contextlib.closing(Probe(metrics_address=("127.0.0.1", 0))) as server:
+        server.caller.say("hello")
+        wait_until(lambda: handled(page(server.running.metrics_port), "Unary", "OK") >= 1)
+        with pytest.raises(StartError, match="metrics"):
+            Probe(metrics_address=("127.0.0.1", server.running.metrics_port))
+
+
+def test_reflection_is_a_setting() -> None:
+    path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+    for served in (True, False):
+        with contextlib.closing(Probe(reflection=served)) as server:
+            call = server.caller.channel.stream_stream(path)
+            # Field 7 of the request: list_services.
+            if served:
+                [answer] = list(call(iter([b"\x3a\x00"]), timeout=10))
+                assert probe.PROBE.encode() in answer
+            else:
+                error = refused(lambda call=call: list(call(iter([b"\x3a\x00"]), timeout=10)))
+                assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_unix_socket_is_an_address(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path / 's'}"
+    with (
+        contextlib.closing(Probe(addresses=["127.0.0.1:0", address])),
+        contextlib.closing(probe.Caller(address)) as caller,
+    ):
+        assert caller.say("hello") == "hello"
+
+
+def test_stop_lets_calls_end_and_closes_the_parts(server: Probe) -> None:
+    slow = server.caller.unary.future(StringValue(value="sleep:0.3"), timeout=10)
+    wait_until(lambda: server.running.activity.idle_s() == 0)
+    server.running.stop(grace_s=10)
+    assert slow.result().value == "sleep:0.3"
+    assert server.closed.is_set()
+    error = refused(lambda: server.caller.say("hello"))
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_peer_gets_request_id_actor_and_deadline(server: Probe) -> None:
+    with contextlib.closing(peers.channel(server.target)) as channel:
+        call: Any = channel.unary_unary(
+            f"/{probe.PROBE}/Unary",
+            request_serializer=StringValue.SerializeToString,
+            response_deserializer=StringValue.FromString,
+        )
+        with use(RequestContext("r-1", "Zoë A", "/x", time.monotonic() + 5)):
+            said = [
+                call(StringValue(value=word)).value for word in ("request-id", "actor", "remaining")
+            ]
+            failed = peers.failure(refused(lambda: call(StringValue(value="not-found:x"))))
+        assert said[:2] == ["r-1", "Zoë A"]
+        assert 0 < float(said[2]) <= 5
+        assert (failed.code, failed.reason, failed.is_away) == (
+            "NOT_FOUND",
+            "THING_NOT_FOUND",
+            False,
+        )
+    with contextlib.closing(peers.channel(f"127.0.0.1:{free_port()}")) as nowhere:
+        gone = nowhere.unary_unary("/a/b")
+        assert peers.failure(refused(lambda: gone(b"", timeout=1))).is_away
+
+
+def served(*arguments: str) -> tuple[list[str], dict[str, Any]]:
+    """Command and options of a probe server in a process of its own."""
+    environ = dict(os.environ)
+    path = [str(REPOSITORY / "tests"), environ.get("PYTHONPATH", "")]
+    environ["PYTHONPATH"] = os.pathsep.join(part for part in path if part)
+    return [sys.executable, "-m", "support.probe", *arguments], {"env": environ, "cwd": REPOSITORY}
+
+
+def healthy(caller: probe.Caller) -> bool:
+    stub = health_pb2_grpc.HealthStub(caller.channel)
+    try:
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2)
+    except grpc.RpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def test_sigterm_drains(tmp_path: Path) -> None:
+    port = free_port()
+    command, options = served(str(port))
+    log = tmp_path / "log"
+    with (
+        running(command, log, **options) as process,
+        contextlib.closing(probe.Caller(f"127.0.0.1:{port}")) as caller,
+    ):
+        wait_until(lambda: healthy(caller), 30)
+        slow = caller.unary.future(StringValue(value="sleep:1"), timeout=10)
+        caller.say("hello")
+        process.send_signal(signal.SIGTERM)
+        assert slow.result().value == "sleep:1"
+        assert process.wait(20) == 0
+    text = log.read_text()
+    assert "closed" in text
+    assert "Traceback" not in text
+
+
+def test_a_second_signal_ends_the_grace(tmp_path: Path) -> None:
+    port = free_port()
+    command, options = served(str(port), "--grace", "60")
+    with (
+        running(command, tmp_path / "log", **options) as process,
+        contextlib.closing(probe.Caller(f"127.0.0.1:{port}")) as caller,
+    ):
+        wait_until(lambda: healthy(caller), 30)
+        gate = threading.Event()
+
+        def endless() -> Iterator[StringValue]:
+            yield StringValue(value="one")
+            gate.wait(30)
+
+        call = caller.bidi_stream(endless(), timeout=60)
+        next(call)
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not healthy(caller))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        gate.set()
+        refused(lambda: list(call))
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    for arguments in (["--service", probe.BARE], ["--service", probe.BARE, "--workers", "2"]):
+        command, options = served(str(free_port()), *arguments)
+        log = tmp_path / f"log{len(arguments)}"
+        with running(command, log, **options) as process:
+            assert process.wait(60) == 3
+        assert "no permission rule for" in log.read_text()
+
+
+@pytest.mark.faults
+def test_two_workers_share_a_port_and_a_page_and_outlive_one(tmp_path: Path) -> None:
+    port, metrics_port = free_port(), free_port()
+    command, options = served(str(port), "--workers", "2", "--metrics-port", str(metrics_port))
+    log = tmp_path / "log"
+    said = 0
+
+    def pid() -> int:
+        nonlocal said
+        # A local channel of its own, else every call goes down the connection of the first.
+        caller = probe.Caller(f"127.0.0.1:{port}", **{"grpc.use_local_subchannel_pool": 1})
+        with contextlib.closing(caller):
+            found = int(caller.say("pid", wait_for_ready=True))
+        said += 1
+        return found
+
+    def both() -> set[int]:
+        pids: set[int] = set()
+        wait_until(lambda: pids.add(pid()) or len(pids) == 2, 30, "both workers answering")
+        return pids
+
+    with running(command, log, **options) as process:
+        pids = both()
+        assert process.pid not in pids
+        wait_until(lambda: handled(page(metrics_port), "Unary", "OK") == said)
+        os.kill(min(pids), signal.SIGKILL)
+        wait_until(lambda: "worker died" in log.read_text(), 10)
+        assert both() != pids
+        wait_until(lambda: handled(page(metrics_port), "Unary", "OK") == said)
+        rival, rival_options = served(str(port), "--workers", "2")
+        with running(rival, tmp_path / "rival", **rival_options) as second:
+            assert second.wait(30) == 3
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert log.read_text().count("closed") >= 2
+    assert not listens(port)
+
+
+@pytest.mark.faults
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    port = free_port()
+    command, options = served(str(port), "--workers", "2")
+    with (
+        running(command, tmp_path / "log", **options) as process,
+        contextlib.closing(probe.Caller(f"127.0.0.1:{port}")) as caller,
+    ):
+        wait_until(lambda: healthy(caller), 30)
+        os.kill(process.pid, signal.SIGKILL)
+        wait_until(lambda: not listens(port), 20)

@@ -112,14 +112,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explained(error: Exception) -> dict[str, Any] | None:
     """What is known about an error that a user can do something about; None for a defect."""
-    import runstone
+    from runstone.exceptions import RunstoneException
 
-    if isinstance(error, runstone.RunstoneError):
-        facts = {"kind": type(error).__name__, "message": str(error)}
-        for name in ("code", "reason", "metadata", "violations", "request_id"):
-            value = getattr(error, name, None)
-            if value:
-                facts[name] = value
+    if isinstance(error, RunstoneException):
+        facts: dict[str, Any] = {
+            "kind": type(error).__name__,
+            "code": error.code,
+            "message": error.message,
+        }
+        if error.reason:
+            facts["reason"] = error.reason
+        if error.metadata:
+            facts["metadata"] = error.metadata
+        if error.field_violations:
+            facts["field_violations"] = [each._asdict() for each in error.field_violations]
+        if error.request_id:
+            facts["request_id"] = error.request_id
         return facts
     if isinstance(error, OSError):
         return {"kind": type(error).__name__, "message": str(error)}

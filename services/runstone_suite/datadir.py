@@ -35,6 +35,9 @@ LONGEST_SOCKET_PATH = 100
 TAKEOVER_SECONDS = 30.0
 """A background suite drains the calls under way before it goes; no drain takes longer."""
 
+LOOK_SECONDS = 0.2
+"""Whoever asks whether the folder is served holds the lock for a moment, not for this long."""
+
 _POLL_SECONDS = 0.02
 
 
@@ -81,7 +84,7 @@ class DataDir:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            if not _try_lock(lock):
+            if not _lock_within(lock, LOOK_SECONDS):
                 self._take_over(lock)
             with _explained(self.path):
                 self._write_lock(lock, Status(os.getpid(), self.mode, self.version))
@@ -144,14 +147,11 @@ class DataDir:
             pass
         except PermissionError as error:
             raise HeldByAnother(_held(self.path, owner)) from error
-        end = time.monotonic() + TAKEOVER_SECONDS
-        while not _try_lock(lock):
-            if time.monotonic() > end:
-                raise HeldByAnother(
-                    f"the background suite (pid {owner.pid}) was asked to leave {self.path} and"
-                    f" still holds it after {TAKEOVER_SECONDS:.0f} s; stop it and try again"
-                )
-            time.sleep(_POLL_SECONDS)
+        if not _lock_within(lock, TAKEOVER_SECONDS):
+            raise HeldByAnother(
+                f"the background suite (pid {owner.pid}) was asked to leave {self.path} and"
+                f" still holds it after {TAKEOVER_SECONDS:.0f} s; stop it and try again"
+            )
 
     @staticmethod
     def _write_lock(lock: int, status: Status) -> None:
@@ -195,6 +195,15 @@ def _try_lock(descriptor: int) -> bool:
             f"the data folder's file system gives no locks ({error.strerror});"
             " choose a local --data-dir"
         ) from error
+    return True
+
+
+def _lock_within(descriptor: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not _try_lock(descriptor):
+        if time.monotonic() > end:
+            return False
+        time.sleep(_POLL_SECONDS)
     return True
 
 

@@ -12,9 +12,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Other Pythons are looked at only when `python3` is too old: what a user calls python3 is their choice.
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 FIND_PYTHON = for name in $(PYTHON) $(CANDIDATES); do \
-	if $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	if $$name -c 'import sys, venv, ensurepip, ssl, sqlite3; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	then echo $$name; exit 0; fi; done; \
-	echo 'make: no Python >= 3.11 with the venv module found; install one (Debian: apt install python3 python3-venv) or name it: make PYTHON=/path/to/python3' >&2; exit 1
+	echo 'make: no Python >= 3.11 with its venv, ssl and sqlite3 modules found; install one (Debian: apt install python3 python3-venv) or name it: make PYTHON=/path/to/python3' >&2; exit 1
 
 .PHONY: help
 help: ## This table of contents

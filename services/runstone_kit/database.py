@@ -44,8 +44,7 @@ class Database:
     """
 
     def __init__(self, engines: dbengine.Engines, schema: str, pool_timeout: float) -> None:
-        self._readers = engines.readers
-        self._writers = engines.writers
+        self._engines = engines
         self.schema = schema
         self.dialect: Dialect = engines.dialect
         self._pool_timeout = pool_timeout
@@ -80,7 +79,7 @@ class Database:
     @property
     def engine(self) -> Engine:
         """The engine that writes, for migrations and for a store's own dialect questions."""
-        return self._writers
+        return self._engines.writers
 
     def qualified(self, table: str) -> str:
         """A table's name for hand-written SQL: with the schema on PostgreSQL, bare on SQLite."""
@@ -88,13 +87,17 @@ class Database:
 
     @contextmanager
     def read(self, *, snapshot: bool = False) -> Iterator[Connection]:
-        """A connection for reading, with no transaction on PostgreSQL unless ``snapshot``.
+        """A connection for reading, with no transaction unless ``snapshot``.
 
         A snapshot is one consistent, read-only state for every statement of the block, and allows
         server-side cursors (``yield_per``). Raises Unavailable, ResourceExhausted.
         """
-        mode = dbengine.SNAPSHOT if snapshot else dbengine.READ
-        with self._not_nested(), self._kinds(), self._connect(self._readers, mode) as connection:
+        begin = dbengine.BEGIN_SNAPSHOT[self.dialect] if snapshot else None
+        with (
+            self._not_nested(),
+            self._kinds(),
+            self._connect(self._engines.readers, begin) as connection,
+        ):
             yield connection
 
     @contextmanager
@@ -111,7 +114,7 @@ class Database:
             self._not_nested(),
             self._kinds(),
             self._turn_to_write(),
-            self._connect(self._writers, dbengine.WRITE) as connection,
+            self._connect(self._engines.writers, dbengine.BEGIN_WRITE[self.dialect]) as connection,
         ):
             yield connection
             connection.commit()
@@ -143,8 +146,8 @@ class Database:
 
     def dispose(self) -> None:
         """Close every idle connection; those in use are closed when they come back."""
-        self._readers.dispose()
-        self._writers.dispose()
+        self._engines.readers.dispose()
+        self._engines.writers.dispose()
 
     def _repeat_lost_connection(
         self,
@@ -161,27 +164,28 @@ class Database:
             return work(connection)
 
     @contextmanager
-    def _connect(self, engine: Engine, mode: str) -> Iterator[Connection]:
-        connection = self._begin(engine, mode)
+    def _connect(self, engine: Engine, begin: str | None) -> Iterator[Connection]:
+        connection = self._begin(engine, begin)
         try:
             yield connection
         finally:
             connection.close()
 
-    def _begin(self, engine: Engine, mode: str) -> Connection:
+    def _begin(self, engine: Engine, begin: str | None) -> Connection:
         try:
-            return self._begin_once(engine, mode)
+            return self._begin_once(engine, begin)
         except DBAPIError as error:
             # Nothing was sent yet but BEGIN, and SQLAlchemy has emptied the pool by now.
             if not error.connection_invalidated:
                 raise
-        return self._begin_once(engine, mode)
+        return self._begin_once(engine, begin)
 
     @staticmethod
-    def _begin_once(engine: Engine, mode: str) -> Connection:
-        connection = engine.connect().execution_options(**{dbengine.MODE_OPTION: mode})
+    def _begin_once(engine: Engine, begin: str | None) -> Connection:
+        connection = engine.connect()
         try:
-            connection.begin()
+            if begin is not None:
+                connection.exec_driver_sql(begin)
         except BaseException:
             connection.close()
             raise

@@ -20,7 +20,6 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from runstone_kit import dbengine
 from runstone_kit.database import Database
 from runstone_kit.errors import FailedPrecondition, Unavailable
 
@@ -133,8 +132,8 @@ def _alone(database: Database) -> Iterator[None]:
         yield
         return
     key = {"key": zlib.crc32(f"runstone/migrate/{database.schema}".encode())}
-    options = {dbengine.MODE_OPTION: dbengine.READ}
-    with database.engine.connect().execution_options(**options) as connection:
+    # Engine connections are in autocommit: the lock belongs to the session, not to a transaction.
+    with database.engine.connect() as connection:
         until = time.monotonic() + LOCK_TIMEOUT_S
         while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar():
             if time.monotonic() > until:

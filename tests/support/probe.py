@@ -63,7 +63,7 @@ def _declare() -> None:
                 rule = declared.options.Extensions[permission_pb2.permission]
                 rule.resource = "run"
                 rule.action = permission_pb2.ACTION_READ
-    descriptor_pool.Default().Add(file)  # type: ignore[no-untyped-call]
+    descriptor_pool.Default().Add(file)
 
 
 _declare()

@@ -165,6 +165,18 @@ def s3_program(server: GoServer) -> Path:
     return built_s3(server)
 
 
+def go_environment(staging: Path) -> dict[str, str]:
+    """How Go builds into `staging`; a borrowed Go leaves no caches of its own behind."""
+    environment = {
+        "GOBIN": str(staging),
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-trimpath -buildvcs=false -modcacherw",
+    }
+    if shutil.which("go") is None:
+        environment |= {"GOPATH": str(staging / "go"), "GOCACHE": str(staging / "go-build")}
+    return environment
+
+
 def build_with_go(server: GoServer) -> None:
     """Builds `server` into the cache folder; minutes when nothing is cached."""
     say(f"{server.name} is neither on PATH nor in {cache_folder()}: building it once")
@@ -175,12 +187,7 @@ def build_with_go(server: GoServer) -> None:
         run_visibly(
             [go_command(), "install", "-v", f"{server.module}@{server.version}"],
             f"go install {server.module}@{server.version}",
-            {
-                **os.environ,
-                "GOBIN": str(staging),
-                "CGO_ENABLED": "0",
-                "GOFLAGS": "-trimpath -buildvcs=false",
-            },
+            {**os.environ, **go_environment(staging)},
         )
         (staging / server.name).rename(target)
     finally:

@@ -1,0 +1,149 @@
+"""`runstone experiments`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from google.protobuf import field_mask_pb2
+
+from runstone._connection import new_id
+from runstone.cli._plain import enum_number, plain
+from runstone.cli._session import Group, Session, confirm, key_values, limit, pages, yes
+from runstone.tracking.v1 import experiment_pb2
+
+COLUMNS = [
+    ("ID", lambda row: row["experiment_id"]),
+    ("NAME", lambda row: row["name"]),
+    ("STAGE", lambda row: row["lifecycle_stage"].lower()),
+    ("UPDATED", lambda row: row["update_time"]),
+    ("TAGS", lambda row: row["tags"]),
+]
+
+VIEWS = {"active": "ACTIVE_ONLY", "deleted": "DELETED_ONLY", "all": "ALL"}
+
+view = click.option(
+    "--view",
+    type=click.Choice(list(VIEWS)),
+    default="active",
+    show_default=True,
+    help="Whether deleted ones are shown.",
+)
+by_name = click.option("--name", is_flag=True, help="EXPERIMENT is a name, not an id.")
+
+
+@click.group("experiments", cls=Group)
+def command() -> None:
+    """Named groups of runs."""
+
+
+def view_type(text: str) -> Any:
+    """The contract's value for --view."""
+    return enum_number(experiment_pb2.ViewType.DESCRIPTOR, VIEWS[text])
+
+
+def found(session: Session, experiment: str, is_name: bool) -> Any:
+    """The experiment with this id or name."""
+    request = experiment_pb2.GetExperimentRequest()
+    if is_name:
+        request.name = experiment
+    else:
+        request.experiment_id = experiment
+    return session.service("tracking").GetExperiment(request).experiment
+
+
+@command.command()
+@click.argument("name")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Can be repeated.")
+@click.pass_obj
+def create(session: Session, name: str, tags: tuple[str, ...]) -> None:
+    """Create an experiment."""
+    request = experiment_pb2.CreateExperimentRequest(
+        name=name, tags=key_values(tags, "--tag"), request_id=new_id()
+    )
+    experiment = session.service("tracking").CreateExperiment(request).experiment
+    session.answer(plain(experiment), f"Created experiment {experiment.experiment_id}.")
+
+
+@command.command("list")
+@view
+@limit
+@click.pass_obj
+def list_all(session: Session, view: str, limit: int) -> None:
+    """List experiments, the last changed first."""
+    _search(session, "", (), view, limit)
+
+
+@command.command()
+@click.option("--filter", "text", default="", help="For example: name LIKE 'iris%'.")
+@click.option("--order-by", multiple=True, help="For example: name ASC. Can be repeated.")
+@view
+@limit
+@click.pass_obj
+def search(session: Session, text: str, order_by: tuple[str, ...], view: str, limit: int) -> None:
+    """List the experiments that match a filter."""
+    _search(session, text, order_by, view, limit)
+
+
+def _search(session: Session, text: str, order_by: tuple[str, ...], view: str, limit: int) -> None:
+    request = experiment_pb2.SearchExperimentsRequest(
+        filter=text, order_by=order_by, view_type=view_type(view)
+    )
+    call = session.service("tracking").SearchExperiments
+    session.table(map(plain, pages(call, request, "experiments", limit)), COLUMNS)
+
+
+@command.command()
+@click.argument("experiment")
+@by_name
+@click.pass_obj
+def get(session: Session, experiment: str, name: bool) -> None:
+    """Show an experiment."""
+    session.details(plain(found(session, experiment, name)))
+
+
+@command.command()
+@click.argument("experiment")
+@click.argument("new_name")
+@by_name
+@click.pass_obj
+def rename(session: Session, experiment: str, new_name: str, name: bool) -> None:
+    """Give an experiment another name."""
+    request = experiment_pb2.UpdateExperimentRequest(
+        experiment=experiment_pb2.Experiment(
+            experiment_id=found(session, experiment, name).experiment_id, name=new_name
+        ),
+        update_mask=field_mask_pb2.FieldMask(paths=["name"]),
+    )
+    changed = session.service("tracking").UpdateExperiment(request).experiment
+    session.answer(plain(changed), f"Experiment {changed.experiment_id} is now {changed.name!r}.")
+
+
+@command.command()
+@click.argument("experiment")
+@by_name
+@yes
+@click.pass_obj
+def delete(session: Session, experiment: str, name: bool, yes: bool) -> None:
+    """Delete an experiment with its runs; `restore` brings them back until `runstone gc`."""
+    chosen = found(session, experiment, name)
+    confirm(session, f"Delete experiment {chosen.name!r} with its runs?", yes)
+    session.service("tracking").DeleteExperiment(
+        experiment_pb2.DeleteExperimentRequest(experiment_id=chosen.experiment_id)
+    )
+    session.answer(
+        {"experiment_id": chosen.experiment_id}, f"Deleted experiment {chosen.experiment_id}."
+    )
+
+
+@command.command()
+@click.argument("experiment")
+@by_name
+@click.pass_obj
+def restore(session: Session, experiment: str, name: bool) -> None:
+    """Bring a deleted experiment back, with the runs that were deleted with it."""
+    experiment_id = found(session, experiment, name).experiment_id
+    session.service("tracking").RestoreExperiment(
+        experiment_pb2.RestoreExperimentRequest(experiment_id=experiment_id)
+    )
+    session.answer({"experiment_id": experiment_id}, f"Restored experiment {experiment_id}.")

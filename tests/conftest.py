@@ -4,9 +4,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support import processes
+from support import binaries, processes
 from support.postgres import PostgresServer
 from support.s3 import S3Server
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Has the servers installed before the first test, whose time limit is not for building."""
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    try:
+        if "postgres" in wanted:
+            binaries.postgres_programs()
+        if "minio" in wanted:
+            binaries.s3_program(binaries.chosen_s3())
+    except binaries.Unobtainable as error:
+        pytest.exit(f"The tests cannot run: {error}", returncode=1)
 
 
 @pytest.fixture(scope="session")

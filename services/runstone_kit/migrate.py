@@ -7,6 +7,7 @@ SQLite too, where the schema is left out of the statement.
 
 from __future__ import annotations
 
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from alembic import command, context
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from alembic.script.revision import RevisionError
 from sqlalchemy import Connection, text
 
 from runstone_kit.database import Database
@@ -33,6 +34,9 @@ LOCK_POLL_S = 0.2
 
 VERSION_TABLE = "schema_version"
 
+_alembic = threading.Lock()
+"""Alembic keeps what it works on in a global of its module."""
+
 
 def upgrade(database: Database, script_location: Path | str, revision: str = "head") -> None:
     """Bring the schema to ``revision``; nothing happens if it is there. Safe in many processes.
@@ -41,7 +45,7 @@ def upgrade(database: Database, script_location: Path | str, revision: str = "he
     after LOCK_TIMEOUT_S, or the database is away.
     """
     config = _config(database, script_location)
-    with _alone(database), database.write() as connection:
+    with _alembic, _alone(database), database.write() as connection:
         if database.dialect == "postgresql":
             _create_schema(connection, database.schema)
         config.attributes["connection"] = connection
@@ -74,7 +78,7 @@ def require(database: Database, script_location: Path | str, minimum: str = "hea
     if found is not None:
         try:
             past = {script.revision for script in scripts.iterate_revisions(found, "base")}
-        except CommandError:
+        except RevisionError:
             return
         if needed in past:
             return

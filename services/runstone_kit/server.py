@@ -22,6 +22,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from runstone_kit import metricspage, workers
+from runstone_kit.errors import RunstoneError, Unavailable
 from runstone_kit.health import Readiness
 from runstone_kit.ids import SystemIds
 from runstone_kit.interceptors.access_log import AccessLogLayer
@@ -38,11 +39,14 @@ from runstone_kit.spec import ServerSpec, ServiceParts
 
 __all__ = ["Running", "ServerSpec", "ServiceParts", "StartError", "serve", "start"]
 
-MAX_RECEIVE_BYTES = 8 * 2**20
-"""The largest legal requests (a batch of metrics, a chunk) are 4 MiB and some framing."""
+MAX_RECEIVE_BYTES = 70 * 2**20
+"""The largest legal request is a data set's profile: 16,777,215 characters of 4 bytes at most."""
 
 MAX_SEND_BYTES = 64 * 2**20
 """A page of 50,000 small runs; what the client accepts is the client's choice."""
+
+START_RETRY_S = 1.0
+"""Services may start in any order; a database takes seconds to come up."""
 
 HEALTH_SERVICE = "grpc.health.v1.Health"
 
@@ -113,7 +117,8 @@ def start(spec: ServerSpec) -> Running:
     """Build the parts and serve them from this process, whatever ``spec.workers`` says.
 
     Returns when the server listens and health has been asked once. Raises StartError when an
-    address cannot be bound or an RPC has no permission rule; the parts are closed then.
+    address cannot be bound, an RPC has no permission rule (the parts are closed then), or ``build``
+    raised a RunstoneError; its Unavailable passes as it is.
     """
     return _start(spec, spec.addresses, reuse_port=False)
 
@@ -126,9 +131,10 @@ def serve(
 ) -> int:
     """Serve until SIGTERM, SIGINT or ``stop``; returns the exit status of the process.
 
-    Call it from the main thread. With several workers this process only watches over them (and
-    serves the metrics of all); ``stop`` and ``on_started`` then belong to the workers.
-    A second signal ends the grace of the calls in progress.
+    Call it from the main thread. While ``build`` raises Unavailable it is called again. With
+    several workers this process only watches over them (and serves the metrics of all); ``stop``
+    and ``on_started`` then belong to the workers. A second signal ends the grace of the calls in
+    progress.
     """
     if spec.workers > 1 and not workers.is_worker():
         try:
@@ -146,9 +152,11 @@ def serve(
         reuse = workers.is_worker()
         addresses = [workers.address()] if reuse else spec.addresses
         try:
-            running = _start(spec, addresses, reuse_port=reuse)
+            running = _start_patiently(spec, addresses, reuse, stop)
         except StartError as error:
             return _refuse(spec, str(error))
+        if running is None:
+            return 0
         workers.stop_with_parent(stop)
         _log.info("serving", server=spec.name, addresses=list(addresses), ports=running.ports)
         try:
@@ -168,7 +176,26 @@ def serve(
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+def _start_patiently(
+    spec: ServerSpec, addresses: Sequence[str], reuse_port: bool, stop: threading.Event
+) -> Running | None:
+    """A started server, however long its database is away; None when stopped before."""
+    while True:
+        try:
+            return _start(spec, addresses, reuse_port=reuse_port)
+        except Unavailable as error:
+            _log.warning("waiting to start", server=spec.name, reason=error.message)
+        if stop.wait(START_RETRY_S):
+            return None
+
+
 def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> Running:
+    try:
+        parts = list(spec.build())
+    except Unavailable:
+        raise
+    except RunstoneError as error:
+        raise StartError(error.message) from error
     activity = Activity()
     calls = ThreadPoolExecutor(spec.max_threads, thread_name_prefix="call")
     # Probes must be answered however busy the calls keep their threads.
@@ -179,7 +206,6 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
         options=[*_options(reuse_port), *spec.channel_options],
     )
     servicer = health.HealthServicer()
-    parts = list(spec.build())
     page = None
     try:
         register(server, parts)

@@ -36,8 +36,11 @@ class ServiceParts:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSpec:
-    """How to serve. ``build`` makes the parts; with several workers each process calls it.
+    """How to serve.
 
+    ``build`` makes the parts; with several workers each process calls it. It may raise any
+    RunstoneError, whose message the operator then reads; Unavailable (a database that is not up
+    yet) makes ``serve`` call it again.
     ``addresses`` are ``host:port`` or ``unix:/path``; several workers can share only host:port.
     ``channel_options`` are added to the kit's own gRPC server options and win over them.
     ``readiness_interval_s`` is how old an answer of health may be.

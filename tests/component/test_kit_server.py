@@ -23,7 +23,16 @@ from prometheus_client import REGISTRY, generate_latest
 
 from runstone_kit import peers
 from runstone_kit.context import RequestContext, use
-from runstone_kit.server import Running, ServerSpec, StartError, start
+from runstone_kit.errors import FailedPrecondition, Unavailable
+from runstone_kit.server import (
+    MAX_RECEIVE_BYTES,
+    Running,
+    ServerSpec,
+    ServiceParts,
+    StartError,
+    serve,
+    start,
+)
 from support import probe
 from support.binaries import REPOSITORY
 from support.processes import free_port, listens, running, wait_until
@@ -206,9 +215,10 @@ def test_a_handlers_own_deserializer_is_used() -> None:
 
 
 def test_an_oversize_request_is_refused_and_the_server_lives(server: Probe) -> None:
-    error = refused(lambda: server.caller.say("length:" + "x" * (9 * 2**20)))
+    error = refused(lambda: server.caller.say("length:" + "x" * MAX_RECEIVE_BYTES))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert server.caller.say("length:" + "x" * (7 * 2**20)) == str(7 * 2**20)
+    most = MAX_RECEIVE_BYTES - 1024
+    assert server.caller.say("length:" + "x" * most) == str(most)
 
 
 def test_the_request_id_is_the_callers_or_a_new_one(server: Probe) -> None:
@@ -383,6 +393,30 @@ def test_metrics_have_a_page_and_port_of_their_own() -> None:
         wait_until(lambda: handled(page(server.running.metrics_port), "Unary", "OK") >= 1)
         with pytest.raises(StartError, match="metrics"):
             Probe(metrics_address=("127.0.0.1", server.running.metrics_port))
+
+
+def test_parts_that_cannot_be_built_say_why() -> None:
+    def outdated() -> list[ServiceParts]:
+        raise FailedPrecondition("run `runstone db upgrade`", reason="SCHEMA_OUTDATED")
+
+    with pytest.raises(StartError, match="db upgrade"):
+        start(ServerSpec(name="probe", build=outdated, addresses=["127.0.0.1:0"]))
+
+
+def test_a_database_that_is_not_up_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runstone_kit.server.START_RETRY_S", 0.01)
+    tries: list[int] = []
+
+    def build() -> list[ServiceParts]:
+        tries.append(1)
+        if len(tries) < 3:
+            raise Unavailable("not up yet", reason="DATABASE_UNAVAILABLE")
+        return [probe.parts()]
+
+    stop = threading.Event()
+    spec = ServerSpec(name="probe", build=build, addresses=["127.0.0.1:0"])
+    assert serve(spec, stop=stop, on_started=lambda _running: stop.set()) == 0
+    assert len(tries) == 3
 
 
 def test_reflection_is_a_setting() -> None:

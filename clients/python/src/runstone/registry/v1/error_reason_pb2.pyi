@@ -78,6 +78,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED. The deadline was over before the work began; nothing was done."""
     ERROR_REASON_UNFORESEEN: _ErrorReason.ValueType  # 27
     """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
+    ERROR_REASON_VERSION_FINALIZED: _ErrorReason.ValueType  # 28
+    """FAILED_PRECONDITION. The version was finalized before, with the other outcome. Metadata: name, version, status."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "registry.runstone". ErrorInfo.reason is the
@@ -140,4 +142,6 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 26
 """DEADLINE_EXCEEDED. The deadline was over before the work began; nothing was done."""
 ERROR_REASON_UNFORESEEN: ErrorReason.ValueType  # 27
 """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
+ERROR_REASON_VERSION_FINALIZED: ErrorReason.ValueType  # 28
+"""FAILED_PRECONDITION. The version was finalized before, with the other outcome. Metadata: name, version, status."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

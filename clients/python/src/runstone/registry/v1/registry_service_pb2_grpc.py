@@ -329,7 +329,7 @@ class RegistryServiceServicer:
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-        - FAILED_PRECONDITION: VERSION_NOT_READY when no file was uploaded.
+        - FAILED_PRECONDITION: VERSION_NOT_READY when no file was uploaded, VERSION_FINALIZED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

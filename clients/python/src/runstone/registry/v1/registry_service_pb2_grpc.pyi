@@ -132,7 +132,7 @@ class RegistryServiceStub:
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-    - FAILED_PRECONDITION: VERSION_NOT_READY when no file was uploaded.
+    - FAILED_PRECONDITION: VERSION_NOT_READY when no file was uploaded, VERSION_FINALIZED.
     """
     GetModelVersion: _grpc.UnaryUnaryMultiCallable[_model_version_pb2.GetModelVersionRequest, _model_version_pb2.GetModelVersionResponse]
     """Reads a version by number, alias or stage, or the newest.
@@ -358,7 +358,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-    - FAILED_PRECONDITION: VERSION_NOT_READY when no file was uploaded.
+    - FAILED_PRECONDITION: VERSION_NOT_READY when no file was uploaded, VERSION_FINALIZED.
     """
     GetModelVersion: _aio.UnaryUnaryMultiCallable[_model_version_pb2.GetModelVersionRequest, _model_version_pb2.GetModelVersionResponse]  # type: ignore[assignment]
     """Reads a version by number, alias or stage, or the newest.
@@ -653,7 +653,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-        - FAILED_PRECONDITION: VERSION_NOT_READY when no file was uploaded.
+        - FAILED_PRECONDITION: VERSION_NOT_READY when no file was uploaded, VERSION_FINALIZED.
         """
 
     @_abc_1.abstractmethod

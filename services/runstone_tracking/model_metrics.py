@@ -11,6 +11,22 @@ from runstone_tracking.model import MetricSummary
 
 Int64s = NDArray[np.int64]
 Doubles = NDArray[np.float64]
+Records = NDArray[np.void]
+
+SUMMARY = np.dtype(
+    [
+        ("value", "<f8"),
+        ("step", "<i8"),
+        ("timestamp_ms", "<i8"),
+        ("min", "<f8"),
+        ("max", "<f8"),
+        ("count", "<i8"),
+        ("nan_count", "<i8"),
+        ("first_step", "<i8"),
+    ]
+)
+"""MetricSummary as a numpy record. The latest point has the greatest step, so ``step`` is
+``last_step`` too; ``min`` and ``max`` are NaN when every value is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,8 +45,8 @@ class Columns:
 class MetricBatch:
     """The points of one AppendMetrics, series after series.
 
-    ``keys`` are sorted by code point and distinct; series ``i`` is ``counts[i]`` consecutive
-    points of ``points``, at least one, in the order sent.
+    ``keys`` are sorted by code point, distinct and without line feeds; series ``i`` is
+    ``counts[i]`` consecutive points of ``points``, at least one, in the order sent.
     """
 
     keys: tuple[str, ...]
@@ -38,12 +54,19 @@ class MetricBatch:
     points: Columns
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Summaries:
+    """Records of dtype SUMMARY, one for each of ``keys``, which are sorted by code point."""
+
+    keys: tuple[str, ...]
+    records: Records
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class NewSegment:
     """A batch ready to be stored.
 
     ``(run_id, writer_id, sequence)`` is its identity; ``digest`` depends on the points alone.
-    ``summaries`` has one entry per key, ordered by key.
     """
 
     run_id: str
@@ -53,14 +76,14 @@ class NewSegment:
     points: int
     header: bytes
     payload: bytes
-    summaries: tuple[MetricSummary, ...]
+    summaries: Summaries
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Where one series of one segment lies, and what its points span.
+    """Where the points of one series of one segment lie, and what decodes them.
 
-    ``offset`` and ``length`` are bytes of the payload; ``entry`` is what decoding needs.
+    ``offset`` and ``length`` are bytes of the payload; ``entry`` is the header's record of it.
     """
 
     writer_id: str
@@ -71,3 +94,11 @@ class Block:
     min_timestamp_ms: int
     max_timestamp_ms: int
     entry: bytes
+
+
+def summary(key: str, record: tuple[float, int, int, float, float, int, int, int]) -> MetricSummary:
+    """The summary of ``key`` from a SUMMARY record's items."""
+    value, step, timestamp_ms, low, high, count, nan_count, first_step = record
+    return MetricSummary(
+        key, value, step, timestamp_ms, low, high, count, nan_count, first_step, step
+    )

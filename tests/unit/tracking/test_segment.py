@@ -1,0 +1,192 @@
+"""Segments: what goes in comes out bit for bit, and damage is told, never decoded."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runstone_tracking import segment
+from runstone_tracking.model_metrics import MetricBatch, NewSegment
+from runstone_tracking.segment import MIN_COMPRESSED, SegmentCorrupt
+from support.metric_points import Point, batch, bits, points_of, total_order
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+NAN_WITH_PAYLOAD: float = struct.unpack("<d", bytes.fromhex("efbeadde0000f47f"))[0]
+ODD_VALUES = [math.nan, NAN_WITH_PAYLOAD, math.inf, -math.inf, -0.0, 0.0, 5e-324, -1.5]
+
+steps = INT64 | st.integers(-3, 3) | st.sampled_from([2**63 - 1, -(2**63), 2**62])
+values = st.floats() | st.sampled_from(ODD_VALUES)
+points = st.tuples(steps, st.integers(0, 2**63 - 1) | st.integers(0, 3), values)
+some_points = st.lists(points, min_size=1, max_size=10)
+# Long enough for a frame, without drawing every point.
+many_points = st.builds(lambda few, times: few * times, some_points, st.just(MIN_COMPRESSED))
+all_series = st.dictionaries(
+    st.text("ab/é ", min_size=1, max_size=5), some_points | many_points, min_size=1, max_size=5
+)
+
+
+def _encode(points_by_key: dict[str, list[Point]]) -> NewSegment:
+    return segment.encode("run", "writer", 7, batch(points_by_key))
+
+
+def _decode(stored: NewSegment, key: str) -> list[Point] | None:
+    block = segment.find_block(stored.writer_id, stored.sequence, stored.header, key)
+    if block is None:
+        return None
+    data = stored.payload[block.offset : block.offset + block.length]
+    found = points_of(segment.decode_block(block, data))
+    assert block.count == len(found)
+    assert block.min_timestamp_ms == min(point[1] for point in found)
+    assert block.max_timestamp_ms == max(point[1] for point in found)
+    return found
+
+
+@given(all_series)
+def test_points_come_back_bit_for_bit(series: dict[str, list[Point]]) -> None:
+    stored = _encode(series)
+    assert (stored.run_id, stored.writer_id, stored.sequence) == ("run", "writer", 7)
+    assert stored.points == sum(map(len, series.values()))
+    for key, sent in series.items():
+        found = _decode(stored, key)
+        assert found is not None
+        assert bits(found) == bits(sent)
+    assert _decode(stored, "c") is None
+
+
+@given(all_series)
+def test_summaries_are_those_of_the_points(series: dict[str, list[Point]]) -> None:
+    stored = _encode(series)
+    assert stored.summaries.keys == tuple(sorted(series))
+    for key, record in zip(stored.summaries.keys, stored.summaries.records.tolist(), strict=True):
+        value, step, time, low, high, count, nan_count, first_step = record
+        sent = series[key]
+        latest = max(sent, key=total_order)
+        assert total_order((step, time, value)) == total_order(latest)
+        numbers = [point[2] for point in sent if not math.isnan(point[2])]
+        assert (count, nan_count) == (len(sent), len(sent) - len(numbers))
+        assert first_step == min(point[0] for point in sent)
+        if numbers:
+            assert (low, high) == (min(numbers), max(numbers))
+        else:
+            assert math.isnan(low)
+            assert math.isnan(high)
+
+
+REGULAR = {
+    "constant": [(0, 0, 0.1)] * 1000,
+    "counting": [(step, 1_700_000_000_000 + 50 * step, 1 / (step + 1)) for step in range(1000)],
+    "downwards": [(-step, 10**12 - step, float(step)) for step in range(1000)],
+    "widest": [
+        ((-1) ** i * (2**63 - 1), i % 2 * (2**63 - 1), ODD_VALUES[i % 8]) for i in range(99)
+    ],
+    "every width": [(3**i % 2**62, 2**i, 0.5) for i in range(63)] + [(0, 0, 0.0)] * 5,
+    "one": [(5, 6, NAN_WITH_PAYLOAD)],
+    "at the limit": [(i, i * i, math.sin(i)) for i in range(MIN_COMPRESSED)],
+    "below the limit": [(i, i * i, math.sin(i)) for i in range(MIN_COMPRESSED - 1)],
+}
+
+
+@pytest.mark.parametrize("key", REGULAR)
+def test_regular_series(key: str) -> None:
+    alone, together = _encode({key: REGULAR[key]}), _encode(REGULAR)
+    for stored in (alone, together):
+        found = _decode(stored, key)
+        assert found is not None
+        assert bits(found) == bits(REGULAR[key])
+
+
+def test_a_regular_series_takes_few_bytes() -> None:
+    counting = _encode({"k": [(i, 10**12 + 50 * i, float(np.float32(0.1))) for i in range(10_000)]})
+    assert len(counting.payload) < 1_000
+
+
+def test_many_series_have_a_small_header_and_are_all_found() -> None:
+    series = {f"layer.{i:05}/norm": [(1, 10**12, float(i))] for i in range(10_000)}
+    stored = _encode(series)
+    assert len(stored.header) < 600_000
+    assert stored.header.startswith(segment.is_compressed_prefix())
+    for i in (0, 1, 4_321, 9_999):
+        assert _decode(stored, f"layer.{i:05}/norm") == [(1, 10**12, float(i))]
+
+
+@pytest.mark.parametrize(
+    ("key", "found"), [("b", True), ("a b", True), ("a", False), ("bc", False), ("", False)]
+)
+def test_a_small_header_can_be_searched_as_bytes(key: str, found: bool) -> None:
+    stored = _encode({"b": [(1, 2, 3.0)], "a b": [(1, 2, 3.0)], "abc": [(1, 2, 3.0)]})
+    assert not stored.header.startswith(segment.is_compressed_prefix())
+    assert (segment.key_pattern(key) in stored.header) is found
+    assert (_decode(stored, key) is not None) is found
+
+
+def _digest(points_by_key: dict[str, list[Point]]) -> bytes:
+    return _encode(points_by_key).digest
+
+
+def test_the_digest_tells_any_other_content() -> None:
+    base: list[Point] = [(1, 10, 0.5), (2, 20, 0.25)]
+    others: Sequence[dict[str, list[Point]]] = [
+        {"a": base},
+        {"b": base},
+        {"a": base[:1], "b": base[1:]},
+        {"a": base[::-1]},
+        {"a": [(1, 10, 0.5), (2, 20, 0.125)]},
+        {"a": [(1, 10, 0.5), (2, 21, 0.25)]},
+        {"a": [(1, 10, 0.5), (3, 20, 0.25)]},
+        {"a": [(1, 10, 0.0), (2, 20, 0.25)]},
+        {"a": [(1, 10, -0.0), (2, 20, 0.25)]},
+        {"a": [(1, 10, math.nan), (2, 20, 0.25)]},
+        {"a": [(1, 10, NAN_WITH_PAYLOAD), (2, 20, 0.25)]},
+    ]
+    assert len({_digest(other) for other in others}) == len(others)
+    assert _digest({"a": list(base)}) == _digest({"a": base})
+
+
+@pytest.mark.parametrize("key", ["counting", "one", "every width"])
+def test_any_flipped_bit_is_noticed(key: str) -> None:
+    stored = _encode({"a": [(1, 2, 3.0)], key: REGULAR[key]})
+    block = segment.find_block("writer", 7, stored.header, key)
+    assert block is not None
+    data = stored.payload[block.offset : block.offset + block.length]
+    for place in range(0, len(data), max(1, len(data) // 50)):
+        with pytest.raises(SegmentCorrupt, match="is damaged"):
+            segment.decode_block(block, _flipped(data, place))
+    for place in range(len(stored.header)):
+        if place in (2, 3):
+            continue  # not used
+        with pytest.raises(SegmentCorrupt):
+            segment.find_block("writer", 7, _flipped(stored.header, place), key)
+
+
+def _flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
+
+
+def test_cut_and_foreign_bytes_are_refused() -> None:
+    stored = _encode({f"k{i}": REGULAR["counting"] for i in range(40)})
+    block = segment.find_block("writer", 7, stored.header, "k3")
+    assert block is not None
+    for data in (b"", b"x", stored.payload):
+        with pytest.raises(SegmentCorrupt):
+            segment.decode_block(block, data)
+    for header in (b"", b"\1", stored.header[:-1], stored.header[:17], b"\2" + stored.header[1:]):
+        with pytest.raises(SegmentCorrupt):
+            segment.find_block("writer", 7, header, "k3")
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_refused(data: bytes) -> None:
+    with pytest.raises(SegmentCorrupt):
+        segment.find_block("w", 1, segment.is_compressed_prefix() + data, "k")
+
+
+def test_series_sorted_by_a_step_that_wraps_are_not_taken_for_increasing() -> None:
+    sent: MetricBatch = batch({"k": [(2**63 - 1, 0, 1.0), (-(2**63), 0, 2.0)]})
+    [record] = segment.encode("r", "w", 1, sent).summaries.records.tolist()
+    assert record[:2] == (1.0, 2**63 - 1)

@@ -7,6 +7,7 @@ standard ``logging`` come out in the same form.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -90,9 +91,14 @@ def access_writer(
 
     Arguments: method, code, milliseconds, request id, actor, public message of a failure.
     """
-    out = write if write is not None else sys.stderr.write
+    sink = write if write is not None else sys.stderr.write
     quote = json.dumps
     tail = f'"service":{quote(service)},"level":"info","event":"rpc"}}\n'
+
+    def out(line: str) -> None:
+        # A full disk or a closed pipe behind the log must not fail a call that has succeeded.
+        with contextlib.suppress(OSError, ValueError):
+            sink(line)
 
     def as_json(
         method: str, code: str, ms: float, request_id: str, actor: str, message: str

@@ -81,7 +81,7 @@ def supervise(spec: ServerSpec) -> int:
     with _reserve(host, port) as reserved:
         bound = reserved.getsockname()[1]
         name = f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
-        values = Path(tempfile.mkdtemp(prefix="runstone-metrics-"))
+        values = Path(tempfile.mkdtemp(prefix="runstone-metrics-", dir=_memory_folder()))
         try:
             return _Supervisor(spec, name, values).run()
         finally:
@@ -184,6 +184,11 @@ class _Supervisor:
                 _log.error("worker killed: it did not end in time", pid=process.pid)
                 process.kill()
                 process.wait()
+
+
+def _memory_folder() -> str | None:
+    # The values are memory-mapped: on a full disk the next count would kill the worker.
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - mkdtemp inside
 
 
 def _reserve(host: str, port: int) -> socket.socket:

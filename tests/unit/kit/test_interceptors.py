@@ -200,6 +200,13 @@ def test_an_access_line_is_one_line_whatever_it_quotes(form: Any) -> None:
         assert json.loads(line)["request_id"] == 'r"1'
 
 
+def test_a_full_disk_behind_the_log_does_not_fail_a_call() -> None:
+    def full(_line: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    logs.access_writer("probe", "json", full)("/a.B/C", "OK", 1.0, "r", "", "")
+
+
 def test_strings_that_are_not_utf8_are_the_callers_mistake() -> None:
     handler = grpc.unary_unary_rpc_method_handler(
         lambda request, _context: request, request_deserializer=StringValue.FromString

@@ -1,0 +1,1 @@
+"""The registry service: registered models, versions, stages, aliases, requests, comments, audit."""

@@ -1,0 +1,114 @@
+"""What callers ask for, after its shape was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from runstone_registry.model import RequestState, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class CreateModel:
+    """A new model."""
+
+    name: str
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSource:
+    """Files of a run; an empty path means all of them."""
+
+    run_id: str
+    path: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The source as people write it."""
+        return f"runs:/{self.run_id}/{self.path}" if self.path else f"runs:/{self.run_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSource:
+    """Files that the caller uploads."""
+
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVersion:
+    """A new version."""
+
+    name: str
+    source: RunSource | UploadSource
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSelector:
+    """Which version: exactly one of number, alias, stage; or, all unset, the newest."""
+
+    name: str
+    version: int = 0
+    alias: str = ""
+    stage: Stage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A version's way to a stage; an empty etag is not checked."""
+
+    name: str
+    version: int
+    stage: Stage
+    archive_existing_versions: bool = False
+    etag: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskTransition:
+    """A new transition request."""
+
+    name: str
+    version: int
+    stage: Stage
+    archive_existing_versions: bool = False
+    comment: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRemark:
+    """A new comment."""
+
+    name: str
+    version: int
+    text: str
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search; the filter and the order are still text."""
+
+    filter: str = ""
+    order_by: tuple[str, ...] = ()
+    page_size: int = 0
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list of what belongs to a model or a version; empty and 0 mean any."""
+
+    name: str = ""
+    version: int = 0
+    state: RequestState | None = None
+    page_size: int = 0
+    page_token: str = ""

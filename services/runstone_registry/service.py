@@ -1,0 +1,16 @@
+"""The registry's use cases, named after the RPCs."""
+
+from __future__ import annotations
+
+from runstone_registry.service_base import Parts
+from runstone_registry.service_governance import GovernanceUseCases, Moved
+from runstone_registry.service_lists import ListUseCases
+from runstone_registry.service_models import ModelUseCases
+from runstone_registry.service_sweep import Sweeper
+from runstone_registry.service_versions import VersionUseCases
+
+__all__ = ["Moved", "Parts", "RegistryService", "Sweeper"]
+
+
+class RegistryService(ModelUseCases, VersionUseCases, GovernanceUseCases, ListUseCases):
+    """Every use case. Safe to call from many threads."""

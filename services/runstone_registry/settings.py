@@ -1,0 +1,28 @@
+"""What the registry service can be told: ``RUNSTONE_REGISTRY_…``, else ``RUNSTONE_…``."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from runstone_kit.settings import BaseServiceSettings
+
+
+class RegistrySettings(BaseServiceSettings):
+    """Settings of the registry service."""
+
+    service: ClassVar[str] = "registry"
+
+    listen: str = Field(
+        "127.0.0.1:5053", description="host:port or unix:/path of the gRPC server; port 0: any"
+    )
+    artifact_address: str = Field(
+        "127.0.0.1:5052", description="host:port or unix:/path of the artifact service"
+    )
+    tracking_address: str = Field(
+        "127.0.0.1:5051", description="host:port or unix:/path of the tracking service"
+    )
+    sweep_interval_s: float = Field(
+        60.0, gt=0, description="seconds between two rounds over files that no version holds"
+    )

@@ -55,8 +55,8 @@ CLIENT_NAMES = frozenset(
 WORKER_NAMES = frozenset({"RUNSTONE_KIT_WORKER"})
 """Set by the kit itself for its worker processes."""
 
-NEAR_MISS = 0.87
-"""difflib ratio: one wrong letter in eight; lower would refuse names of other tools."""
+NEAR_MISS = 0.82
+"""difflib ratio: finds RUNSTONE_DB_URL, and leaves RUNSTONE_OBJECTS_URL_FILE to its service."""
 
 
 class SettingsError(ValueError):

@@ -69,6 +69,7 @@ def test_only_secrets_lie_in_files(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RUNSTONE_TRACKING_WORKRES", "RUNSTONE_TRACKING_WORKERS"),
         ("RUNSTONE_TRACKING_ZZZ", "RUNSTONE_TRACKING_"),
         ("RUNSTONE_DATABSE_URL", "RUNSTONE_DATABASE_URL"),
+        ("RUNSTONE_DB_URL", "RUNSTONE_DATABASE_URL"),
         ("RUNSTONE_REFLECTON", "RUNSTONE_REFLECTION"),
     ],
 )
@@ -93,6 +94,8 @@ def test_a_mistyped_name_is_told_with_the_nearest(
         "RUNSTONE_DATA_DIR",
         "RUNSTONE_ARTIFACT_WORKERS",
         "RUNSTONE_KIT_WORKER",
+        "RUNSTONE_OBJECTS_URL",
+        "RUNSTONE_OBJECTS_URL_FILE",
         "RUNSTONE_TEST_S3",
         "PATH_TO_RUNSTONE_TRACKING_X",
     ],

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 
 from support.processes import START_SECONDS, STOP_SECONDS, ended, kill, wait_until
 
@@ -102,6 +103,15 @@ def read_status(data_dir: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     return said
+
+
+def end_suite(data_dir: Path) -> None:
+    """SIGKILL for the background suite that clients started on a folder, if one serves."""
+    if pid := read_status(data_dir).get("pid"):
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            process.kill()
+            process.wait(STOP_SECONDS)
 
 
 @contextmanager

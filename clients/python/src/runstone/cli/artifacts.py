@@ -1,0 +1,205 @@
+"""`runstone artifacts`: files of runs and of model versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runstone._modeluri import ModelUri, RunUri, parse_artifact_uri
+from runstone.artifact.v1 import artifact_pb2
+from runstone.cli._plain import plain
+from runstone.cli._session import Group, Session, confirm, limit, pages, yes
+from runstone.exceptions import InvalidUri
+
+SIZES = ("B", "kB", "MB", "GB", "TB")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Somebody's files, from a path on: what TARGET names."""
+
+    owner: artifact_pb2.Owner
+    uri: str
+    path: str
+
+    def below(self, path: str) -> str:
+        """A path of TARGET joined with a PATH behind it."""
+        return "/".join(part for part in (self.path, path.strip("/")) if part)
+
+    def uri_of(self, path: str) -> str:
+        """The URI of a path of the owner."""
+        return f"{self.uri}/{path}" if path else self.uri
+
+
+def place(session: Session, target: str) -> Place:
+    """The files that TARGET names. Raises click.BadParameter, or what the registry raises."""
+    try:
+        named = parse_artifact_uri(target)
+    except InvalidUri as error:
+        raise click.BadParameter(error.message, param_hint="TARGET") from None
+    if isinstance(named, ModelUri):
+        from runstone.cli.models import found_version
+
+        version = f"@{named.alias}" if named.alias else named.selector
+        found = found_version(session, named.name, version)
+        owner = artifact_pb2.Owner(model_version_id=found.model_version_id)
+        return Place(owner, f"models:/{named.name}/{found.version}", named.path)
+    if named is None:
+        run_id, _, path = target.partition("/")
+        named = RunUri(run_id, path.strip("/"))
+    return Place(artifact_pb2.Owner(run_id=named.run_id), f"runs:/{named.run_id}", named.path)
+
+
+def size_text(size: int) -> str:
+    """Bytes for people: 1.2 MB."""
+    value = float(size)
+    for unit in SIZES:
+        if value < 1000 or unit == SIZES[-1]:
+            break
+        value /= 1000
+    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+COLUMNS = [
+    ("PATH", lambda row: f"{row['path']}/" if row["is_directory"] else row["path"]),
+    ("SIZE", lambda row: "" if row["is_directory"] else size_text(row["size"])),
+    ("CREATED", lambda row: row["create_time"]),
+    ("SHA256", lambda row: row["sha256"][:12]),
+]
+
+DAMAGE_COLUMNS = [
+    ("SHA256", lambda row: row["sha256"]),
+    ("PROBLEM", lambda row: row["problem"]),
+    ("ARTIFACTS", lambda row: row["artifacts"]),
+]
+
+target_argument = click.argument("target")
+
+
+@click.group("artifacts", cls=Group)
+def command() -> None:
+    """Files of runs and model versions.
+
+    TARGET is a run id, runs:/RUN_ID/PATH, models:/NAME/VERSION/PATH or models:/NAME@ALIAS, where
+    VERSION is a number, a stage or latest.
+    """
+
+
+@command.command()
+@click.argument("local", type=click.Path(path_type=Path))
+@target_argument
+@click.pass_obj
+def log(session: Session, local: Path, target: str) -> None:
+    """Send a local file, or a folder with all below it, to a run."""
+    where = place(session, target)
+    if not where.owner.run_id:
+        raise click.UsageError(
+            "a version's files are final; `runstone models register --from` makes a new version"
+        )
+    client = session.client
+    if local.is_dir():
+        client.log_artifacts(where.owner.run_id, str(local), where.path or None)
+    else:
+        client.log_artifact(where.owner.run_id, str(local), where.path or None)
+    # Files go into TARGET's path; a folder's entries do, not the folder.
+    names = sorted(each.name for each in local.iterdir()) if local.is_dir() else [local.name]
+    paths = [where.below(name) for name in names]
+    session.answer({"uri": where.uri, "paths": paths}, f"Logged {local} to {where.uri}.")
+
+
+@command.command("list")
+@target_argument
+@click.argument("path", default="")
+@click.option("--recursive", "-r", is_flag=True, help="All files below, not only the next level.")
+@limit
+@click.pass_obj
+def list_all(session: Session, target: str, path: str, recursive: bool, limit: int) -> None:
+    """List files."""
+    where = place(session, target)
+    request = artifact_pb2.ListArtifactsRequest(
+        owner=where.owner, path=where.below(path), recursive=recursive
+    )
+    call = session.service("artifact").ListArtifacts
+    session.table(map(plain, pages(call, request, "artifacts", limit)), COLUMNS)
+
+
+@command.command()
+@target_argument
+@click.argument("path", default="")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    show_default="the working directory",
+    help="Where to put it.",
+)
+@click.pass_obj
+def download(session: Session, target: str, path: str, to: Path) -> None:
+    """Fetch a file, or a folder with all below it."""
+    where = place(session, target)
+    local = session.client.download_artifacts(where.uri_of(where.below(path)), str(to))
+    session.answer({"path": str(local)}, str(local))
+
+
+@command.command()
+@target_argument
+@click.argument("path", default="")
+@yes
+@click.pass_obj
+def delete(session: Session, target: str, path: str, yes: bool) -> None:
+    """Delete a file of a run, or a folder with all below it. `runstone gc` frees the bytes."""
+    where = place(session, target)
+    chosen = where.below(path)
+    if not where.owner.run_id:
+        raise click.UsageError("a version's files go with it: `runstone models delete`")
+    confirm(session, f"Delete {where.uri_of(chosen)}?", yes)
+    request = artifact_pb2.DeleteArtifactsRequest(owner=where.owner, path=chosen)
+    deleted = session.service("artifact").DeleteArtifacts(request).deleted
+    session.answer({"deleted": deleted}, f"Deleted {deleted} file(s).")
+
+
+@command.command()
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(min=1),
+    help="Stop after so many bytes were read. Default: read them all.",
+)
+@click.pass_context
+def scrub(ctx: click.Context, max_bytes: int | None) -> None:
+    """Read the stored bytes and compare them with their digests; exit code 1 when some differ."""
+    session: Session = ctx.obj
+    totals = {"checked": 0, "size": 0}
+    damaged: list[Mapping[str, Any]] = []
+    for part in _scrubbed(session, max_bytes):
+        totals["checked"] += part.checked
+        totals["size"] += part.size
+        damaged += map(plain, part.damaged)
+    if session.as_json:
+        session.answer({**totals, "damaged": damaged}, "")
+    else:
+        if damaged:
+            session.table(damaged, DAMAGE_COLUMNS)
+        click.echo(
+            f"Read {totals['checked']} objects ({size_text(totals['size'])}):"
+            f" {len(damaged)} damaged."
+        )
+    ctx.exit(1 if damaged else 0)
+
+
+def _scrubbed(session: Session, max_bytes: int | None) -> Iterator[Any]:
+    request = artifact_pb2.ScrubArtifactsRequest()
+    left = max_bytes
+    while True:
+        if left is not None:
+            request.max_bytes = left
+        answer = session.service("artifact").ScrubArtifacts(request)
+        yield answer
+        if left is not None:
+            left -= answer.size
+        if not answer.next_page_token or (left is not None and left <= 0):
+            return
+        request.page_token = answer.next_page_token

@@ -1,0 +1,111 @@
+"""`make demo`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+EXPERIMENT = "Handwritten digits"
+COMMAND = Path(sys.executable).with_name("runstone")
+
+
+def main() -> int:
+    """Run the demo; 0 when the model that was loaded back predicts the same."""
+    console = Console(highlight=False)
+    started = time.monotonic()
+    console.print("Loading scikit-learn ...")
+    try:
+        import numpy as np
+
+        from runstone_suite.demo import registering, training
+    except ModuleNotFoundError as error:
+        console.print(f"The demo needs {error.name}: pip install scikit-learn skops matplotlib")
+        return 1
+    import runstone
+
+    console.print("Starting the embedded suite in ./runstone-data ...")
+    runstone.set_experiment(EXPERIMENT)
+    digits = training.Digits.load()
+    kinds = (
+        ("a linear model", training.train_linear),
+        ("a search over random forests", training.search_forest),
+        ("gradient boosting", training.train_boosting),
+    )
+    run_ids = []
+    for what, train in kinds:
+        console.print(f"Training {what} ...")
+        run_ids.append(train(digits))
+    best = max((runstone.get_run(run_id) for run_id in run_ids), key=_accuracy)
+    console.print(f"The best is {best.info.run_name}: registering it and asking for Production ...")
+    number = registering.register_and_promote(best.info.run_id, _accuracy(best))
+
+    console.print(f"Loading models:/{registering.MODEL_NAME}/Production back ...")
+    loaded = registering.load_production()
+    trained = training.load_model(
+        runstone.artifacts.download_artifacts(f"runs:/{best.info.run_id}/model")
+    )
+    expected = trained.predict(digits.test_x)
+    if not np.array_equal(loaded.predict(digits.test_x), expected):
+        console.print("[red]It predicts something else than the model that was trained.[/]")
+        return 1
+    console.print(f"It predicts the same on all {len(expected)} test images.\n")
+
+    console.print(_table())
+    console.print(_next(best.info.run_id, number))
+    console.print(f"Done in {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def _accuracy(run: object) -> float:
+    return float(run.data.metrics["test_accuracy"])  # type: ignore[attr-defined]
+
+
+def _table() -> Table:
+    import runstone
+
+    experiment = runstone.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    runs = runstone.search_runs(
+        [experiment.experiment_id],
+        order_by=["metrics.test_accuracy DESC"],
+        max_results=12,
+        output_format="list",
+    )
+    table = Table(title=f"Runs of {EXPERIMENT!r}, best first", title_justify="left")
+    for heading in ("run", "name", "status", "test accuracy", "test F1", "params"):
+        table.add_column(heading)
+    for run in runs:
+        metrics = run.data.metrics
+        params = ", ".join(f"{key}={value}" for key, value in sorted(run.data.params.items())[:3])
+        table.add_row(
+            run.info.run_id[:8],
+            run.info.run_name,
+            run.info.status,
+            *(f"{metrics[key]:.4f}" if key in metrics else "" for key in METRICS),
+            params,
+        )
+    return table
+
+
+METRICS = ("test_accuracy", "test_f1")
+
+
+def _next(run_id: str, number: int) -> str:
+    command = COMMAND.relative_to(Path.cwd()) if COMMAND.is_relative_to(Path.cwd()) else COMMAND
+    return f"""
+Type next:
+  {command} runs search --filter "metrics.test_accuracy > 0.95"
+  {command} runs get {run_id}
+  {command} artifacts list {run_id} -r
+  {command} models get digits {number}
+  {command} models audit digits
+  {command} server                     # serve ./runstone-data to others
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

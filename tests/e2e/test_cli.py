@@ -1,0 +1,330 @@
+"""Every command of `runstone`, for people and with --json, against a suite that runs."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import runstone
+from runstone.cli import cli, main
+from support.suites import clean_environment, suite
+
+UNKNOWN_RUN = "0" * 32
+
+# They need no server that runs, and have tests of their own below.
+WITHOUT_SUITE = {"server", "db current", "db upgrade"}
+
+
+class Caller:
+    """Calls commands in this process and notes which."""
+
+    def __init__(self, uri: str, capture: pytest.CaptureFixture[str]) -> None:
+        self.uri = uri
+        self.capture = capture
+        self.called: set[str] = set()
+
+    def raw(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, standard output, standard error."""
+        self.called.add(command_of(arguments))
+        self.capture.readouterr()
+        code = main(["--tracking-uri", self.uri, *arguments])
+        out, err = self.capture.readouterr()
+        return code, out, err
+
+    def said(self, *arguments: str) -> str:
+        """What a command that succeeds says to people."""
+        code, out, err = self.raw(*arguments)
+        assert (code, err) == (0, "")
+        with pytest.raises(ValueError):
+            json.loads(out)
+        return out
+
+    def told(self, *arguments: str) -> Any:
+        """What a command that succeeds answers with --json."""
+        code, out, err = self.raw(*arguments, "--json")
+        assert (code, err) == (0, "")
+        return json.loads(out)
+
+
+def command_of(arguments: tuple[str, ...]) -> str:
+    """The command that a command line calls: "models alias set"."""
+    names = []
+    found: click.Command | None = cli
+    for argument in arguments:
+        if not isinstance(found, click.Group):
+            break
+        found = found.get_command(click.Context(found), argument)
+        names.append(argument)
+    return " ".join(names)
+
+
+def all_commands(group: click.Group = cli, prefix: str = "") -> Iterator[str]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            yield from all_commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}"
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with suite(tmp_path_factory.mktemp("cli") / "data", "--grpc-port", "0") as started:
+        yield f"runstone://{started.status['tcp']}"
+
+
+@pytest.fixture
+def call(uri: str, capsys: pytest.CaptureFixture[str]) -> Caller:
+    return Caller(uri, capsys)
+
+
+def test_every_command(call: Caller, tmp_path: Path) -> None:
+    use_experiments(call)
+    run_id = use_runs(call)
+    use_artifacts(call, run_id, tmp_path)
+    use_models(call, run_id, tmp_path)
+    use_governance(call)
+    use_gc(call)
+    assert call.called | WITHOUT_SUITE == set(all_commands())
+
+
+def use_experiments(call: Caller) -> None:
+    made = call.told("experiments", "create", "iris", "--tag", "team=blue")
+    assert (made["name"], made["tags"]) == ("iris", {"team": "blue"})
+    experiment_id = made["experiment_id"]
+    assert "Created experiment" in call.said("experiments", "create", "other")
+    assert {row["name"] for row in call.told("experiments", "list")} == {"Default", "iris", "other"}
+    table = call.said("experiments", "list", "--limit", "2")
+    assert table.splitlines()[0].split()[:2] == ["ID", "NAME"]
+    assert len(table.splitlines()) == 3
+    found = call.told("experiments", "search", "--filter", "tags.team = 'blue'")
+    assert [row["experiment_id"] for row in found] == [experiment_id]
+    assert call.told("experiments", "get", "iris", "--name")["experiment_id"] == experiment_id
+    assert "iris" in call.said("experiments", "get", experiment_id)
+    assert call.told("experiments", "rename", "other", "another", "--name")["name"] == "another"
+    assert "Deleted" in call.said("experiments", "delete", "another", "--name", "--yes")
+    deleted = call.told("experiments", "list", "--view", "deleted")
+    assert [row["name"] for row in deleted] == ["another"]
+    assert "Restored" in call.said("experiments", "restore", "another", "--name")
+    call.told("experiments", "delete", "another", "--name")
+
+
+def use_runs(call: Caller) -> str:
+    client = runstone.Client(call.uri)
+    experiment = client.get_experiment_by_name("iris")
+    assert experiment is not None
+    kept, spare = (
+        client.create_run(experiment.experiment_id, run_name=name).info.run_id
+        for name in ("kept", "spare")
+    )
+    client.log_batch(kept, params={"lr": "0.1"}, tags={"color": "red"})
+    for step, value in enumerate((0.5, float("nan"), 0.75)):
+        client.log_metric(kept, "acc", value, step=step)
+    search = ("runs", "search", "--experiment", "iris")
+    found = call.told(*search, "--filter", "metrics.acc > 0.7 AND params.lr = '0.1'")
+    assert [row["run_id"] for row in found] == [kept]
+    assert found[0]["metrics"][0]["value"] == 0.75
+    ordered = call.told(*search, "--order-by", "attributes.run_name ASC")
+    assert [row["name"] for row in ordered] == ["kept", "spare"]
+    assert {row["run_id"] for row in call.told("runs", "list")} == {kept, spare}
+    assert "acc=0.75" in call.said("runs", "list", "--experiment", experiment.experiment_id)
+    assert call.told("runs", "get", kept)["tags"]["color"] == "red"
+    assert "lr=0.1" in call.said("runs", "describe", kept)
+    points = call.told("runs", "metric", kept, "acc")
+    assert [(point["step"], point["value"]) for point in points] == [
+        (0, 0.5),
+        (1, "NaN"),
+        (2, 0.75),
+    ]
+    assert "Deleted" in call.said("runs", "delete", spare, "--yes")
+    assert call.told("runs", "restore", spare) == {"run_ids": [spare]}
+    call.told("runs", "delete", spare)
+    return str(kept)
+
+
+def use_artifacts(call: Caller, run_id: str, folder: Path) -> None:
+    (folder / "sent" / "deep").mkdir(parents=True)
+    (folder / "sent" / "deep" / "weights.bin").write_bytes(b"weights")
+    (folder / "notes.txt").write_text("notes", "utf-8")
+    assert call.told("artifacts", "log", str(folder / "sent"), f"runs:/{run_id}/model")
+    assert "Logged" in call.said("artifacts", "log", str(folder / "notes.txt"), run_id)
+    listed = call.told("artifacts", "list", run_id, "-r")
+    assert [row["path"] for row in listed] == ["model/deep/weights.bin", "notes.txt"]
+    assert "model/" in call.said("artifacts", "list", run_id)
+    to = folder / "back"
+    got = call.told("artifacts", "download", run_id, "model", "--to", str(to))
+    assert (Path(got["path"]) / "deep" / "weights.bin").read_bytes() == b"weights"
+    call.said("artifacts", "download", f"runs:/{run_id}/notes.txt", "--to", str(to))
+    assert call.told("artifacts", "delete", run_id, "notes.txt") == {"deleted": 1}
+    assert call.told("artifacts", "scrub")["damaged"] == []
+    assert "0 damaged" in call.said("artifacts", "scrub", "--max-bytes", "1000000")
+
+
+def use_models(call: Caller, run_id: str, folder: Path) -> None:
+    assert (
+        call.told("models", "create", "net", "--description", "d", "--tag", "a=b")["name"] == "net"
+    )
+    made = call.told("models", "register", "net", "--run", run_id, "--path", "model")
+    assert (made["version"], made["status"]) == (1, "READY")
+    assert "version 2" in call.said("models", "register", "net", "--from", str(folder / "sent"))
+    listed = call.told("artifacts", "list", "models:/net/latest", "-r")
+    assert [row["path"] for row in listed] == ["deep/weights.bin"]
+    assert [row["name"] for row in call.told("models", "list")] == ["net"]
+    assert "net" in call.said("models", "search", "--filter", "tags.a = 'b'")
+    assert [row["version"] for row in call.told("models", "versions", "net")] == [2, 1]
+    assert "READY" in call.said("models", "versions")
+    assert call.told("models", "get", "net", "1")["run_id"] == run_id
+    assert "net" in call.said("models", "get", "net")
+    call.said("models", "create", "spare")
+    assert call.told("models", "rename", "spare", "spare2")["name"] == "spare2"
+    assert call.told("models", "delete", "spare2") == {"name": "spare2"}
+
+
+def use_governance(call: Caller) -> None:
+    moved = call.told("models", "transition", "net", "1", "Staging", "--comment", "try")
+    assert moved["model_version"]["stage"] == "STAGING"
+    ask = ("models", "request-transition", "net", "2", "production")
+    asked = call.told(*ask, "--archive-existing-versions")
+    assert asked["state"] == "OPEN"
+    assert asked["transition_request_id"] in call.said("models", "requests", "net")
+    assert "Approved" in call.said("models", "approve", asked["transition_request_id"])
+    again = call.told("models", "request-transition", "net", "1", "Production")
+    assert call.told("models", "reject", again["transition_request_id"])["state"] == "REJECTED"
+    states = [row["state"] for row in call.told("models", "requests", "--state", "all")]
+    assert sorted(states) == ["APPROVED", "REJECTED"]
+    assert call.told("models", "alias", "set", "net", "@champion", "2")["aliases"] == {
+        "champion": 2
+    }
+    assert call.told("models", "get", "net", "@champion")["version"] == 2
+    assert call.told("models", "get", "net", "Production")["version"] == 2
+    assert "Deleted" in call.said("models", "alias", "delete", "net", "champion")
+    comment = call.told("models", "comments", "add", "net", "2", "fine")["comment_id"]
+    assert "Changed" in call.said("models", "comments", "edit", comment, "very fine")
+    assert call.told("models", "comments", "list", "net", "2")[0]["text"] == "very fine"
+    assert call.told("models", "comments", "delete", comment) == {"comment_id": comment}
+    actions = [row["action"] for row in call.told("models", "audit", "net")]
+    assert actions.count("ApproveTransitionRequest") == 1
+    assert "TransitionModelVersionStage" in call.said("models", "audit", "net", "1")
+
+
+def use_gc(call: Caller) -> None:
+    would = call.told("gc", "--dry-run")
+    assert (len(would["run_ids"]), would["dry_run"]) == (1, True)
+    assert "0 runs" in call.said("gc", "--yes", "--older-than", "1d")
+    removed = call.told("gc")
+    assert removed["run_ids"] == would["run_ids"]
+    assert len(removed["experiment_ids"]) == 1
+    assert call.told("gc")["run_ids"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("runs", "get", UNKNOWN_RUN), "RUN_NOT_FOUND"),
+        (("runs", "search", "--filter", "metrics."), "FILTER_INVALID"),
+        (("experiments", "create", "Default"), "EXPERIMENT_NAME_TAKEN"),
+        (("models", "get", "nobody"), "MODEL_NOT_FOUND"),
+        (("artifacts", "list", "models:/nobody/1"), "MODEL_NOT_FOUND"),
+    ],
+)
+def test_a_failed_call_is_one_line_and_code_1(
+    call: Caller, arguments: tuple[str, ...], reason: str
+) -> None:
+    code, out, err = call.raw(*arguments)
+    assert (code, out) == (1, "")
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    code, out, err = call.raw(*arguments, "--json")
+    assert (code, out) == (1, "")
+    assert json.loads(err)["error"]["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("runs", "get"),
+        ("nothing",),
+        ("runs", "list", "--view", "some"),
+        ("models", "register", "net"),
+        ("models", "get", "net", "Nowhere"),
+        ("experiments", "create", "x", "--tag", "novalue"),
+        ("gc", "--older-than", "soon"),
+        ("artifacts", "list", "models:/net"),
+    ],
+)
+def test_a_wrong_command_line_is_code_2(call: Caller, arguments: tuple[str, ...]) -> None:
+    code, out, err = call.raw(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: ")
+    code, out, err = call.raw(*arguments, "--json")
+    assert (code, out) == (2, "")
+    assert json.loads(err)["error"]["kind"] == "UsageError"
+
+
+def test_a_local_file_that_is_missing_is_code_1(call: Caller, tmp_path: Path) -> None:
+    run_id = runstone.Client(call.uri).create_run("0").info.run_id
+    code, _, err = call.raw("artifacts", "log", str(tmp_path / "none"), run_id)
+    assert code == 1
+    assert "none" in err
+
+
+def test_nobody_there_is_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["--tracking-uri", "runstone://127.0.0.1:1", "experiments", "list"])
+    assert code == 1
+    assert "no Runstone server answers at runstone://127.0.0.1:1" in capsys.readouterr().err
+
+
+def runstone_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("runstone")), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(**environment),
+    )
+
+
+def test_db_current_and_upgrade(postgres_url: str) -> None:
+    environment = {"RUNSTONE_DATABASE_URL": postgres_url}
+    before = runstone_command("db", "upgrade", "--dry-run", "--json", **environment)
+    assert [row["current"] for row in json.loads(before.stdout)] == [None] * 3
+    one = runstone_command("db", "upgrade", "--service", "tracking", "--json", **environment)
+    assert [row["service"] for row in json.loads(one.stdout)] == ["tracking"]
+    after = runstone_command("db", "upgrade", "--json", **environment)
+    assert after.returncode == 0, after.stderr
+    rows = json.loads(after.stdout)
+    assert [row["current"] for row in rows] == [row["head"] for row in rows]
+    shown = runstone_command("db", "current", **environment)
+    assert "postgresql://runstone:***@" in shown.stdout
+    assert postgres_url not in shown.stdout + after.stdout
+
+
+def test_db_of_a_database_that_is_away() -> None:
+    url = "postgresql://nobody:secret@127.0.0.1:1/none"
+    failed = runstone_command("db", "upgrade", RUNSTONE_DATABASE_URL=url)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("Error: ")
+    assert "secret" not in failed.stderr
+
+
+def test_the_installed_command_says_its_version_quickly() -> None:
+    said = runstone_command("--version")
+    assert said.stdout.startswith("runstone ")
+    imported = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            (
+                "import sys; from runstone.cli import main; main(['--help']);"
+                "print([name for name in ('grpc', 'rich', 'google') if name in sys.modules])"
+            ),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert imported.stdout.endswith("[]\n")

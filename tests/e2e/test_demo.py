@@ -1,0 +1,33 @@
+"""`make demo`, as a newcomer runs it: twice in the same folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.suites import clean_environment, end_suite
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def test_demo_runs_twice(tmp_path: Path) -> None:
+    try:
+        for version in (1, 2):
+            finished = subprocess.run(
+                [sys.executable, "-m", "runstone_suite.demo"],
+                cwd=tmp_path,
+                env=clean_environment(COLUMNS="200"),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+            assert finished.returncode == 0, finished.stdout + finished.stderr
+            assert finished.stderr == ""
+            assert "It predicts the same on all 540 test images." in finished.stdout
+            assert f"models get digits {version}" in finished.stdout
+            for name in ("linear", "forest search", "boosting"):
+                assert name in finished.stdout
+    finally:
+        end_suite(tmp_path / "runstone-data")

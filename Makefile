@@ -51,6 +51,11 @@ test: $(VENV)/.dev ## Run all tests, with a real PostgreSQL and a real S3 server
 	@PYTHONPATH=tests $(BIN)/python -m support.install
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
+.PHONY: test-kill
+test-kill: $(VENV)/.dev ## The tests that kill and restart servers, ten times as often (about 15 minutes)
+	@PYTHONPATH=tests $(BIN)/python -m support.install
+	@RUNSTONE_TEST_KILLS=10 $(BIN)/python -m pytest tests/e2e/test_kill.py $(PYTEST_ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Run the benchmarks and print their table
 	@PYTHONPATH=tests $(BIN)/python -m support.install

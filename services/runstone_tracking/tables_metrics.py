@@ -62,6 +62,7 @@ metric_summaries = Table(
     Column("key", ExactText, nullable=False),
     Column("value", ExactDouble),
     Column("is_nan", Boolean, nullable=False),
+    # The latest point's, which is the greatest.
     Column("step", BigInteger, nullable=False),
     Column("timestamp_ms", BigInteger, nullable=False),
     # NULL when every value is NaN.
@@ -70,7 +71,6 @@ metric_summaries = Table(
     Column("count", BigInteger, nullable=False),
     Column("nan_count", BigInteger, nullable=False),
     Column("first_step", BigInteger, nullable=False),
-    Column("last_step", BigInteger, nullable=False),
     PrimaryKeyConstraint("run_id", "key", name="pk_metric_summaries"),
     Index("ix_metric_summaries_value", "key", "value", "run_id"),
 )

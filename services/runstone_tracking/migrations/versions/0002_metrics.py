@@ -41,7 +41,6 @@ def upgrade() -> None:
         sa.Column("count", sa.BigInteger, nullable=False),
         sa.Column("nan_count", sa.BigInteger, nullable=False),
         sa.Column("first_step", sa.BigInteger, nullable=False),
-        sa.Column("last_step", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("run_id", "key", name="pk_metric_summaries"),
         sa.ForeignKeyConstraint(["run_id"], [f"{SCHEMA}.runs.run_id"], ondelete="CASCADE"),
         schema=SCHEMA,

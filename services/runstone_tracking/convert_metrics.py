@@ -1,0 +1,219 @@
+"""Metrics between messages and the model.
+
+Points are read from views (``runstone.tracking.columnar``): columns as raw bytes, which numpy
+takes as they are. Messages of the public class are read too, for LogBatch.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from runstone.tracking import columnar
+from runstone.tracking.v1 import metric_pb2 as pb
+from runstone_kit.errors import Violations
+from runstone_kit.paging import Page
+from runstone_kit.validation import (
+    INT64_MAX,
+    check_count,
+    check_entity_key,
+    check_name,
+    check_page_size,
+    check_range,
+    check_run_id,
+)
+from runstone_tracking.model import MetricSummary
+from runstone_tracking.model_metrics import Columns, Int64s, MetricBatch
+
+MAX_SERIES = 10_000
+"""Series in a batch, as the contract says; 4 MiB hold no more than 170,000 points anyway."""
+
+MAX_WRITER_ID = 64
+"""Room for a host name and a process id; it is part of every segment's key."""
+
+_COLUMNS = ("steps", "timestamps_ms", "values")
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRequest:
+    """A checked AppendMetrics."""
+
+    run_id: str
+    writer_id: str
+    sequence: int
+    batch: MetricBatch
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """One series as bytes, and its place in the request."""
+
+    key: str
+    place: int
+    columns: tuple[bytes, bytes, bytes]
+
+    @property
+    def count(self) -> int:
+        return len(self.columns[0]) // columnar.ITEM_SIZE
+
+
+def read_append(request: Any) -> AppendRequest:
+    """A view of AppendMetricsRequest. Raises InvalidArgument naming all that is wrong."""
+    violations = Violations()
+    check_run_id(violations, "run_id", request.run_id)
+    check_identity(violations, request.writer_id, request.sequence)
+    batch = read_series(violations, request.series)
+    violations.raise_if_any()
+    assert batch is not None
+    return AppendRequest(request.run_id, request.writer_id, request.sequence, batch)
+
+
+def check_identity(violations: Violations, writer_id: str, sequence: int) -> None:
+    """Check what names a batch within its run."""
+    check_name(violations, "writer_id", writer_id, MAX_WRITER_ID)
+    check_range(violations, "sequence", sequence, 1, INT64_MAX)
+
+
+def read_series(violations: Violations, series: Sequence[Any]) -> MetricBatch | None:
+    """The batch of messages Series, public or views; None when a violation was added."""
+    before = len(violations)
+    if not check_count(violations, "series", len(series), MAX_SERIES, minimum=1):
+        return None
+    found = [_read_one(violations, place, message) for place, message in enumerate(series)]
+    _check_distinct(violations, found)
+    if len(violations) > before:
+        return None
+    found.sort(key=lambda each: each.key)
+    batch = MetricBatch(
+        tuple(each.key for each in found),
+        np.array([each.count for each in found], np.int64),
+        Columns(
+            np.frombuffer(b"".join([each.columns[0] for each in found]), "<i8"),
+            np.frombuffer(b"".join([each.columns[1] for each in found]), "<i8"),
+            np.frombuffer(b"".join([each.columns[2] for each in found]), "<f8"),
+        ),
+    )
+    _check_times(violations, batch, found)
+    return batch if len(violations) == before else None
+
+
+def read_history(request: pb.GetMetricHistoryRequest) -> tuple[str, str]:
+    """Run and key."""
+    violations = Violations()
+    check_run_id(violations, "run_id", request.run_id)
+    check_entity_key(violations, "key", request.key)
+    violations.raise_if_any()
+    return request.run_id, request.key
+
+
+def read_list(request: pb.ListMetricKeysRequest) -> tuple[str, int, str]:
+    """Run, page size as sent, page token."""
+    violations = Violations()
+    check_run_id(violations, "run_id", request.run_id)
+    check_page_size(violations, "page_size", request.page_size)
+    violations.raise_if_any()
+    return request.run_id, request.page_size, request.page_token
+
+
+def write_points(points: Columns) -> Any:
+    """A view of GetMetricHistoryResponse."""
+    return columnar.metric_history_response().message_class(
+        steps=[columnar.pack_int64(points.steps)],
+        timestamps_ms=[columnar.pack_int64(points.timestamps_ms)],
+        values=[columnar.pack_double(points.values)],
+    )
+
+
+def write_page(page: Page[MetricSummary]) -> pb.ListMetricKeysResponse:
+    """A page of summaries."""
+    return pb.ListMetricKeysResponse(
+        metrics=map(write_summary, page.items), next_page_token=page.next_page_token
+    )
+
+
+def write_summary(metric: MetricSummary) -> pb.MetricSummary:
+    """One summary."""
+    return pb.MetricSummary(
+        key=metric.key,
+        value=metric.value,
+        step=metric.step,
+        timestamp_ms=metric.timestamp_ms,
+        min=metric.min,
+        max=metric.max,
+        count=metric.count,
+        nan_count=metric.nan_count,
+        first_step=metric.first_step,
+        last_step=metric.last_step,
+    )
+
+
+def _read_one(violations: Violations, place: int, message: Any) -> _Series:
+    key = message.key
+    if not _is_entity_key(key):
+        check_entity_key(violations, f"series[{place}].key", key)
+    columns = []
+    for name in _COLUMNS:
+        try:
+            columns.append(_column(getattr(message, name), name))
+        except DecodeError:
+            violations.add(f"series[{place}].{name}", "must hold whole 8-byte numbers")
+            columns.append(b"")
+    steps, times, values = columns
+    if not len(steps) == len(times) == len(values):
+        counts = " and ".join(
+            f"{len(column) // columnar.ITEM_SIZE} {name}"
+            for name, column in zip(_COLUMNS, columns, strict=True)
+        )
+        violations.add(f"series[{place}]", f"must have columns of equal length, not {counts}")
+    elif not steps:
+        violations.add(f"series[{place}].steps", "must have at least 1 entries")
+    return _Series(key, place, (steps, times, values))
+
+
+def _column(field: Any, name: str) -> bytes:
+    """A column's bytes, of a view's runs or of a public message's numbers."""
+    if isinstance(field[0] if len(field) else b"", bytes):
+        return columnar.joined(field)
+    pack = columnar.pack_double if name == "values" else columnar.pack_int64
+    return pack(field)
+
+
+@lru_cache(maxsize=16_384)
+def _is_entity_key(key: str) -> bool:
+    """Training loops send the same keys again and again."""
+    found = Violations()
+    check_entity_key(found, "", key)
+    return not found
+
+
+def _check_distinct(violations: Violations, series: Iterable[_Series]) -> None:
+    first: dict[str, int] = {}
+    for each in series:
+        place = first.setdefault(each.key, each.place)
+        if place != each.place:
+            violations.add(
+                f"series[{each.place}].key", f"must not be the key of series[{place}] too"
+            )
+
+
+def _check_times(violations: Violations, batch: MetricBatch, series: Sequence[_Series]) -> None:
+    times = batch.points.timestamps_ms
+    if times.min() >= 0:
+        return
+    starts: Int64s = np.cumsum(batch.counts) - batch.counts
+    for place in np.flatnonzero(np.minimum.reduceat(times, starts) < 0).tolist():
+        part = times[starts[place] : starts[place] + batch.counts[place]]
+        index = int(np.argmax(part < 0))
+        violations.add(
+            f"series[{series[place].place}].timestamps_ms[{index}]",
+            f"must not be negative, as {part[index]} is",
+        )
+
+
+assert sys.byteorder == "little", "columns are taken from the wire as they are"

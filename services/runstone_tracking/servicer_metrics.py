@@ -1,0 +1,88 @@
+"""RPCs of metrics."""
+
+# ruff: noqa: N802 - methods are named after their RPCs
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import grpc
+
+from runstone.tracking import columnar
+from runstone.tracking.v1 import metric_pb2 as pb
+from runstone.tracking.v1.tracking_service_pb2_grpc import (
+    TrackingServiceServicer,
+    add_TrackingServiceServicer_to_server,
+)
+from runstone_tracking import convert_metrics as convert
+from runstone_tracking.service import TrackingService
+
+
+class MetricRpcs:
+    """The part of TrackingService that is about metrics.
+
+    AppendMetrics takes, and GetMetricHistory gives, views of the public messages; see
+    ``add_tracking_servicer``.
+    """
+
+    _service: TrackingService
+
+    def AppendMetrics(
+        self, request: Any, context: grpc.ServicerContext
+    ) -> pb.AppendMetricsResponse:
+        """See the proto."""
+        asked = convert.read_append(request)
+        applied = self._service.metrics.append(
+            asked.run_id, asked.writer_id, asked.sequence, asked.batch
+        )
+        return pb.AppendMetricsResponse(duplicate=not applied)
+
+    def GetMetricHistory(
+        self, request: pb.GetMetricHistoryRequest, context: grpc.ServicerContext
+    ) -> Iterator[Any]:
+        """See the proto."""
+        points = self._service.metrics.history(*convert.read_history(request))
+        return map(convert.write_points, points)
+
+    def ListMetricKeys(
+        self, request: pb.ListMetricKeysRequest, context: grpc.ServicerContext
+    ) -> pb.ListMetricKeysResponse:
+        """See the proto."""
+        return convert.write_page(self._service.metrics.list_keys(*convert.read_list(request)))
+
+
+def add_tracking_servicer(servicer: TrackingServiceServicer, server: grpc.Server) -> None:
+    """Put the service on a server, with points read and written as columns of raw bytes."""
+    append = columnar.append_metrics_request()
+    history = columnar.metric_history_response()
+    columns = {
+        "AppendMetrics": grpc.unary_unary_rpc_method_handler(
+            cast("Any", servicer.AppendMetrics),
+            request_deserializer=append.parse,
+            response_serializer=pb.AppendMetricsResponse.SerializeToString,
+        ),
+        "GetMetricHistory": grpc.unary_stream_rpc_method_handler(
+            cast("Any", servicer.GetMetricHistory),
+            request_deserializer=pb.GetMetricHistoryRequest.FromString,
+            response_serializer=history.message_class.SerializeToString,
+        ),
+    }
+    add_TrackingServiceServicer_to_server(servicer, cast("grpc.Server", _Adding(server, columns)))
+
+
+class _Adding:
+    """Takes the handlers that generated code adds to a server, and replaces some."""
+
+    def __init__(self, server: grpc.Server, replacing: Mapping[str, Any]) -> None:
+        self._server = server
+        self._replacing = replacing
+
+    def add_generic_rpc_handlers(self, _handlers: Sequence[Any]) -> None:
+        """The same handlers come again by their names."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        named = {**handlers, **self._replacing}
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, named),)
+        )
+        self._server.add_registered_method_handlers(service, named)

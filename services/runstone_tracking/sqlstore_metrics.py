@@ -1,0 +1,168 @@
+"""Metrics on PostgreSQL and SQLite, by hand-written statements that both databases take.
+
+Segments are written before summaries, and both in the order of their keys: two transactions that
+meet wait for each other one way round only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from runstone_tracking import segment
+from runstone_tracking.errors import MetricNotFound, RunDeleted, RunNotFound, SequenceReused
+from runstone_tracking.model import MetricSummary, Stage
+from runstone_tracking.model_metrics import Block, NewSegment, Summaries, summary
+from runstone_tracking.segment_statistics import merge
+from runstone_tracking.sqlstore_metrics_sql import MetricStatements, statements
+from runstone_tracking.sqlstore_statements import among
+from runstone_tracking.store_metrics import Appended
+from runstone_tracking.tables import runs
+from runstone_tracking.tables_metrics import metric_segments, metric_summaries
+
+Identity = tuple[str, str, int]
+"""Run, writer, sequence."""
+
+
+class SqlMetricStore:
+    """Segments and summaries on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sql: MetricStatements = statements(connection)
+
+    def append(self, segments: Sequence[NewSegment]) -> list[Appended]:
+        """Write the segments and fold their summaries into those of their runs."""
+        first: dict[Identity, NewSegment] = {}
+        for new in segments:
+            first.setdefault(_identity(new), new)
+        ordered = [first[identity] for identity in sorted(first)]
+        written = self._sql.insert_segments(self._connection, ordered)
+        added = [new for new in ordered if _identity(new) in written]
+        if added:
+            self._sql.upsert_summaries(self._connection, list(_merged(added)))
+        refusals = self._refusals(
+            [
+                new
+                for new in segments
+                if _identity(new) not in written or first[_identity(new)] is not new
+            ]
+        )
+        return [refusals.get(id(new), True) for new in segments]
+
+    def summaries(self, run_ids: Sequence[str]) -> Mapping[str, tuple[MetricSummary, ...]]:
+        """The summaries of each run that has any, ordered by key."""
+        table = metric_summaries
+        rows = self._connection.execute(
+            select(*_SUMMARY_COLUMNS)
+            .where(among(self._connection, table.c.run_id, run_ids))
+            .order_by(table.c.run_id, table.c.key)
+        ).all()
+        return {
+            run_id: tuple(map(_summary, group))
+            for run_id, group in groupby(rows, key=lambda row: row.run_id)
+        }
+
+    def list_keys(self, run_id: str, after: str | None, limit: int) -> list[MetricSummary]:
+        """At most ``limit`` summaries with a key above ``after``."""
+        table = metric_summaries
+        statement = select(*_SUMMARY_COLUMNS).where(table.c.run_id == run_id)
+        if after is not None:
+            statement = statement.where(table.c.key > after)
+        rows = self._connection.execute(statement.order_by(table.c.key).limit(limit)).all()
+        if not rows:
+            self._require_run(run_id)
+        return [_summary(row) for row in rows]
+
+    def find_blocks(self, run_id: str, key: str) -> list[Block]:
+        """Every block of one series."""
+        rows = self._sql.select_headers(self._connection, run_id, key)
+        found = [segment.find_block(writer, number, header, key) for writer, number, header in rows]
+        blocks = [block for block in found if block is not None]
+        if not blocks:
+            self._require_run(run_id)
+            raise MetricNotFound(run_id, key)
+        return blocks
+
+    def read_blocks(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:
+        """The bytes of blocks, in the order given."""
+        found = self._sql.select_blocks(self._connection, run_id, blocks)
+        if len(found) < len(blocks):
+            raise RunNotFound(run_id)
+        return found
+
+    def _refusals(self, refused: Sequence[NewSegment]) -> dict[int, Appended]:
+        """Why each of these was not written, by its id(): it is there, or its run is not active."""
+        if not refused:
+            return {}
+        connection = self._connection
+        run_ids = sorted({new.run_id for new in refused})
+        stages = {
+            row.run_id: row.stage
+            for row in connection.execute(
+                select(runs.c.run_id, runs.c.stage).where(among(connection, runs.c.run_id, run_ids))
+            )
+        }
+        outcomes: dict[int, Appended] = {}
+        for new in refused:
+            stored = self._stored_digest(new)
+            if stored is not None:
+                same = stored == new.digest
+                outcomes[id(new)] = not same and SequenceReused(*_identity(new))
+            elif stages.get(new.run_id) == Stage.DELETED:
+                outcomes[id(new)] = RunDeleted(new.run_id)
+            else:
+                outcomes[id(new)] = RunNotFound(new.run_id)
+        return outcomes
+
+    def _stored_digest(self, new: NewSegment) -> bytes | None:
+        table = metric_segments
+        found: bytes | None = self._connection.execute(
+            select(table.c.digest).where(
+                table.c.run_id == new.run_id,
+                table.c.writer_id == new.writer_id,
+                table.c.sequence == new.sequence,
+            )
+        ).scalar()
+        return found
+
+    def _require_run(self, run_id: str) -> None:
+        found = self._connection.execute(select(runs.c.run_id).where(runs.c.run_id == run_id))
+        if found.first() is None:
+            raise RunNotFound(run_id)
+
+
+_SUMMARY_COLUMNS = [
+    metric_summaries.c[name]
+    for name in (
+        *("run_id", "key", "value", "step", "timestamp_ms", "min", "max"),
+        *("count", "nan_count", "first_step"),
+    )
+]
+
+
+def _summary(row: Row[Any]) -> MetricSummary:
+    _, key, value, step, timestamp_ms, low, high, count, nan_count, first_step = tuple(row)
+    points = (count, nan_count, first_step)
+    return summary(key, (_number(value), step, timestamp_ms, _number(low), _number(high), *points))
+
+
+def _number(stored: float | None) -> float:
+    return math.nan if stored is None else stored
+
+
+def _identity(new: NewSegment) -> Identity:
+    return new.run_id, new.writer_id, new.sequence
+
+
+def _merged(segments: Iterable[NewSegment]) -> Iterable[tuple[str, Summaries]]:
+    """One merged set of summaries for each run; the segments are ordered by run."""
+    for run_id, group in groupby(segments, key=lambda new: new.run_id):
+        first, *others = (new.summaries for new in group)
+        for other in others:
+            first = merge(first, other)
+        yield run_id, first

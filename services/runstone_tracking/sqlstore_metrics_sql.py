@@ -1,0 +1,328 @@
+"""The metric statements, each in the form that is fastest on its database.
+
+PostgreSQL takes a whole batch as binary arrays in one statement; SQLite, which has no network to
+save, takes row after row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+from sqlalchemy import Connection
+
+from runstone_tracking import segment
+from runstone_tracking.model_metrics import Block, NewSegment, Records, Summaries
+
+RunSummaries = Sequence[tuple[str, Summaries]]
+"""Runs in order, with what is to be folded into their summaries."""
+
+HEADER_ROWS = 1_000
+"""Headers fetched at a time: a run may have a million, of a kilobyte each."""
+
+_NEWER = """(
+    excluded.step > s.step OR excluded.step = s.step AND (
+        excluded.timestamp_ms > s.timestamp_ms
+        OR excluded.timestamp_ms = s.timestamp_ms
+        AND excluded.value IS NOT NULL AND (s.value IS NULL OR excluded.value > s.value)
+    )
+)"""
+
+_FOLD = f"""
+ON CONFLICT (run_id, key) DO UPDATE SET
+    value = CASE WHEN {_NEWER} THEN excluded.value ELSE s.value END,
+    is_nan = CASE WHEN {_NEWER} THEN excluded.is_nan ELSE s.is_nan END,
+    step = CASE WHEN {_NEWER} THEN excluded.step ELSE s.step END,
+    timestamp_ms = CASE WHEN {_NEWER} THEN excluded.timestamp_ms ELSE s.timestamp_ms END,
+    min = CASE WHEN s.min IS NULL OR excluded.min < s.min THEN excluded.min ELSE s.min END,
+    max = CASE WHEN s.max IS NULL OR excluded.max > s.max THEN excluded.max ELSE s.max END,
+    count = s.count + excluded.count,
+    nan_count = s.nan_count + excluded.nan_count,
+    first_step = CASE WHEN excluded.first_step < s.first_step
+        THEN excluded.first_step ELSE s.first_step END
+"""
+
+
+def _folding(insert: str) -> str:
+    return insert + _FOLD
+
+
+class MetricStatements(Protocol):
+    """What SqlMetricStore asks of a database."""
+
+    def insert_segments(
+        self, connection: Connection, segments: Sequence[NewSegment]
+    ) -> set[tuple[str, str, int]]:
+        """Insert what is new and whose run is active; returns the identities inserted."""
+        ...
+
+    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
+        """Fold summaries into the stored ones, in the order given."""
+        ...
+
+    def select_headers(
+        self, connection: Connection, run_id: str, key: str
+    ) -> Sequence[tuple[str, int, bytes]]:
+        """Writer, sequence and header of the segments that may have the key."""
+        ...
+
+    def select_blocks(
+        self, connection: Connection, run_id: str, blocks: Sequence[Block]
+    ) -> list[bytes]:
+        """The blocks' bytes in order; fewer when a segment is gone."""
+        ...
+
+
+def statements(connection: Connection) -> MetricStatements:
+    """The statements for the connection's database."""
+    return _POSTGRESQL if connection.dialect.name == "postgresql" else _SQLITE
+
+
+class _PostgreSQL:
+    # The lock is the foreign key's own, taken before the look: a purge cannot come in between.
+    _insert = """
+        INSERT INTO runstone_tracking.metric_segments
+            (run_id, writer_id, sequence, points, digest, header, payload)
+        SELECT * FROM unnest(
+            %b::text[], %b::text[], %b::int8[], %b::int8[], %b::bytea[], %b::bytea[], %b::bytea[]
+        ) AS n (run_id, writer_id, sequence, points, digest, header, payload)
+        WHERE 'active' = (
+            SELECT r.stage FROM runstone_tracking.runs r WHERE r.run_id = n.run_id FOR KEY SHARE
+        )
+        ON CONFLICT DO NOTHING
+        RETURNING run_id, writer_id, sequence
+    """
+
+    # NaN travels as NaN: binary arrays with NULLs cannot be made from numpy in one go.
+    _upsert = _folding("""
+        INSERT INTO runstone_tracking.metric_summaries AS s (
+            run_id, key, value, is_nan, step, timestamp_ms, min, max, count, nan_count, first_step
+        )
+        SELECT
+            run_id, key, nullif(value, 'NaN'), value = 'NaN', step, timestamp_ms,
+            nullif(min, 'NaN'), nullif(max, 'NaN'), count, nan_count, first_step
+        FROM unnest(
+            %b::text[], %b::text[], %b::float8[], %b::int8[], %b::int8[], %b::float8[],
+            %b::float8[], %b::int8[], %b::int8[], %b::int8[]
+        ) AS n (run_id, key, value, step, timestamp_ms, min, max, count, nan_count, first_step)
+    """)
+
+    _headers = """
+        SELECT writer_id, sequence, header FROM runstone_tracking.metric_segments
+        WHERE run_id = %b AND (
+            position(%b::bytea IN header) > 0 OR substring(header FROM 1 FOR 2) = %b::bytea
+        )
+    """
+
+    _blocks = """
+        SELECT substring(s.payload FROM b.start FOR b.length)
+        FROM unnest(%b::text[], %b::int8[], %b::int4[], %b::int4[]) WITH ORDINALITY
+            AS b (writer_id, sequence, start, length, place)
+        JOIN runstone_tracking.metric_segments s
+            ON s.run_id = %b AND s.writer_id = b.writer_id AND s.sequence = b.sequence
+        ORDER BY b.place
+    """
+
+    def insert_segments(
+        self, connection: Connection, segments: Sequence[NewSegment]
+    ) -> set[tuple[str, str, int]]:
+        rows = connection.exec_driver_sql(
+            self._insert,
+            (
+                [new.run_id for new in segments],
+                [new.writer_id for new in segments],
+                Int8Array.of(np.array([new.sequence for new in segments], np.int64)),
+                Int8Array.of(np.array([new.points for new in segments], np.int64)),
+                [new.digest for new in segments],
+                [new.header for new in segments],
+                [new.payload for new in segments],
+            ),
+        )
+        return {(row[0], row[1], row[2]) for row in rows}
+
+    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
+        run_ids = [run_id for run_id, found in summaries for _ in found.keys]
+        keys = [key for _, found in summaries for key in found.keys]
+        records: Any = np.concatenate([found.records for _, found in summaries])
+        connection.exec_driver_sql(
+            self._upsert,
+            (
+                run_ids,
+                keys,
+                Float8Array.of(records["value"]),
+                Int8Array.of(records["step"]),
+                Int8Array.of(records["timestamp_ms"]),
+                Float8Array.of(records["min"]),
+                Float8Array.of(records["max"]),
+                Int8Array.of(records["count"]),
+                Int8Array.of(records["nan_count"]),
+                Int8Array.of(records["first_step"]),
+            ),
+        )
+
+    def select_headers(
+        self, connection: Connection, run_id: str, key: str
+    ) -> Sequence[tuple[str, int, bytes]]:
+        parameters = (run_id, segment.key_pattern(key), segment.is_compressed_prefix())
+        rows = connection.exec_driver_sql(self._headers, parameters)
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def select_blocks(
+        self, connection: Connection, run_id: str, blocks: Sequence[Block]
+    ) -> list[bytes]:
+        rows = connection.exec_driver_sql(
+            self._blocks,
+            (
+                [block.writer_id for block in blocks],
+                [block.sequence for block in blocks],
+                [block.offset + 1 for block in blocks],
+                [block.length for block in blocks],
+                run_id,
+            ),
+        )
+        return [row[0] for row in rows]
+
+
+class _SQLite:
+    _insert = """
+        INSERT INTO metric_segments
+            (run_id, writer_id, sequence, points, digest, header, payload)
+        SELECT ?, ?, ?, ?, ?, ?, ?
+        WHERE EXISTS (SELECT 1 FROM runs WHERE run_id = ? AND stage = 'active')
+        ON CONFLICT DO NOTHING
+    """
+
+    _upsert = _folding("""
+        INSERT INTO metric_summaries AS s (
+            run_id, key, value, is_nan, step, timestamp_ms, min, max, count, nan_count, first_step
+        )
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    """)
+
+    _headers = """
+        SELECT writer_id, sequence, header FROM metric_segments
+        WHERE run_id = ? AND (instr(header, ?) > 0 OR substr(header, 1, 2) = ?)
+    """
+
+    _block = """
+        SELECT substr(payload, ?, ?) FROM metric_segments
+        WHERE run_id = ? AND writer_id = ? AND sequence = ?
+    """
+
+    def insert_segments(
+        self, connection: Connection, segments: Sequence[NewSegment]
+    ) -> set[tuple[str, str, int]]:
+        inserted = set()
+        for new in segments:
+            identity = (new.run_id, new.writer_id, new.sequence)
+            values = (*identity, new.points, new.digest, new.header, new.payload, new.run_id)
+            if connection.exec_driver_sql(self._insert, values).rowcount:
+                inserted.add(identity)
+        return inserted
+
+    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
+        rows = [
+            (run_id, key, *_sqlite_row(record))
+            for run_id, found in summaries
+            for key, record in zip(found.keys, found.records.tolist(), strict=True)
+        ]
+        connection.exec_driver_sql(self._upsert, rows)
+
+    def select_headers(
+        self, connection: Connection, run_id: str, key: str
+    ) -> Sequence[tuple[str, int, bytes]]:
+        parameters = (run_id, segment.key_pattern(key), segment.is_compressed_prefix())
+        rows = connection.exec_driver_sql(self._headers, parameters)
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def select_blocks(
+        self, connection: Connection, run_id: str, blocks: Sequence[Block]
+    ) -> list[bytes]:
+        found = []
+        for block in blocks:
+            at = (block.offset + 1, block.length, run_id, block.writer_id, block.sequence)
+            row = connection.exec_driver_sql(self._block, at).first()
+            if row is not None:
+                found.append(row[0])
+        return found
+
+
+_POSTGRESQL = _PostgreSQL()
+_SQLITE = _SQLite()
+
+
+def _sqlite_row(record: tuple[Any, ...]) -> tuple[Any, ...]:
+    """SQLite would keep NaN as NULL anyway; said here, and with the flag beside it."""
+    value, step, timestamp_ms, low, high, count, nan_count, first_step = record
+    return (
+        _null_if_nan(value),
+        value != value,  # noqa: PLR0124 - the definition of NaN
+        step,
+        timestamp_ms,
+        _null_if_nan(low),
+        _null_if_nan(high),
+        count,
+        nan_count,
+        first_step,
+    )
+
+
+def _null_if_nan(value: float) -> float | None:
+    return value if value == value else None  # noqa: PLR0124
+
+
+class Int8Array(bytes):
+    """A parameter: a PostgreSQL int8[] in binary."""
+
+    @classmethod
+    def of(cls, numbers: Records) -> Int8Array:
+        """The array of these int64."""
+        return cls(_binary_array(_INT8, ">i8", numbers))
+
+
+class Float8Array(bytes):
+    """A parameter: a PostgreSQL float8[] in binary."""
+
+    @classmethod
+    def of(cls, numbers: Records) -> Float8Array:
+        """The array of these doubles."""
+        return cls(_binary_array(_FLOAT8, ">f8", numbers))
+
+
+_INT8, _INT8_ARRAY = 20, 1016
+_FLOAT8, _FLOAT8_ARRAY = 701, 1022
+_ARRAY_HEADER = np.dtype(
+    [("dimensions", ">i4"), ("nulls", ">i4"), ("oid", ">i4"), ("size", ">i4"), ("bound", ">i4")]
+)
+
+
+def _binary_array(oid: int, dtype: str, numbers: Any) -> bytes:
+    items = np.empty(len(numbers), [("length", ">i4"), ("item", dtype)])
+    items["length"] = 8
+    items["item"] = numbers
+    return np.array((1, 0, oid, len(numbers), 1), _ARRAY_HEADER).tobytes() + items.tobytes()
+
+
+class _Int8ArrayDumper(Dumper):
+    format = Format.BINARY
+    oid = _INT8_ARRAY
+
+    def dump(self, obj: Int8Array) -> Buffer:
+        return obj
+
+
+class _Float8ArrayDumper(Dumper):
+    format = Format.BINARY
+    oid = _FLOAT8_ARRAY
+
+    def dump(self, obj: Float8Array) -> Buffer:
+        return obj
+
+
+psycopg.adapters.register_dumper(Int8Array, _Int8ArrayDumper)
+psycopg.adapters.register_dumper(Float8Array, _Float8ArrayDumper)

@@ -1,0 +1,125 @@
+"""Group commit: who waits for whom, and what one bad segment does to its neighbours."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from runstone_kit.errors import Unavailable
+from runstone_tracking import segment
+from runstone_tracking.errors import RunDeleted
+from runstone_tracking.model_metrics import NewSegment
+from runstone_tracking.service_appends import MAX_GROUP_BYTES, GroupedAppends
+from runstone_tracking.store_metrics import Appended
+from support.metric_points import batch
+from support.processes import wait_until
+
+
+def _segment(sequence: int) -> NewSegment:
+    return segment.encode("run", "w", sequence, batch({"k": [(1, 2, 3.0)]}))
+
+
+class Writer:
+    """A store whose writes wait until they are let go."""
+
+    def __init__(self, answer: Callable[[NewSegment], Appended]) -> None:
+        self.groups: list[list[int]] = []
+        self.started = threading.Semaphore(0)
+        self.let_go = threading.Semaphore(0)
+        self._answer = answer
+
+    def __call__(self, segments: Sequence[NewSegment]) -> list[Appended]:
+        self.groups.append([each.sequence for each in segments])
+        self.started.release()
+        assert self.let_go.acquire(timeout=30)
+        return [self._answer(each) for each in segments]
+
+
+class Calls:
+    """Appends in threads, started one after the other."""
+
+    def __init__(self, appends: GroupedAppends, pool: ThreadPoolExecutor) -> None:
+        self._appends = appends
+        self._pool = pool
+
+    def start(self, new: NewSegment) -> Future[Appended]:
+        before = len(self._appends._waiting)
+        future = self._pool.submit(self._appends.append, new)
+        wait_until(
+            lambda: len(self._appends._waiting) > before or self._led(new),
+            30,
+            "a call in its place",
+        )
+        return future
+
+    def _led(self, new: NewSegment) -> bool:
+        writer = self._appends._write
+        assert isinstance(writer, Writer)
+        return any(new.sequence in group for group in writer.groups)
+
+
+def _run(writer: Writer, segments: Sequence[NewSegment], writes: int) -> list[Future[Appended]]:
+    """All segments appended, the first alone while the others gather; one leader."""
+    with ThreadPoolExecutor(len(segments)) as pool:
+        calls = Calls(GroupedAppends(writer, leaders=1), pool)
+        futures = [calls.start(each) for each in segments]
+        for _ in range(writes):
+            writer.let_go.release()
+        return futures
+
+
+def test_whoever_comes_during_a_write_goes_together() -> None:
+    writer = Writer(lambda each: each.sequence != 3)
+    futures = _run(writer, [_segment(number) for number in range(1, 5)], writes=2)
+    assert writer.groups == [[1], [2, 3, 4]]
+    assert [future.result() for future in futures] == [True, True, False, True]
+
+
+def test_a_refused_segment_is_its_own_callers_alone() -> None:
+    refused = RunDeleted("run")
+    writer = Writer(lambda each: refused if each.sequence == 2 else True)
+    futures = _run(writer, [_segment(number) for number in range(1, 4)], writes=2)
+    assert [future.result() for future in futures] == [True, refused, True]
+
+
+def test_a_group_that_fails_for_an_unknown_reason_is_written_one_by_one() -> None:
+    def answer(each: NewSegment) -> Appended:
+        if each.sequence == 3:
+            raise ValueError("poison")
+        return True
+
+    writer = Writer(answer)
+    futures = _run(writer, [_segment(number) for number in range(1, 5)], writes=5)
+    assert writer.groups == [[1], [2, 3, 4], [2], [3], [4]]
+    assert [futures[index].result() for index in (0, 1, 3)] == [True, True, True]
+    with pytest.raises(ValueError, match="poison"):
+        futures[2].result()
+
+
+def test_a_database_that_is_away_is_told_to_the_whole_group_and_work_goes_on() -> None:
+    away = [Unavailable("away", reason="DATABASE_UNAVAILABLE")]
+
+    def answer(each: NewSegment) -> Appended:
+        if each.sequence == 2:
+            raise away[0]
+        return True
+
+    writer = Writer(answer)
+    futures = _run(writer, [_segment(number) for number in range(1, 4)], writes=2)
+    assert [future.exception() for future in futures] == [None, away[0], away[0]]
+    with ThreadPoolExecutor(1) as pool:
+        writer.let_go.release()
+        assert pool.submit(GroupedAppends(writer).append, _segment(9)).result() is True
+
+
+def test_a_group_is_bounded_in_bytes() -> None:
+    large = [_segment(number) for number in range(1, 5)]
+    for each in large[1:]:
+        object.__setattr__(each, "payload", bytes(MAX_GROUP_BYTES // 2))
+    writer = Writer(lambda _each: True)
+    futures = _run(writer, large, writes=4)
+    assert writer.groups == [[1], [2], [3], [4]]
+    assert all(future.result() for future in futures)

@@ -1,10 +1,12 @@
 """Fixtures that more than one kind of test uses. What they start, they stop."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from support import binaries, processes
+from support import binaries, processes, tracking
 from support.postgres import PostgresServer
 from support.s3 import S3Server
 
@@ -73,3 +75,40 @@ def free_port() -> int:
 def wait_until() -> Callable[..., object]:
     """wait_until(condition, deadline): the only way to wait in a test."""
     return processes.wait_until
+
+
+@pytest.fixture(scope="session")
+def tracking_template(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """template("sqlite" | "postgresql"): a migrated tracking database to copy, made once."""
+    made: dict[str, str] = {}
+
+    def template(dialect: str) -> str:
+        if dialect not in made:
+            if dialect == "sqlite":
+                made[dialect] = str(tmp_path_factory.mktemp("tracking") / "template.db")
+                tracking.migrate_database(f"sqlite:///{made[dialect]}")
+            else:
+                server: PostgresServer = request.getfixturevalue("postgres")
+                made[dialect] = server.create_database()
+                tracking.migrate_database(server.url(made[dialect]))
+        return made[dialect]
+
+    return template
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def tracking_url(
+    request: pytest.FixtureRequest, tracking_template: Callable[[str], str], tmp_path: Path
+) -> Iterator[str]:
+    """The URL of a migrated, empty tracking database for this one test, on each database."""
+    template = tracking_template(request.param)
+    if request.param == "sqlite":
+        copy = tmp_path / "tracking.db"
+        shutil.copyfile(template, copy)
+        yield f"sqlite:///{copy}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.database(template) as url:
+        yield url

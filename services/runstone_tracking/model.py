@@ -144,6 +144,75 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentRequest:
+    """What CreateExperiment asks for."""
+
+    name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentSelector:
+    """Which experiment: by name where there is one, else by id."""
+
+    experiment_id: str = ""
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What CreateRun asks for; what is empty or None is chosen by the service.
+
+    ``tags`` are without RUN_NAME_TAG.
+    """
+
+    experiment_id: str
+    name: str = ""
+    user_id: str = ""
+    start_time: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunUpdate:
+    """What UpdateRun asks for; None leaves a field as it is.
+
+    ``sets_end_time`` says that the end time is asked for, ``end_time`` None then clears it.
+    """
+
+    run_id: str
+    name: str | None = None
+    status: RunStatus | None = None
+    sets_end_time: bool = False
+    end_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunBatch:
+    """What LogBatch asks for, but for its points; ``writer_id`` and ``sequence`` belong to them."""
+
+    run_id: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    writer_id: str = ""
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What SearchRuns and SearchExperiments ask for; ``experiment_ids`` is SearchRuns' alone."""
+
+    filter: str = ""
+    order_by: tuple[str, ...] = ()
+    view: View = View.ACTIVE_ONLY
+    page_size: int = 0
+    page_token: str = ""
+    experiment_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunChanges:
     """What UpdateRun changes; None leaves a field as it is.
 

@@ -1,15 +1,5 @@
-"""Runs the migrations on the connection that runstone_kit.migrate hands over."""
+"""Alembic's entry: runs the revisions on the connection that runstone_kit.migrate opened."""
 
-from alembic import context
+from runstone_kit.migrate import run_migrations
 
-from runstone_tracking.tables import SCHEMA, metadata
-
-connection = context.config.attributes["connection"]
-
-context.configure(
-    connection=connection,
-    target_metadata=metadata,
-    version_table_schema=SCHEMA if connection.dialect.name == "postgresql" else None,
-)
-with context.begin_transaction():
-    context.run_migrations()
+run_migrations()

@@ -1,0 +1,31 @@
+"""LogBatch from its message: params, tags and points, all checked together."""
+
+from __future__ import annotations
+
+from runstone.tracking.v1 import run_pb2 as pb
+from runstone_kit.errors import Violations
+from runstone_kit.validation import check_run_id
+from runstone_tracking.convert_metrics import check_identity, read_series
+from runstone_tracking.convert_runs import read_params_and_tags
+from runstone_tracking.model import RunBatch
+from runstone_tracking.model_metrics import MetricBatch
+
+MAX_SERIES_BYTES = 4 * 1024 * 1024
+"""What AppendMetrics takes; a segment stays one row of a size that every reader can hold."""
+
+
+def read_batch(request: pb.LogBatchRequest) -> tuple[RunBatch, MetricBatch | None]:
+    """The batch, and its points if there are any. Raises InvalidArgument."""
+    violations = Violations()
+    check_run_id(violations, "run_id", request.run_id)
+    params, tags = read_params_and_tags(violations, request)
+    points = None
+    if request.series:
+        check_identity(violations, request.writer_id, request.sequence)
+        size = sum(series.ByteSize() for series in request.series)
+        if size > MAX_SERIES_BYTES:
+            violations.add("series", f"must have at most {MAX_SERIES_BYTES} bytes, not {size}")
+        else:
+            points = read_series(violations, request.series)
+    violations.raise_if_any()
+    return RunBatch(request.run_id, params, tags, request.writer_id, request.sequence), points

@@ -1,0 +1,290 @@
+"""Runs between messages and model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from runstone.tracking.v1 import run_pb2 as pb
+from runstone_kit.errors import Violations
+from runstone_kit.paging import Page
+from runstone_kit.validation import (
+    MAX_DATASET_DIGEST,
+    MAX_DATASET_NAME,
+    MAX_DATASET_PROFILE,
+    MAX_DATASET_SCHEMA,
+    MAX_DATASET_SOURCE,
+    MAX_PARAM_VALUE,
+    MAX_TAG_VALUE,
+    check_count,
+    check_experiment_id,
+    check_name,
+    check_request_id,
+    check_run_id,
+    check_text,
+)
+from runstone_tracking.convert import (
+    MAX_TAGS,
+    keyed,
+    read_deadline,
+    read_keys,
+    read_map,
+    read_mask,
+    read_time,
+    write_stage,
+    write_time,
+)
+from runstone_tracking.convert_metrics import write_summary
+from runstone_tracking.model import (
+    RUN_NAME_TAG,
+    Dataset,
+    DatasetInput,
+    Run,
+    RunInfo,
+    RunRequest,
+    RunStatus,
+    RunUpdate,
+)
+
+MAX_RUN_NAME = 250
+"""As the contract says, the tag mlflow.runName included."""
+
+MAX_USER_ID = 256
+"""As the contract says."""
+
+MAX_BATCH_ENTRIES = 10_000
+"""Params, and tags, of one LogBatch: a flattened configuration has a few thousand keys."""
+
+MAX_INPUTS = 100
+"""Data sets noted by one call."""
+
+MAX_SOURCE_TYPE = 36
+"""As MLflow."""
+
+MAX_INPUT_TAG_KEY, MAX_INPUT_TAG_VALUE = 255, 500
+"""As MLflow."""
+
+MAX_PURGED = 1000
+"""Runs named by one purge."""
+
+_STATUSES = {status: pb.RunStatus.Value(f"RUN_STATUS_{status.value}") for status in RunStatus}
+_STATUSES_READ = {number: status for status, number in _STATUSES.items()}
+
+
+class PurgeRequest(NamedTuple):
+    """What PurgeRuns asks for."""
+
+    run_ids: list[str]
+    deleted_before: int | None
+    dry_run: bool
+
+
+def read_create(request: pb.CreateRunRequest) -> RunRequest:
+    """The tag mlflow.runName becomes the name. Raises InvalidArgument."""
+    violations = Violations()
+    check_experiment_id(violations, "experiment_id", request.experiment_id)
+    tags = read_tags(violations, request.tags, most=MAX_TAGS)
+    name = request.name
+    if name:
+        check_name(violations, "name", name, MAX_RUN_NAME)
+    tagged = tags.pop(RUN_NAME_TAG, "")
+    if name and tagged and name != tagged:
+        violations.add(keyed("tags", RUN_NAME_TAG), "must be the same as name, or be left out")
+    check_text(violations, "user_id", request.user_id, MAX_USER_ID)
+    start_time = read_time(violations, "start_time", request, "start_time")
+    check_request_id(violations, "request_id", request.request_id)
+    violations.raise_if_any()
+    return RunRequest(
+        experiment_id=request.experiment_id,
+        name=name or tagged,
+        user_id=request.user_id,
+        start_time=start_time,
+        tags=tags,
+        request_id=request.request_id,
+    )
+
+
+def read_tags(violations: Violations, tags: object, *, most: int, least: int = 0) -> dict[str, str]:
+    """Tags of a run, among them perhaps its name."""
+    found = read_map(
+        violations,
+        "tags",
+        tags,  # type: ignore[arg-type]
+        most=most,
+        least=least,
+        value_length=MAX_TAG_VALUE,
+    )
+    if RUN_NAME_TAG in found:
+        check_name(violations, keyed("tags", RUN_NAME_TAG), found[RUN_NAME_TAG], MAX_RUN_NAME)
+    return found
+
+
+def read_id(request: pb.GetRunRequest | pb.DeleteRunRequest | pb.RestoreRunRequest) -> str:
+    """Raises InvalidArgument."""
+    violations = Violations()
+    check_run_id(violations, "run_id", request.run_id)
+    violations.raise_if_any()
+    return request.run_id
+
+
+def read_update(request: pb.UpdateRunRequest) -> RunUpdate:
+    """Raises InvalidArgument."""
+    violations = Violations()
+    run = request.run
+    check_run_id(violations, "run.run_id", run.run_id)
+    mask = read_mask(violations, request.update_mask, ["name", "status", "end_time"])
+    if "name" in mask:
+        check_name(violations, "run.name", run.name, MAX_RUN_NAME)
+    status = None
+    if "status" in mask:
+        status = _STATUSES_READ.get(run.status)
+        if status is None:
+            names = ", ".join(each.value for each in RunStatus)
+            violations.add("run.status", f"must be one of {names}, not {run.status}")
+    end_time = None
+    if "end_time" in mask:
+        end_time = read_time(violations, "run.end_time", run, "end_time")
+    violations.raise_if_any()
+    return RunUpdate(
+        run_id=run.run_id,
+        name=run.name if "name" in mask else None,
+        status=status,
+        sets_end_time="end_time" in mask,
+        end_time=end_time,
+    )
+
+
+def read_params_and_tags(
+    violations: Violations, request: pb.LogBatchRequest
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The params and tags of a LogBatch."""
+    params = read_map(
+        violations,
+        "params",
+        request.params,
+        most=MAX_BATCH_ENTRIES,
+        value_length=MAX_PARAM_VALUE,
+    )
+    return params, read_tags(violations, request.tags, most=MAX_BATCH_ENTRIES)
+
+
+def read_delete_tags(request: pb.DeleteRunTagsRequest) -> tuple[str, list[str]]:
+    """The run's id and the keys. Raises InvalidArgument."""
+    violations = Violations()
+    check_run_id(violations, "run_id", request.run_id)
+    keys = read_keys(violations, "keys", request.keys)
+    if RUN_NAME_TAG in keys:
+        place = list(request.keys).index(RUN_NAME_TAG)
+        violations.add(f"keys[{place}]", "is the run's name, which can be changed but not deleted")
+    violations.raise_if_any()
+    return request.run_id, keys
+
+
+def read_inputs(request: pb.LogInputsRequest) -> tuple[str, list[DatasetInput]]:
+    """The run's id and the inputs. Raises InvalidArgument."""
+    violations = Violations()
+    check_run_id(violations, "run_id", request.run_id)
+    inputs: list[DatasetInput] = []
+    if check_count(violations, "inputs", len(request.inputs), MAX_INPUTS, minimum=1):
+        inputs = [
+            _read_input(violations, f"inputs[{place}]", each)
+            for place, each in enumerate(request.inputs)
+        ]
+    violations.raise_if_any()
+    return request.run_id, inputs
+
+
+def read_purge(request: pb.PurgeRunsRequest) -> PurgeRequest:
+    """Raises InvalidArgument."""
+    violations = Violations()
+    if check_count(violations, "run_ids", len(request.run_ids), MAX_PURGED):
+        for place, run_id in enumerate(request.run_ids):
+            check_run_id(violations, f"run_ids[{place}]", run_id)
+    deleted_before = read_deadline(violations, request, "deleted_before")
+    violations.raise_if_any()
+    return PurgeRequest(list(request.run_ids), deleted_before, request.dry_run)
+
+
+def write_info(info: RunInfo) -> pb.Run:
+    """The message of a run without what it logged."""
+    message = pb.Run(
+        run_id=info.run_id,
+        experiment_id=info.experiment_id,
+        name=info.name,
+        status=_STATUSES[info.status],
+        lifecycle_stage=write_stage(info.stage),
+        user_id=info.user_id,
+    )
+    write_time(message.start_time, info.start_time)
+    if info.end_time is not None:
+        write_time(message.end_time, info.end_time)
+    if info.delete_time is not None:
+        write_time(message.delete_time, info.delete_time)
+    return message
+
+
+def write_run(run: Run) -> pb.Run:
+    """The message."""
+    message = write_info(run.info)
+    message.params.update(run.params)
+    message.tags.update(run.tags)
+    message.metrics.extend(map(write_summary, run.metrics))
+    message.inputs.extend(map(_write_input, run.inputs))
+    return message
+
+
+def write_page(page: Page[Run]) -> pb.SearchRunsResponse:
+    """The message."""
+    return pb.SearchRunsResponse(
+        runs=map(write_run, page.items), next_page_token=page.next_page_token
+    )
+
+
+def _read_input(violations: Violations, field: str, message: pb.DatasetInput) -> DatasetInput:
+    dataset = message.dataset
+    path = f"{field}.dataset"
+    check_text(violations, f"{path}.name", dataset.name, MAX_DATASET_NAME, required=True)
+    check_text(violations, f"{path}.digest", dataset.digest, MAX_DATASET_DIGEST, required=True)
+    check_text(
+        violations, f"{path}.source_type", dataset.source_type, MAX_SOURCE_TYPE, required=True
+    )
+    check_text(violations, f"{path}.source", dataset.source, MAX_DATASET_SOURCE, required=True)
+    check_text(violations, f"{path}.schema", dataset.schema, MAX_DATASET_SCHEMA)
+    check_text(violations, f"{path}.profile", dataset.profile, MAX_DATASET_PROFILE)
+    tags = read_map(
+        violations,
+        f"{field}.tags",
+        message.tags,
+        most=MAX_TAGS,
+        value_length=MAX_INPUT_TAG_VALUE,
+        check_key=_check_input_tag_key,
+    )
+    return DatasetInput(
+        Dataset(
+            name=dataset.name,
+            digest=dataset.digest,
+            source_type=dataset.source_type,
+            source=dataset.source,
+            schema=dataset.schema,
+            profile=dataset.profile,
+        ),
+        tags,
+    )
+
+
+def _check_input_tag_key(violations: Violations, field: str, key: str) -> bool:
+    return check_text(violations, field, key, MAX_INPUT_TAG_KEY, required=True)
+
+
+def _write_input(each: DatasetInput) -> pb.DatasetInput:
+    dataset = each.dataset
+    return pb.DatasetInput(
+        dataset=pb.Dataset(
+            name=dataset.name,
+            digest=dataset.digest,
+            source_type=dataset.source_type,
+            source=dataset.source,
+            schema=dataset.schema,
+            profile=dataset.profile,
+        ),
+        tags=each.tags,
+    )

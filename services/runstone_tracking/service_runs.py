@@ -1,0 +1,165 @@
+"""Use cases of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runstone_kit import context
+from runstone_kit.clock import Clock
+from runstone_kit.ids import IdMaker
+from runstone_tracking.errors import RunNotFound
+from runstone_tracking.model import (
+    RUN_NAME_TAG,
+    DatasetInput,
+    NewRun,
+    Purged,
+    Run,
+    RunBatch,
+    RunChanges,
+    RunInfo,
+    RunRequest,
+    RunUpdate,
+)
+from runstone_tracking.model_metrics import MetricBatch
+from runstone_tracking.service_experiments import PURGED_AT_ONCE
+from runstone_tracking.service_metrics import make_segment
+from runstone_tracking.service_names import NameMaker
+from runstone_tracking.service_repeats import Repeats, earlier
+from runstone_tracking.store import Session, Transactions
+
+MAX_USER_ID = 256
+"""As the contract says; a longer claimed name is cut, because the caller did not write it here."""
+
+
+class RunService:
+    """Runs: each method is one RPC and one transaction."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        clock: Clock,
+        ids: IdMaker,
+        names: NameMaker,
+        repeats: Repeats,
+    ) -> None:
+        self._transactions = transactions
+        self._clock = clock
+        self._ids = ids
+        self._names = names
+        self._repeats = repeats
+
+    def create(self, request: RunRequest) -> Run:
+        """Create a running run, or return what the same request created before, as it is now.
+
+        Raises ExperimentNotFound, ExperimentDeleted, RequestIdReused.
+        """
+        content = (
+            *(request.experiment_id, request.name, request.user_id, request.start_time),
+            sorted(request.tags.items()),
+        )
+        repeatable = self._repeats.request("CreateRun", request.request_id, content)
+        started = request.start_time
+        new = NewRun(
+            run_id=self._ids.run_id(),
+            experiment_id=request.experiment_id,
+            name=request.name or self._names.run_name(),
+            user_id=request.user_id or context.current().actor[:MAX_USER_ID],
+            start_time=self._clock.now_ms() if started is None else started,
+            tags=request.tags,
+        )
+
+        def work(session: Session) -> Run:
+            before = earlier(session, repeatable, new.run_id)
+            if before is not None and repeatable is not None:
+                try:
+                    return session.runs.get(before)
+                except RunNotFound:
+                    # Purged since then, so it is made again.
+                    session.requests.assign(repeatable, new.run_id)
+            info = session.runs.create(new)
+            return Run(info, tags={**new.tags, RUN_NAME_TAG: new.name})
+
+        return self._transactions.write(work)
+
+    def get(self, run_id: str) -> Run:
+        """Raises RunNotFound."""
+        return self._transactions.read(lambda session: session.runs.get(run_id))
+
+    def update(self, request: RunUpdate) -> RunInfo:
+        """Change name, status or end time.
+
+        A status that ends the run sets the end time when it has none; one that does not clears
+        it, unless it is given. Raises RunNotFound, RunDeleted.
+        """
+        status = request.status
+        ends = status is not None and status.is_terminal
+        goes_on = status is not None and not status.is_terminal
+        changes = RunChanges(
+            name=request.name,
+            status=status,
+            end_time=request.end_time if request.sets_end_time else None,
+            clear_end_time=request.end_time is None and (request.sets_end_time or goes_on),
+            default_end_time=self._clock.now_ms() if ends else None,
+        )
+        return self._transactions.write(
+            lambda session: session.runs.update(request.run_id, changes)
+        )
+
+    def delete(self, run_id: str) -> None:
+        """Raises RunNotFound."""
+        now = self._clock.now_ms()
+        self._transactions.write(lambda session: session.runs.delete(run_id, now))
+
+    def restore(self, run_id: str) -> None:
+        """Raises RunNotFound, ExperimentDeleted."""
+        self._transactions.write(lambda session: session.runs.restore(run_id))
+
+    def log_batch(self, batch: RunBatch, metrics: MetricBatch | None) -> None:
+        """Set params and tags and append points, all or nothing.
+
+        Raises RunNotFound, RunDeleted, ParamImmutable, SequenceReused.
+        """
+        segment = None
+        if metrics is not None:
+            segment = make_segment(batch.run_id, batch.writer_id, batch.sequence, metrics)
+
+        def work(session: Session) -> None:
+            session.runs.require_active(batch.run_id)
+            session.runs.set_tags(batch.run_id, batch.tags)
+            session.runs.add_params(batch.run_id, batch.params)
+            if segment is not None:
+                (outcome,) = session.metrics.append([segment])
+                if isinstance(outcome, Exception):
+                    raise outcome
+
+        self._transactions.write(work)
+
+    def delete_tags(self, run_id: str, keys: Sequence[str]) -> None:
+        """Raises RunNotFound, RunDeleted, TagNotFound."""
+
+        def work(session: Session) -> None:
+            session.runs.require_active(run_id)
+            session.runs.delete_tags(run_id, keys)
+
+        self._transactions.write(work)
+
+    def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Raises RunNotFound, RunDeleted."""
+
+        def work(session: Session) -> None:
+            session.runs.require_active(run_id)
+            session.runs.add_inputs(run_id, inputs)
+
+        self._transactions.write(work)
+
+    def purge(self, run_ids: Sequence[str], deleted_before: int | None, *, dry_run: bool) -> Purged:
+        """Remove deleted runs, those named or any; ``dry_run`` only names them.
+
+        Raises RunNotFound, RunNotDeleted.
+        """
+        named = sorted(set(run_ids)) or None
+
+        def work(session: Session) -> Purged:
+            return session.runs.purge(named, deleted_before, PURGED_AT_ONCE, dry_run=dry_run)
+
+        return self._transactions.read(work) if dry_run else self._transactions.write(work)

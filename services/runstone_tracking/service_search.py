@@ -1,0 +1,280 @@
+"""Searching runs and experiments: what may be asked, and pages that end in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import NoneType
+from typing import Protocol, TypeVar
+
+from runstone_kit.filterlang import (
+    DATASETS,
+    METRICS,
+    PARAMS,
+    TAGS,
+    And,
+    Comparison,
+    Expression,
+    Not,
+    Operator,
+    Or,
+    OrderBy,
+    ValueType,
+    Vocabulary,
+    attributes,
+    enumeration,
+    number,
+    parse,
+    parse_order_by,
+    string,
+)
+from runstone_kit.filterlang.lexer import fail
+from runstone_kit.paging import (
+    KeyValue,
+    Page,
+    decode_token,
+    encode_token,
+    query_hash,
+    resolve_page_size,
+)
+from runstone_tracking.model import Experiment, Run, RunStatus, SearchRequest
+from runstone_tracking.store import FoundExperiment, FoundRun, Query, Session, Transactions
+
+RUNS_PAGE, MAX_RUNS_PAGE = 1000, 50_000
+"""As MLflow's."""
+
+EXPERIMENTS_PAGE, MAX_EXPERIMENTS_PAGE = 100, 1000
+"""As the contract says."""
+
+MAX_PAGE_BYTES = 4 * 1024 * 1024
+"""What a gRPC client accepts by default; a page ends before it, but holds one entity at least."""
+
+FOUND_AT_ONCE = 2000
+"""Rows of one query: a page of 50,000 that ends early must not have sorted and sent them all."""
+
+LOADED_AT_ONCE = 100
+"""Entities whose contents are read at once; a hundred big ones still fit into memory."""
+
+MAX_PATTERN = 10_000
+"""Characters in a LIKE pattern. SQLite refuses more than 50,000 bytes, ours in GLOB's spelling."""
+
+RUNS = Vocabulary(
+    attributes(
+        {
+            "run_id": string(Operator.IN),
+            "run_name": string(Operator.IN),
+            "status": enumeration([status.value for status in RunStatus], Operator.IN),
+            "user_id": string(Operator.IN),
+            "artifact_uri": string(),
+            "start_time": number(),
+            "end_time": number(Operator.IS_NULL),
+        },
+        {
+            "run name": "run_name",
+            "Run name": "run_name",
+            "Run Name": "run_name",
+            "created": "start_time",
+            "Created": "start_time",
+        },
+        names=("attributes", "attr", "run"),
+    ),
+    METRICS,
+    PARAMS,
+    TAGS,
+    DATASETS,
+)
+
+EXPERIMENTS = Vocabulary(
+    attributes(
+        {
+            "name": string(Operator.IN),
+            "experiment_id": string(Operator.IN),
+            "creation_time": number(),
+            "last_update_time": number(),
+        }
+    ),
+    TAGS,
+)
+
+_WHOLE_NUMBERS = {"experiment_id"}
+"""Compared as a text, sorted as the number it is."""
+
+_NULLABLE = {"end_time"}
+
+
+class _Found(Protocol):
+    @property
+    def keys(self) -> tuple[KeyValue, ...]: ...
+
+
+F = TypeVar("F", bound=_Found)
+T = TypeVar("T")
+
+
+class SearchService:
+    """SearchRuns and SearchExperiments, each on one consistent state."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def runs(self, request: SearchRequest) -> Page[Run]:
+        """One page of the runs that match, with all they hold but large texts of data sets.
+
+        Raises InvalidArgument: FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
+        """
+        ties = (OrderBy("attribute", "start_time", False), OrderBy("attribute", "run_id", True))
+        plan = _Plan(request, RUNS, ties, "SearchRuns")
+        size = resolve_page_size(request.page_size, default=RUNS_PAGE, maximum=MAX_RUNS_PAGE)
+
+        def work(session: Session) -> Page[Run]:
+            def load(found: Sequence[FoundRun]) -> list[Run]:
+                return session.runs.load([each.info for each in found], large=False)
+
+            return plan.page(size, FOUND_AT_ONCE, session.runs.search, load, size_of_run)
+
+        return self._transactions.read(work)
+
+    def experiments(self, request: SearchRequest) -> Page[Experiment]:
+        """One page of the experiments that match. Raises as ``runs`` does."""
+        updated = OrderBy("attribute", "last_update_time", False)
+        last = OrderBy("attribute", "experiment_id", False)
+        ties = (last,) if request.order_by else (updated, last)
+        plan = _Plan(request, EXPERIMENTS, ties, "SearchExperiments")
+        size = resolve_page_size(
+            request.page_size, default=EXPERIMENTS_PAGE, maximum=MAX_EXPERIMENTS_PAGE
+        )
+
+        def work(session: Session) -> Page[Experiment]:
+            def load(found: Sequence[FoundExperiment]) -> list[Experiment]:
+                return [each.experiment for each in found]
+
+            return plan.page(
+                size, LOADED_AT_ONCE, session.experiments.search, load, size_of_experiment
+            )
+
+        return self._transactions.read(work)
+
+
+class _Plan:
+    """A search as it was asked for: parsed, and with the place where its page begins."""
+
+    def __init__(
+        self,
+        request: SearchRequest,
+        vocabulary: Vocabulary,
+        ties: Sequence[OrderBy],
+        method: str,
+    ) -> None:
+        self._request = request
+        self._filter = parse(request.filter, vocabulary)
+        if self._filter is not None:
+            _check_patterns(self._filter)
+        order = list(parse_order_by(request.order_by, vocabulary))
+        for tie in ties:
+            if not any((each.entity, each.key) == (tie.entity, tie.key) for each in order):
+                order.append(tie)
+        self._order = tuple(order)
+        self._hash = query_hash(
+            method,
+            request.experiment_ids,
+            request.filter,
+            request.order_by,
+            int(request.view),
+        )
+        self._after = decode_token(
+            request.page_token, self._hash, [_key_types(each, vocabulary) for each in order]
+        )
+
+    def page(
+        self,
+        size: int,
+        found_at_once: int,
+        find: Callable[[Query], list[F]],
+        load: Callable[[Sequence[F]], list[T]],
+        size_of: Callable[[T], int],
+    ) -> Page[T]:
+        """The page: at most ``size`` entities, and MAX_PAGE_BYTES unless one alone is more."""
+        items: list[T] = []
+        budget = MAX_PAGE_BYTES
+        after: Sequence[KeyValue] | None = self._after
+        while True:
+            wanted = min(size - len(items), found_at_once)
+            found = find(self._query(after, wanted + 1))
+            for start in range(0, min(len(found), wanted), LOADED_AT_ONCE):
+                part = found[start : min(start + LOADED_AT_ONCE, wanted)]
+                for each, item in zip(part, load(part), strict=True):
+                    budget -= size_of(item)
+                    if budget < 0 and items:
+                        return Page(items, encode_token(self._hash, after or ()))
+                    items.append(item)
+                    after = each.keys
+            if len(found) <= wanted:
+                return Page(items)
+            if len(items) == size:
+                return Page(items, encode_token(self._hash, after or ()))
+
+    def _query(self, after: Sequence[KeyValue] | None, limit: int) -> Query:
+        return Query(
+            stages=self._request.view.stages,
+            filter=self._filter,
+            order=self._order,
+            after=after,
+            limit=limit,
+            experiment_ids=self._request.experiment_ids,
+        )
+
+
+def size_of_run(run: Run) -> int:
+    """About how many bytes the run's message has, never much less."""
+    size = 128 + _length(run.info.name) + _length(run.info.user_id)
+    size += _size_of_map(run.params) + _size_of_map(run.tags)
+    size += sum(96 + _length(metric.key) for metric in run.metrics)
+    for each in run.inputs:
+        dataset = each.dataset
+        size += 64 + _length(dataset.name) + _length(dataset.source) + _length(dataset.schema)
+        size += _length(dataset.profile) + _size_of_map(each.tags)
+    return size
+
+
+def size_of_experiment(experiment: Experiment) -> int:
+    """About how many bytes the experiment's message has, never much less."""
+    return 96 + _length(experiment.name) + _size_of_map(experiment.tags)
+
+
+def _size_of_map(items: object) -> int:
+    assert isinstance(items, dict)
+    return sum(12 + _length(key) + _length(value) for key, value in items.items())
+
+
+def _length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _key_types(order: OrderBy, vocabulary: Vocabulary) -> tuple[type, ...]:
+    """The types a page token may hold for this key."""
+    if order.entity == "metric":
+        return (float, NoneType)
+    if order.entity != "attribute":
+        return (str, NoneType)
+    entity = vocabulary.entity(order.entity)
+    resolved = entity.resolve(order.key) if entity is not None else None
+    assert resolved is not None
+    is_number = resolved[1].type is ValueType.NUMBER or order.key in _WHOLE_NUMBERS
+    kind: type = int if is_number else str
+    return (kind, NoneType) if order.key in _NULLABLE else (kind,)
+
+
+def _check_patterns(tree: Expression) -> None:
+    match tree:
+        case And(terms) | Or(terms):
+            for term in terms:
+                _check_patterns(term)
+        case Not(term):
+            _check_patterns(term)
+        case Comparison(op=Operator.LIKE | Operator.ILIKE, value=str(value)):
+            if len(value) > MAX_PATTERN:
+                fail(
+                    "filter",
+                    tree.position,
+                    f"a pattern of at most {MAX_PATTERN} characters",
+                    str(len(value)),
+                )

@@ -1,0 +1,16 @@
+"""TrackingService over gRPC: convert in, call the use case, convert out."""
+
+from __future__ import annotations
+
+from runstone.tracking.v1.tracking_service_pb2_grpc import TrackingServiceServicer
+from runstone_tracking.service import TrackingService
+from runstone_tracking.servicer_experiments import ExperimentRpcs
+from runstone_tracking.servicer_metrics import MetricRpcs
+from runstone_tracking.servicer_runs import RunRpcs
+
+
+class TrackingServicer(ExperimentRpcs, RunRpcs, MetricRpcs, TrackingServiceServicer):
+    """Every RPC of the service."""
+
+    def __init__(self, service: TrackingService) -> None:
+        self._service = service

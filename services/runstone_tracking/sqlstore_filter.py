@@ -1,0 +1,215 @@
+"""Filters as conditions: a tree of the search language becomes one SQL expression.
+
+Every condition made here is true or false, never NULL, so that NOT means what it says. What a row
+holds under a key is asked for by EXISTS, which PostgreSQL turns into joins where it can.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    true,
+)
+
+from runstone_kit.filterlang import And, Comparison, Expression, In, IsNull, Not, Operator, Or
+from runstone_tracking.model import DATASET_CONTEXT_TAG, RUN_NAME_TAG
+from runstone_tracking.sqlstore_statements import (
+    INT64_MAX,
+    among,
+    experiment_number,
+    is_postgresql,
+)
+from runstone_tracking.tables import (
+    INDEXED_VALUE_CHARS,
+    datasets,
+    input_tags,
+    run_inputs,
+)
+from runstone_tracking.tables_metrics import metric_summaries
+
+Condition: TypeAlias = ColumnElement[bool]
+
+_GLOB = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is searched: the column of its id, its attributes, and its tables of keys and values.
+
+    ``owner`` is the id's name in ``key_values``. Attributes are texts or whole numbers, but for
+    ``experiment_id``, a number that filters compare as a text.
+    """
+
+    id: ColumnElement[Any]
+    owner: str
+    attributes: Mapping[str, ColumnElement[Any]]
+    key_values: Mapping[str, Table]
+
+
+def condition(connection: Connection, subject: Subject, tree: Expression) -> Condition:
+    """The condition that holds for the rows that ``tree`` matches."""
+    return _Translator(connection, subject).translate(tree)
+
+
+class _Translator:
+    def __init__(self, connection: Connection, subject: Subject) -> None:
+        self._connection = connection
+        self._subject = subject
+        self._leaves: dict[str, Callable[[Comparison | In], Condition]] = {
+            "attribute": self._attribute,
+            "metric": self._metric,
+            "dataset": self._dataset,
+        }
+
+    def translate(self, tree: Expression) -> Condition:
+        match tree:
+            case And(terms):
+                return and_(*map(self.translate, terms))
+            case Or(terms):
+                return or_(*map(self.translate, terms))
+            case Not(term):
+                return not_(self.translate(term))
+            case IsNull():
+                return not_(self._has(tree)) if not tree.negated else self._has(tree)
+        return self._leaves.get(tree.entity, self._key_value)(tree)
+
+    def _has(self, leaf: IsNull) -> Condition:
+        if leaf.entity == "attribute":
+            return self._subject.attributes[leaf.key].is_not(None)
+        if leaf.entity == "tag" and leaf.key == RUN_NAME_TAG and "run_name" in self._names:
+            return true()
+        table = self._subject.key_values[leaf.entity]
+        return exists().where(self._belongs(table), table.c.key == leaf.key)
+
+    @property
+    def _names(self) -> Mapping[str, ColumnElement[Any]]:
+        return self._subject.attributes
+
+    def _belongs(self, table: Table) -> Condition:
+        return table.c[self._subject.owner] == self._subject.id
+
+    def _key_value(self, leaf: Comparison | In) -> Condition:
+        if leaf.entity == "tag" and leaf.key == RUN_NAME_TAG and "run_name" in self._names:
+            return self._text(self._names["run_name"], leaf)
+        table = self._subject.key_values[leaf.entity]
+        found = [self._belongs(table), table.c.key == leaf.key]
+        if isinstance(leaf, Comparison) and leaf.op is Operator.EQ:
+            # The index holds the beginning of the value only.
+            start = func.substr(table.c.value, 1, INDEXED_VALUE_CHARS)
+            found.append(start == str(leaf.value)[:INDEXED_VALUE_CHARS])
+        return exists().where(*found, self._text(table.c.value, leaf))
+
+    def _attribute(self, leaf: Comparison | In) -> Condition:
+        column = self._names[leaf.key]
+        if leaf.key == "experiment_id":
+            return self._experiment_id(column, leaf)
+        if isinstance(column.type, Text):
+            return self._text(column, leaf)
+        assert isinstance(leaf, Comparison)
+        found = _compare_whole(column, leaf.op, leaf.value)
+        return and_(column.is_not(None), found) if leaf.key == "end_time" else found
+
+    def _experiment_id(self, column: ColumnElement[Any], leaf: Comparison | In) -> Condition:
+        if isinstance(leaf, In):
+            numbers = [
+                number
+                for value in leaf.values
+                if (number := experiment_number(str(value))) is not None
+            ]
+            found = among(self._connection, column, numbers) if numbers else false()
+            return not_(found) if leaf.negated else found
+        if leaf.op in (Operator.EQ, Operator.NE):
+            number = experiment_number(str(leaf.value))
+            equal = column == number if number is not None else false()
+            return equal if leaf.op is Operator.EQ else not_(equal)
+        return self._text(column.cast(Text), leaf)
+
+    def _metric(self, leaf: Comparison | In) -> Condition:
+        assert isinstance(leaf, Comparison)
+        table = metric_summaries
+        value = float(leaf.value)
+        # The value of a NaN is NULL, which no comparison holds for.
+        found = _COMPARE[leaf.op](table.c.value, literal(value, table.c.value.type))
+        if leaf.op is Operator.NE:
+            found = or_(found, table.c.is_nan)
+        return exists().where(self._belongs(table), table.c.key == leaf.key, found)
+
+    def _dataset(self, leaf: Comparison | In) -> Condition:
+        uses = run_inputs.c.run_id == self._subject.id
+        if leaf.key == "context":
+            return exists().where(
+                input_tags.c.run_id == self._subject.id,
+                input_tags.c.key == DATASET_CONTEXT_TAG,
+                self._text(input_tags.c.value, leaf),
+            )
+        return exists().where(
+            uses,
+            datasets.c.dataset_id == run_inputs.c.dataset_id,
+            self._text(datasets.c[leaf.key], leaf),
+        )
+
+    def _text(self, column: ColumnElement[Any], leaf: Comparison | In) -> Condition:
+        if isinstance(leaf, In):
+            found = among(self._connection, column, map(str, leaf.values))
+            return not_(found) if leaf.negated else found
+        value = str(leaf.value)
+        match leaf.op:
+            case Operator.EQ:
+                return column == value
+            case Operator.NE:
+                return column != value
+            case Operator.LIKE:
+                return self._like(column, value)
+        return self._ilike(column, value)
+
+    def _like(self, column: ColumnElement[Any], pattern: str) -> Condition:
+        if is_postgresql(self._connection):
+            return column.like(pattern, escape="")
+        # SQLite's LIKE ignores case; its GLOB does not.
+        return column.op("GLOB", is_comparison=True)(pattern.translate(_GLOB))
+
+    def _ilike(self, column: ColumnElement[Any], pattern: str) -> Condition:
+        if is_postgresql(self._connection):
+            return column.ilike(pattern, escape="")
+        return column.op("LIKE", is_comparison=True)(pattern)
+
+
+_COMPARE: Mapping[Operator, Callable[[Any, Any], Condition]] = {
+    Operator.EQ: lambda left, right: left == right,
+    Operator.NE: lambda left, right: left != right,
+    Operator.LT: lambda left, right: left < right,
+    Operator.LE: lambda left, right: left <= right,
+    Operator.GT: lambda left, right: left > right,
+    Operator.GE: lambda left, right: left >= right,
+}
+
+
+def _compare_whole(column: ColumnElement[Any], op: Operator, value: str | float) -> Condition:
+    """Compare an int64 column with any number, exactly: PostgreSQL would round the column."""
+    if isinstance(value, (str, int)):
+        return _COMPARE[op](column, int(value))
+    if abs(value) > INT64_MAX:
+        return true() if _COMPARE[op](0.0, value) else false()
+    if value.is_integer():
+        return _COMPARE[op](column, int(value))
+    if op in (Operator.EQ, Operator.NE):
+        return true() if op is Operator.NE else false()
+    # Nothing lies between a fraction and its neighbours: x < 1.5 is x <= 1.
+    if op in (Operator.LT, Operator.LE):
+        return column <= math.floor(value)
+    return column >= math.ceil(value)

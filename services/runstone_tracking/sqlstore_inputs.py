@@ -1,0 +1,126 @@
+"""Data sets that runs read, in SQL."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, literal, select, tuple_
+
+from runstone_tracking.model import Dataset, DatasetInput
+from runstone_tracking.sqlstore_statements import among, insert_into
+from runstone_tracking.tables import datasets, experiments, input_tags, run_inputs, runs
+
+_IDENTITY = ("experiment_id", "name", "digest")
+
+DATASETS_A_QUERY = 100
+"""Pairs of name and digest in one IN; LogInputs takes as many."""
+
+
+def add_inputs(connection: Connection, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+    """Insert the data sets that are new, then the uses, then the tags of the uses.
+
+    The experiment is locked against a purge, which removes data sets that no run uses.
+    """
+    experiment = connection.execute(
+        select(experiments.c.experiment_id)
+        .join(runs, runs.c.experiment_id == experiments.c.experiment_id)
+        .where(runs.c.run_id == run_id)
+        .with_for_update(read=True, of=experiments)
+    ).scalar_one()
+    by_identity = {(each.dataset.name, each.dataset.digest): each.dataset for each in inputs}
+    rows = [_dataset_row(experiment, by_identity[key]) for key in sorted(by_identity)]
+    connection.execute(
+        insert_into(connection, datasets).on_conflict_do_nothing(index_elements=_IDENTITY), rows
+    )
+    ids = _dataset_ids(connection, experiment, list(by_identity))
+    uses = [{"run_id": run_id, "dataset_id": each} for each in sorted(ids.values())]
+    connection.execute(
+        insert_into(connection, run_inputs).on_conflict_do_nothing(
+            index_elements=["run_id", "dataset_id"]
+        ),
+        uses,
+    )
+    tags = {
+        (ids[each.dataset.name, each.dataset.digest], key): value
+        for each in inputs
+        for key, value in each.tags.items()
+    }
+    if tags:
+        insert = insert_into(connection, input_tags)
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["run_id", "dataset_id", "key"],
+                set_={"value": insert.excluded.value},
+            ),
+            [
+                {"run_id": run_id, "dataset_id": dataset, "key": key, "value": tags[dataset, key]}
+                for dataset, key in sorted(tags)
+            ],
+        )
+
+
+def load_inputs(
+    connection: Connection, run_ids: Sequence[str], *, large: bool
+) -> Mapping[str, list[DatasetInput]]:
+    """The inputs of each run, in the order in which their data sets were first seen."""
+    empty = literal("")
+    found = connection.execute(
+        select(
+            run_inputs.c.run_id,
+            run_inputs.c.dataset_id,
+            datasets.c.name,
+            datasets.c.digest,
+            datasets.c.source_type,
+            datasets.c.source,
+            (datasets.c.schema if large else empty).label("schema"),
+            (datasets.c.profile if large else empty).label("profile"),
+        )
+        .join(datasets, datasets.c.dataset_id == run_inputs.c.dataset_id)
+        .where(among(connection, run_inputs.c.run_id, run_ids))
+        .order_by(run_inputs.c.run_id, run_inputs.c.dataset_id)
+    ).all()
+    if not found:
+        return {}
+    tags: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
+    for run_id, dataset_id, key, value in connection.execute(
+        select(input_tags).where(among(connection, input_tags.c.run_id, run_ids))
+    ):
+        tags[run_id, dataset_id][key] = value
+    inputs: dict[str, list[DatasetInput]] = defaultdict(list)
+    for row in found:
+        dataset = Dataset(
+            row.name, row.digest, row.source_type, row.source, row.schema, row.profile
+        )
+        inputs[row.run_id].append(DatasetInput(dataset, tags[row.run_id, row.dataset_id]))
+    return inputs
+
+
+def _dataset_row(experiment: int, dataset: Dataset) -> dict[str, Any]:
+    return {
+        "experiment_id": experiment,
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "source_type": dataset.source_type,
+        "source": dataset.source,
+        "schema": dataset.schema,
+        "profile": dataset.profile,
+    }
+
+
+def _dataset_ids(
+    connection: Connection, experiment: int, identities: list[tuple[str, str]]
+) -> dict[tuple[str, str], int]:
+    ids: dict[tuple[str, str], int] = {}
+    for start in range(0, len(identities), DATASETS_A_QUERY):
+        found = connection.execute(
+            select(datasets.c.name, datasets.c.digest, datasets.c.dataset_id).where(
+                datasets.c.experiment_id == experiment,
+                tuple_(datasets.c.name, datasets.c.digest).in_(
+                    identities[start : start + DATASETS_A_QUERY]
+                ),
+            )
+        )
+        ids.update({(row.name, row.digest): row.dataset_id for row in found})
+    return ids

@@ -1,0 +1,284 @@
+"""Runs, their params and tags in SQL."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Table,
+    Text,
+    exists,
+    func,
+    literal,
+    null,
+    select,
+    update,
+)
+
+from runstone_tracking.errors import (
+    ExperimentDeleted,
+    ExperimentNotFound,
+    ParamImmutable,
+    RunDeleted,
+    RunNotFound,
+    TagNotFound,
+)
+from runstone_tracking.model import (
+    RUN_NAME_TAG,
+    DatasetInput,
+    NewRun,
+    Purged,
+    Run,
+    RunChanges,
+    RunInfo,
+    RunStatus,
+    Stage,
+)
+from runstone_tracking.sqlstore_inputs import add_inputs, load_inputs
+from runstone_tracking.sqlstore_metrics import SqlMetricStore
+from runstone_tracking.sqlstore_purge import purge_runs
+from runstone_tracking.sqlstore_search import RUN_COLUMNS, find_runs
+from runstone_tracking.sqlstore_statements import (
+    among,
+    drop_keys,
+    experiment_number,
+    insert_into,
+    inserted,
+    put_key_values,
+)
+from runstone_tracking.store import FoundRun, Query
+from runstone_tracking.tables import experiments, params, runs, tags
+
+
+class SqlRunStore:
+    """See RunStore."""
+
+    def __init__(self, connection: Connection, metrics: SqlMetricStore) -> None:
+        self._connection = connection
+        self._metrics = metrics
+
+    def create(self, new: NewRun) -> RunInfo:
+        """One insert that also asks for the experiment and locks it against being deleted."""
+        number = experiment_number(new.experiment_id)
+        if number is None:
+            raise ExperimentNotFound(experiment_id=new.experiment_id)
+        values = {
+            "run_id": literal(new.run_id, Text),
+            "experiment_id": experiments.c.experiment_id,
+            "name": literal(new.name, Text),
+            "status": literal(RunStatus.RUNNING.value, Text),
+            "stage": literal(Stage.ACTIVE.value, Text),
+            "user_id": literal(new.user_id, Text),
+            "start_time": literal(new.start_time, runs.c.start_time.type),
+        }
+        source = (
+            select(*values.values())
+            .where(experiments.c.experiment_id == number, experiments.c.stage == Stage.ACTIVE)
+            .with_for_update(read=True)
+        )
+        statement = insert_into(self._connection, runs).from_select(list(values), source)
+        if not inserted(self._connection, statement):
+            self._refuse_experiment(number, new.experiment_id)
+        put_key_values(self._connection, tags, "run_id", new.run_id, new.tags, replace=False)
+        return RunInfo(
+            run_id=new.run_id,
+            experiment_id=new.experiment_id,
+            name=new.name,
+            status=RunStatus.RUNNING,
+            stage=Stage.ACTIVE,
+            user_id=new.user_id,
+            start_time=new.start_time,
+        )
+
+    def get(self, run_id: str) -> Run:
+        """One row and what belongs to it."""
+        found = self._connection.execute(
+            select(*RUN_COLUMNS).where(runs.c.run_id == run_id)
+        ).one_or_none()
+        if found is None:
+            raise RunNotFound(run_id)
+        return self.load([to_info(found)])[0]
+
+    def load(self, infos: Sequence[RunInfo], *, large: bool = True) -> list[Run]:
+        """A query for each kind of thing, whatever the number of runs."""
+        ids = [info.run_id for info in infos]
+        if not ids:
+            return []
+        found_params = self._key_values(params, ids)
+        found_tags = self._key_values(tags, ids)
+        summaries = self._metrics.summaries(ids)
+        inputs = load_inputs(self._connection, ids, large=large)
+        return [
+            Run(
+                info=info,
+                params=found_params[info.run_id],
+                tags={**found_tags[info.run_id], RUN_NAME_TAG: info.name},
+                metrics=tuple(summaries.get(info.run_id, ())),
+                inputs=tuple(inputs.get(info.run_id, ())),
+            )
+            for info in infos
+        ]
+
+    def require_active(self, run_id: str) -> None:
+        """Read its stage, with the lock that holds back a purge."""
+        statement = (
+            select(runs.c.stage)
+            .where(runs.c.run_id == run_id)
+            .with_for_update(read=True, key_share=True)
+        )
+        stage = self._connection.execute(statement).scalar()
+        if stage is None:
+            raise RunNotFound(run_id)
+        if stage != Stage.ACTIVE:
+            raise RunDeleted(run_id)
+
+    def update(self, run_id: str, changes: RunChanges) -> RunInfo:
+        """One update that returns the row; asked why only when there is none."""
+        values: dict[str, Any] = {}
+        if changes.name is not None:
+            values["name"] = changes.name
+        if changes.status is not None:
+            values["status"] = changes.status.value
+        if changes.end_time is not None:
+            values["end_time"] = changes.end_time
+        elif changes.clear_end_time or changes.default_end_time is not None:
+            kept = null() if changes.clear_end_time else runs.c.end_time
+            values["end_time"] = func.coalesce(
+                kept, literal(changes.default_end_time, runs.c.end_time.type)
+            )
+        statement = (
+            update(runs)
+            .where(runs.c.run_id == run_id, runs.c.stage == Stage.ACTIVE)
+            .values(values)
+            .returning(*RUN_COLUMNS)
+        )
+        row = self._connection.execute(statement).one_or_none()
+        if row is None:
+            self._refuse(run_id)
+            raise RunDeleted(run_id)
+        return to_info(row)
+
+    def delete(self, run_id: str, now: int) -> None:
+        """Mark it."""
+        changed = self._connection.execute(
+            update(runs)
+            .where(runs.c.run_id == run_id, runs.c.stage == Stage.ACTIVE)
+            .values(stage=Stage.DELETED, delete_time=now, deleted_with_experiment=False)
+        )
+        if not changed.rowcount:
+            self._refuse(run_id)
+
+    def restore(self, run_id: str) -> None:
+        """Lock its experiment against being deleted, then take the mark away."""
+        found = self._connection.execute(
+            select(experiments.c.experiment_id, experiments.c.stage)
+            .join(runs, runs.c.experiment_id == experiments.c.experiment_id)
+            .where(runs.c.run_id == run_id)
+            .with_for_update(read=True, of=experiments)
+        ).one_or_none()
+        if found is None:
+            raise RunNotFound(run_id)
+        active = runs.c.stage == Stage.ACTIVE
+        if (
+            found.stage != Stage.ACTIVE
+            and not self._connection.execute(
+                select(exists().where(runs.c.run_id == run_id, active))
+            ).scalar()
+        ):
+            raise ExperimentDeleted(str(found.experiment_id))
+        changed = self._connection.execute(
+            update(runs)
+            .where(runs.c.run_id == run_id)
+            .values(stage=Stage.ACTIVE, delete_time=None, deleted_with_experiment=False)
+        )
+        if not changed.rowcount:
+            raise RunNotFound(run_id)
+
+    def add_params(self, run_id: str, items: Mapping[str, str]) -> None:
+        """Insert what is new, and read what is there only when something was."""
+        added = put_key_values(self._connection, params, "run_id", run_id, items, replace=False)
+        if added == len(items):
+            return
+        found = self._connection.execute(
+            select(params.c.key, params.c.value)
+            .where(params.c.run_id == run_id, among(self._connection, params.c.key, items))
+            .order_by(params.c.key)
+        )
+        for key, value in found:
+            if items[key] != value:
+                raise ParamImmutable(run_id, key, value)
+
+    def set_tags(self, run_id: str, items: Mapping[str, str]) -> None:
+        """Upsert; the run's own row comes before the rows of its tags."""
+        others = dict(items)
+        name = others.pop(RUN_NAME_TAG, None)
+        if name is not None:
+            self.update(run_id, RunChanges(name=name))
+        put_key_values(self._connection, tags, "run_id", run_id, others, replace=True)
+
+    def delete_tags(self, run_id: str, keys: Sequence[str]) -> None:
+        """Delete, and look what came back."""
+        missing = drop_keys(self._connection, tags, "run_id", run_id, keys)
+        if missing:
+            raise TagNotFound(missing[0])
+
+    def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """See ``sqlstore_inputs``."""
+        add_inputs(self._connection, run_id, inputs)
+
+    def search(self, query: Query) -> list[FoundRun]:
+        """See ``sqlstore_search``."""
+        return [FoundRun(to_info(row), keys) for row, keys in find_runs(self._connection, query)]
+
+    def purge(
+        self,
+        run_ids: Sequence[str] | None,
+        deleted_before: int | None,
+        limit: int,
+        *,
+        dry_run: bool,
+    ) -> Purged:
+        """See ``sqlstore_purge``."""
+        return purge_runs(self._connection, run_ids, deleted_before, limit, dry_run=dry_run)
+
+    def _refuse(self, run_id: str) -> None:
+        if not self._connection.execute(select(exists().where(runs.c.run_id == run_id))).scalar():
+            raise RunNotFound(run_id)
+
+    def _refuse_experiment(self, number: int, experiment_id: str) -> None:
+        stage = self._connection.execute(
+            select(experiments.c.stage).where(experiments.c.experiment_id == number)
+        ).scalar()
+        if stage is None:
+            raise ExperimentNotFound(experiment_id=experiment_id)
+        raise ExperimentDeleted(experiment_id)
+
+    def _key_values(self, table: Table, ids: Sequence[str]) -> Mapping[str, dict[str, str]]:
+        items: dict[str, dict[str, str]] = defaultdict(dict)
+        found = self._connection.execute(
+            select(table.c.run_id, table.c.key, table.c.value).where(
+                among(self._connection, table.c.run_id, ids)
+            )
+        )
+        for run_id, key, value in found:
+            items[run_id][key] = value
+        return items
+
+
+def to_info(row: Row[Any]) -> RunInfo:
+    """A run from RUN_COLUMNS, which may be followed by others."""
+    return RunInfo(
+        run_id=row.run_id,
+        experiment_id=str(row.experiment_id),
+        name=row.name,
+        status=RunStatus(row.status),
+        stage=Stage(row.stage),
+        user_id=row.user_id,
+        start_time=row.start_time,
+        end_time=row.end_time,
+        delete_time=row.delete_time,
+    )

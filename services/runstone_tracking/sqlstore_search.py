@@ -1,0 +1,244 @@
+"""Finding runs and experiments: filter, order and keyset, in one query."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
+
+from runstone_kit.filterlang import OrderBy
+from runstone_kit.paging import KeyValue
+from runstone_tracking.model import RUN_NAME_TAG, Stage
+from runstone_tracking.sqlstore_filter import Condition, Subject, condition
+from runstone_tracking.sqlstore_statements import among, experiment_number
+from runstone_tracking.store import MAX_SORT_TEXT, Query
+from runstone_tracking.tables import (
+    experiment_tags,
+    experiments,
+    params,
+    runs,
+    tags,
+)
+from runstone_tracking.tables_metrics import metric_summaries
+
+Found: TypeAlias = list[tuple[Row[Any], tuple[KeyValue, ...]]]
+
+RUN_COLUMNS: tuple[Column[Any], ...] = (
+    runs.c.run_id,
+    runs.c.experiment_id,
+    runs.c.name,
+    runs.c.status,
+    runs.c.stage,
+    runs.c.user_id,
+    runs.c.start_time,
+    runs.c.end_time,
+    runs.c.delete_time,
+)
+
+RUNS = Subject(
+    id=runs.c.run_id,
+    owner="run_id",
+    attributes={
+        "run_id": runs.c.run_id,
+        "run_name": runs.c.name,
+        "status": runs.c.status,
+        "user_id": runs.c.user_id,
+        # What MLflow's clients are told; Runstone's own never see a location.
+        "artifact_uri": (
+            literal("mlflow-artifacts:/", Text)
+            + runs.c.experiment_id.cast(Text)
+            + literal("/", Text)
+            + runs.c.run_id
+            + literal("/artifacts", Text)
+        ),
+        "start_time": runs.c.start_time,
+        "end_time": runs.c.end_time,
+    },
+    key_values={"param": params, "tag": tags},
+)
+
+EXPERIMENTS = Subject(
+    id=experiments.c.experiment_id,
+    owner="experiment_id",
+    attributes={
+        "name": experiments.c.name,
+        "experiment_id": experiments.c.experiment_id,
+        "creation_time": experiments.c.create_time,
+        "last_update_time": experiments.c.update_time,
+    },
+    key_values={"tag": experiment_tags},
+)
+
+_NUMBER, _NAN, _MISSING = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of an order. ``rank`` tells values from NaN from nothing, where that can be."""
+
+    value: ColumnElement[Any]
+    ascending: bool
+    rank: ColumnElement[int] | None = None
+
+    def clauses(self) -> list[ColumnElement[Any]]:
+        """For ORDER BY: values, then NaN, then rows that have nothing, in both directions."""
+        value = self.value.asc() if self.ascending else self.value.desc()
+        return [value] if self.rank is None else [self.rank, value]
+
+    def columns(self) -> list[ColumnElement[Any]]:
+        """What a row's key is read from."""
+        return [self.value] if self.rank is None else [self.value, self.rank]
+
+    def after(self, key: KeyValue) -> Condition:
+        """Rows that come after those with ``key``, by this key alone."""
+        if key is None:
+            return false()
+        if _is_nan(key):
+            return false() if self.rank is None else self.rank > _NAN
+        beyond = self.value > key if self.ascending else self.value < key
+        return beyond if self.rank is None else or_(self.rank > _NUMBER, beyond)
+
+    def same(self, key: KeyValue) -> Condition:
+        """Rows with ``key``."""
+        if key is None:
+            return false() if self.rank is None else self.rank == _MISSING
+        if _is_nan(key):
+            return false() if self.rank is None else self.rank == _NAN
+        return self.value == key
+
+
+def find_runs(connection: Connection, query: Query) -> Found:
+    """The rows of RUN_COLUMNS and their keys."""
+    numbers = [
+        number for each in query.experiment_ids if (number := experiment_number(each)) is not None
+    ]
+    if not numbers:
+        return []
+    here = (
+        runs.c.experiment_id == numbers[0]
+        if len(numbers) == 1
+        else among(connection, runs.c.experiment_id, numbers)
+    )
+    return _find(connection, query, RUNS, runs, RUN_COLUMNS, [here])
+
+
+def find_experiments(connection: Connection, query: Query) -> Found:
+    """The rows of experiments and their keys."""
+    return _find(connection, query, EXPERIMENTS, experiments, tuple(experiments.c), [])
+
+
+def _find(
+    connection: Connection,
+    query: Query,
+    subject: Subject,
+    table: FromClause,
+    columns: Sequence[ColumnElement[Any]],
+    conditions: list[Condition],
+) -> Found:
+    source, keys = _order(subject, table, query.order)
+    if len(query.stages) < len(Stage):
+        conditions.append(table.c.stage == query.stages[0])
+    if query.filter is not None:
+        conditions.append(condition(connection, subject, query.filter))
+    if query.after is not None:
+        conditions.append(_after(keys, query.after))
+    wanted = [column for key in keys for column in key.columns()]
+    labelled = [column.label(f"key_{place}") for place, column in enumerate(wanted)]
+    statement: Select[Any] = (
+        select(*columns, *labelled)
+        .select_from(source)
+        .where(*conditions)
+        .order_by(*(clause for key in keys for clause in key.clauses()))
+        .limit(query.limit)
+    )
+    read = _reader(keys, len(columns))
+    return [(row, read(row)) for row in connection.execute(statement)]
+
+
+def _order(
+    subject: Subject, table: FromClause, order: Iterable[OrderBy]
+) -> tuple[FromClause, list[SortKey]]:
+    """The table, joined with what it is sorted by, and the keys."""
+    source = table
+    keys: list[SortKey] = []
+    for place, each in enumerate(order):
+        attribute = subject.attributes.get(each.key) if each.entity == "attribute" else None
+        if each.entity == "tag" and each.key == RUN_NAME_TAG:
+            attribute = subject.attributes.get("run_name")
+        if attribute is not None:
+            keys.append(_attribute_key(each, attribute))
+            continue
+        found = metric_summaries if each.entity == "metric" else subject.key_values[each.entity]
+        joined = found.alias(f"sorted_{place}")
+        belongs = and_(joined.c[subject.owner] == subject.id, joined.c.key == each.key)
+        source = source.outerjoin(joined, belongs)
+        missing = (joined.c.key.is_(None), literal(_MISSING))
+        if each.entity == "metric":
+            rank = case(missing, (joined.c.is_nan, literal(_NAN)), else_=literal(_NUMBER))
+            keys.append(SortKey(joined.c.value, each.ascending, rank))
+        else:
+            value = func.substr(joined.c.value, 1, MAX_SORT_TEXT, type_=Text)
+            keys.append(SortKey(value, each.ascending, case(missing, else_=literal(_NUMBER))))
+    return source, keys
+
+
+def _attribute_key(order: OrderBy, column: ColumnElement[Any]) -> SortKey:
+    if order.key == "end_time":
+        rank = case((column.is_(None), literal(_MISSING)), else_=literal(_NUMBER))
+        return SortKey(column, order.ascending, rank)
+    if isinstance(column.type, Text) and order.key not in ("run_id", "status"):
+        column = func.substr(column, 1, MAX_SORT_TEXT, type_=Text)
+    return SortKey(column, order.ascending)
+
+
+def _after(keys: Sequence[SortKey], after: Sequence[KeyValue]) -> Condition:
+    """Rows after the one with these keys: beyond it in one key, the same in all keys before."""
+    alternatives: list[Condition] = []
+    before: list[Condition] = []
+    for key, value in zip(keys, after, strict=True):
+        alternatives.append(and_(*before, key.after(value)))
+        before.append(key.same(value))
+    found = or_(*alternatives)
+    first = keys[0]
+    if first.rank is not None:
+        return found
+    # Says nothing new, but is a range that an index can begin at.
+    start = first.value >= after[0] if first.ascending else first.value <= after[0]
+    return and_(start, found)
+
+
+def _reader(keys: Sequence[SortKey], offset: int) -> Callable[[Row[Any]], tuple[KeyValue, ...]]:
+    places: list[tuple[int, bool]] = []
+    for key in keys:
+        places.append((offset, key.rank is not None))
+        offset += len(key.columns())
+
+    def read(row: Row[Any]) -> tuple[KeyValue, ...]:
+        return tuple(
+            math.nan if ranked and row[place + 1] == _NAN else row[place]
+            for place, ranked in places
+        )
+
+    return read
+
+
+def _is_nan(key: KeyValue) -> bool:
+    return isinstance(key, float) and math.isnan(key)

@@ -1,0 +1,120 @@
+"""Pieces of statements that several stores share, for both databases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Insert,
+    Table,
+    Text,
+    bindparam,
+    column,
+    delete,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy import any_ as sql_any
+from sqlalchemy.dialects import postgresql, sqlite
+
+INT64_MAX = 2**63 - 1
+
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
+
+_TEXTS = postgresql.ARRAY(Text)
+_NUMBERS = postgresql.ARRAY(BigInteger)
+
+
+def experiment_number(experiment_id: str) -> int | None:
+    """The key of an experiment; None for a text that no experiment can have as its id."""
+    if _DECIMAL.fullmatch(experiment_id) is None:
+        return None
+    number = int(experiment_id)
+    return number if number <= INT64_MAX else None
+
+
+def is_postgresql(connection: Connection) -> bool:
+    """Whether the connection speaks to PostgreSQL; else it is SQLite."""
+    return connection.dialect.name == "postgresql"
+
+
+def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT."""
+    return postgresql.insert(table) if is_postgresql(connection) else sqlite.insert(table)
+
+
+def inserted(
+    connection: Connection, insert: Insert, rows: list[dict[str, Any]] | None = None
+) -> int:
+    """Execute an INSERT and return how many rows it wrote."""
+    # SQLAlchemy keeps the count of an UPDATE and a DELETE by itself, that of an INSERT if asked.
+    return connection.execute(insert, rows, execution_options={"preserve_rowcount": True}).rowcount
+
+
+def among(
+    connection: Connection, column_: ColumnElement[Any], values: Iterable[Any]
+) -> ColumnElement[bool]:
+    """``column_ IN values``; one array on PostgreSQL, whose plan does not depend on the count."""
+    found = list(values)
+    if not is_postgresql(connection):
+        return column_.in_(found)
+    kind = _NUMBERS if found and isinstance(found[0], int) else _TEXTS
+    return column_ == sql_any(bindparam(None, found, type_=kind))
+
+
+def put_key_values(
+    connection: Connection,
+    table: Table,
+    owner: str,
+    owner_id: str | int,
+    items: Mapping[str, str],
+    *,
+    replace: bool,
+) -> int:
+    """Add rows (owner, key, value), in the order of their keys; returns how many were new.
+
+    Where a key is there already, its value is replaced, or without ``replace`` left alone. The
+    count means nothing with ``replace``.
+    """
+    if not items:
+        return 0
+    keys = sorted(items)
+    insert = insert_into(connection, table)
+    rows: list[dict[str, Any]] | None = None
+    if is_postgresql(connection):
+        values = [items[key] for key in keys]
+        pairs = (
+            func.unnest(bindparam(None, keys, type_=_TEXTS), bindparam(None, values, type_=_TEXTS))
+            .table_valued(column("key", Text), column("value", Text))
+            .render_derived()
+        )
+        source = select(literal(owner_id, table.c[owner].type), pairs.c.key, pairs.c.value)
+        insert = insert.from_select([owner, "key", "value"], source)
+    else:
+        rows = [{owner: owner_id, "key": key, "value": items[key]} for key in keys]
+    if replace:
+        insert = insert.on_conflict_do_update(
+            index_elements=[owner, "key"], set_={"value": insert.excluded.value}
+        )
+    else:
+        insert = insert.on_conflict_do_nothing(index_elements=[owner, "key"])
+    return inserted(connection, insert, rows)
+
+
+def drop_keys(
+    connection: Connection, table: Table, owner: str, owner_id: str | int, keys: Sequence[str]
+) -> list[str]:
+    """Delete rows (owner, key); returns the keys that were not there."""
+    statement = (
+        delete(table)
+        .where(table.c[owner] == owner_id, among(connection, table.c.key, keys))
+        .returning(table.c.key)
+    )
+    dropped = set(connection.execute(statement).scalars())
+    return [key for key in keys if key not in dropped]

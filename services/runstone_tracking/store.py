@@ -1,0 +1,253 @@
+"""What the use cases ask of a store. The docstrings are the contract; its tests run on every store.
+
+    transactions.write(lambda session: session.runs.create(new))
+
+``Transactions`` opens one transaction and gives a ``Session``: the stores, bound to it. Everything
+that a session wrote is committed together when the work returns, or not at all when it raises.
+Writing stores keep the order run, then its rows by key, so that two writers never deadlock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from runstone_kit.filterlang import Expression, OrderBy
+from runstone_kit.paging import KeyValue
+from runstone_tracking.model import (
+    CreateRequest,
+    DatasetInput,
+    Experiment,
+    NewRun,
+    Purged,
+    Run,
+    RunChanges,
+    RunInfo,
+    Stage,
+)
+from runstone_tracking.store_metrics import MetricStore
+
+T = TypeVar("T")
+
+MAX_SORT_TEXT = 256
+"""Text sorts by its first 256 characters: a page token holds the last row's keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to find, in which order, after which row, and how many at most.
+
+    ``order`` ends with keys that no two rows share. ``after`` has one value for each of them:
+    None where the row lacks it, NaN where a metric is NaN; None as a whole means from the start.
+    """
+
+    stages: tuple[Stage, ...]
+    filter: Expression | None
+    order: tuple[OrderBy, ...]
+    after: Sequence[KeyValue] | None
+    limit: int
+    experiment_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRun:
+    """A run that a search found, with its values of the query's ``order``."""
+
+    info: RunInfo
+    keys: tuple[KeyValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundExperiment:
+    """An experiment that a search found, with its values of the query's ``order``."""
+
+    experiment: Experiment
+    keys: tuple[KeyValue, ...]
+
+
+class ExperimentStore(Protocol):
+    """Experiments and their tags.
+
+    Every method that takes an ``experiment_id`` MUST raise ExperimentNotFound when there is none,
+    a text that is no decimal number included.
+    """
+
+    def create(self, name: str, tags: Mapping[str, str], now: int) -> Experiment:
+        """Add one and return it. MUST raise ExperimentNameTaken, also for a deleted one's name."""
+        ...
+
+    def get(self, experiment_id: str) -> Experiment:
+        """The experiment with its tags, deleted or not."""
+        ...
+
+    def get_by_name(self, name: str) -> Experiment:
+        """The same by name. MUST raise ExperimentNotFound."""
+        ...
+
+    def rename(self, experiment_id: str, name: str, now: int) -> Experiment:
+        """Rename an active one. MUST raise ExperimentDeleted, ExperimentNameTaken."""
+        ...
+
+    def delete(self, experiment_id: str, now: int) -> None:
+        """Delete it with its active runs; MUST change nothing when it is deleted."""
+        ...
+
+    def restore(self, experiment_id: str, now: int) -> None:
+        """Restore it with the runs that were deleted with it, and no others.
+
+        MUST change nothing when it is active.
+        """
+        ...
+
+    def set_tags(self, experiment_id: str, tags: Mapping[str, str], now: int) -> None:
+        """Set tags of an active one. MUST raise ExperimentDeleted."""
+        ...
+
+    def delete_tags(self, experiment_id: str, keys: Sequence[str], now: int) -> None:
+        """Delete tags of an active one. MUST raise ExperimentDeleted, TagNotFound."""
+        ...
+
+    def search(self, query: Query) -> list[FoundExperiment]:
+        """The experiments of ``query``, with their tags; ``experiment_ids`` is not looked at."""
+        ...
+
+    def purge(self, deleted_before: int | None, limit: int, *, dry_run: bool) -> Purged:
+        """Remove deleted experiments that have no runs, and what belongs to them."""
+        ...
+
+
+class RunStore(Protocol):
+    """Runs, their params, tags and inputs.
+
+    Methods that take one ``run_id`` MUST raise RunNotFound, and ``update`` RunDeleted. Those that
+    add or delete what a run holds expect that ``require_active`` was called in the session.
+    """
+
+    def create(self, new: NewRun) -> RunInfo:
+        """Add a running run with its tags.
+
+        MUST raise ExperimentNotFound, ExperimentDeleted; no run may be left active in an
+        experiment that is deleted at the same time.
+        """
+        ...
+
+    def get(self, run_id: str) -> Run:
+        """The run with all it holds, deleted or not. MUST raise RunNotFound."""
+        ...
+
+    def load(self, infos: Sequence[RunInfo], *, large: bool = True) -> list[Run]:
+        """The runs with all they hold, in the order given.
+
+        Without ``large`` the schemas and profiles of data sets are left empty.
+        """
+        ...
+
+    def require_active(self, run_id: str) -> None:
+        """Nothing for an active run, which MUST then stay until the session ends.
+
+        MUST raise RunNotFound, RunDeleted.
+        """
+        ...
+
+    def update(self, run_id: str, changes: RunChanges) -> RunInfo:
+        """Change an active run and return it as it is now."""
+        ...
+
+    def delete(self, run_id: str, now: int) -> None:
+        """Delete it; MUST change nothing when it is deleted."""
+        ...
+
+    def restore(self, run_id: str) -> None:
+        """Restore it; MUST raise ExperimentDeleted, and change nothing when it is active."""
+        ...
+
+    def add_params(self, run_id: str, params: Mapping[str, str]) -> None:
+        """Add params; MUST raise ParamImmutable when one has another value, whoever set it."""
+        ...
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags; RUN_NAME_TAG renames the run."""
+        ...
+
+    def delete_tags(self, run_id: str, keys: Sequence[str]) -> None:
+        """Delete tags. MUST raise TagNotFound when one is not set."""
+        ...
+
+    def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Note data sets, each once; the tags of a repeated one are set again."""
+        ...
+
+    def search(self, query: Query) -> list[FoundRun]:
+        """The runs of ``query``."""
+        ...
+
+    def purge(
+        self,
+        run_ids: Sequence[str] | None,
+        deleted_before: int | None,
+        limit: int,
+        *,
+        dry_run: bool,
+    ) -> Purged:
+        """Remove deleted runs and all they hold; None as ``run_ids`` means whichever there are.
+
+        MUST raise RunNotFound and RunNotDeleted for named runs, and then remove none.
+        """
+        ...
+
+
+class RequestStore(Protocol):
+    """Remembers creates, so that they may be repeated."""
+
+    def claim(self, request: CreateRequest, resource_id: str) -> str | None:
+        """None when ``request`` is new, now remembered as having made ``resource_id``.
+
+        Else what it made the first time. MUST raise RequestIdReused when the content differs.
+        Concurrent claims of the same id wait for each other.
+        """
+        ...
+
+    def assign(self, request: CreateRequest, resource_id: str) -> None:
+        """Change what a claimed request has made."""
+        ...
+
+    def forget(self, before: int, limit: int) -> int:
+        """Forget at most ``limit`` requests from before; returns how many."""
+        ...
+
+
+class Session(Protocol):
+    """The stores within one transaction."""
+
+    @property
+    def experiments(self) -> ExperimentStore:
+        """Experiments and their tags."""
+        ...
+
+    @property
+    def runs(self) -> RunStore:
+        """Runs, their params, tags and inputs."""
+        ...
+
+    @property
+    def requests(self) -> RequestStore:
+        """Remembered creates."""
+        ...
+
+    @property
+    def metrics(self) -> MetricStore:
+        """Points of metrics."""
+        ...
+
+
+class Transactions(Protocol):
+    """Opens transactions. ``work`` MUST have no effect but on the session: it may be repeated."""
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """``work`` on one consistent state, which it MUST NOT change."""
+        ...
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """``work`` in one transaction, committed when this returns."""
+        ...

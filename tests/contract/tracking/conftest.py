@@ -1,0 +1,20 @@
+"""The stores on each database."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from runstone_kit.database import Database
+from runstone_tracking.sqlstore import SqlTransactions
+from support import tracking
+
+
+@pytest.fixture
+def database(tracking_url: str) -> Iterator[Database]:
+    with tracking.opened(tracking_url, pool_size=6) as database:
+        yield database
+
+
+@pytest.fixture
+def transactions(database: Database) -> SqlTransactions:
+    return SqlTransactions(database)

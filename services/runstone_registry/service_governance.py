@@ -146,7 +146,8 @@ class GovernanceUseCases(UseCases):
                 details=_named(request),
                 comment=wish.comment,
             )
-            return Made(request, head.model_id, request.transition_request_id)
+            made = _request(tx, request.transition_request_id)
+            return Made(made, head.model_id, request.transition_request_id)
 
         return self._create_once(wish.request_id, digest, find, make)
 
@@ -251,7 +252,7 @@ class GovernanceUseCases(UseCases):
             )
             tx.insert_comment(comment)
             self._audit_comment(tx, head, comment, "CreateComment", wish.text)
-            return Made(comment, head.model_id, comment.comment_id)
+            return Made(_comment(tx, comment.comment_id), head.model_id, comment.comment_id)
 
         return self._create_once(wish.request_id, digest, find, make)
 

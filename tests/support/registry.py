@@ -1,0 +1,192 @@
+"""What tests of the registry share: fake peers, a clock, migrated databases, a service on them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runstone_kit import migrate
+from runstone_kit.context import RequestContext, use
+from runstone_kit.database import Database
+from runstone_kit.ids import SystemIds
+from runstone_registry.errors import PeerUnavailable, SourceNotFound, SourceRunNotFound
+from runstone_registry.main import MIGRATIONS
+from runstone_registry.model import ModelVersion, RegisteredModel
+from runstone_registry.model_commands import (
+    CreateModel,
+    CreateVersion,
+    RunSource,
+    UploadSource,
+)
+from runstone_registry.service import Parts, RegistryService, Sweeper
+from runstone_registry.sqlstore import SqlRegistryStore
+from runstone_registry.tables import SCHEMA
+from support.postgres import PostgresServer
+
+RUN = "0123456789abcdef0123456789abcdef"
+
+
+class FakeClock:
+    """Stands still until told to go on."""
+
+    def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
+        self.now = now_ms
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += int(seconds * 1000)
+
+
+@dataclass
+class FakeArtifacts:
+    """Owners with the number of their files. ``fault`` is called before, ``after`` behind a call.
+
+    Both get the name of the method; what they raise is what the caller sees.
+    """
+
+    runs: dict[str, dict[str, int]] = field(default_factory=lambda: {RUN: {"": 3, "model": 2}})
+    owners: dict[str, int] = field(default_factory=dict)
+    sealed: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+    fault: Callable[[str], None] = lambda _method: None
+    after: Callable[[str], None] = lambda _method: None
+
+    def copy_run_artifacts(self, run_id: str, path: str, model_version_id: str) -> int:
+        self._begin("copy_run_artifacts")
+        count = self.runs.get(run_id, {}).get(path)
+        if count is None:
+            raise SourceNotFound(run_id, path)
+        self.owners[model_version_id] = count
+        self.sealed.add(model_version_id)
+        self.after("copy_run_artifacts")
+        return count
+
+    def open(self, model_version_id: str) -> None:
+        self._begin("open")
+        self.owners[model_version_id] = 0
+        self.after("open")
+
+    def seal(self, model_version_id: str) -> int:
+        self._begin("seal")
+        if self.owners.get(model_version_id):
+            self.sealed.add(model_version_id)
+        self.after("seal")
+        return self.owners.get(model_version_id, 0)
+
+    def delete(self, model_version_id: str) -> None:
+        self._begin("delete")
+        self.owners.pop(model_version_id, None)
+        self.sealed.discard(model_version_id)
+        self.after("delete")
+
+    def _begin(self, method: str) -> None:
+        self.calls.append(method)
+        self.fault(method)
+
+
+@dataclass
+class FakeRuns:
+    """Runs that exist."""
+
+    known: set[str] = field(default_factory=lambda: {RUN})
+    away: bool = False
+
+    def require_run(self, run_id: str) -> None:
+        if self.away:
+            raise PeerUnavailable("tracking")
+        if run_id not in self.known:
+            raise SourceRunNotFound(run_id)
+
+
+class Died(BaseException):
+    """Stands for the end of the process: nothing of ours may catch it."""
+
+
+def away(*methods: str) -> Callable[[str], None]:
+    """A fault: the peer can't be reached by these methods, or by any."""
+
+    def fault(method: str) -> None:
+        if not methods or method in methods:
+            raise PeerUnavailable("artifact")
+
+    return fault
+
+
+def dies(*methods: str) -> Callable[[str], None]:
+    """A fault: the process ends in these methods."""
+
+    def fault(method: str) -> None:
+        if method in methods:
+            raise Died(method)
+
+    return fault
+
+
+class Registry:
+    """The service on a database, with fakes around it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.clock = FakeClock()
+        self.artifacts = FakeArtifacts()
+        self.runs = FakeRuns()
+        self.store = SqlRegistryStore(database)
+        self.sweeper = Sweeper(self.store, self.artifacts, self.clock)
+        self.service = RegistryService(
+            Parts(self.store, self.artifacts, self.runs, self.clock, SystemIds(), self.sweeper)
+        )
+
+    def model(self, name: str = "churn", **values: object) -> RegisteredModel:
+        return self.service.create_registered_model(CreateModel(name, **values))  # type: ignore[arg-type]
+
+    def version(self, name: str = "churn", path: str = "model", **values: object) -> ModelVersion:
+        wish = CreateVersion(name, RunSource(RUN, path), **values)  # type: ignore[arg-type]
+        return self.service.create_model_version(wish)
+
+    def upload(self, name: str = "churn", origin: str = "", files: int = 0) -> ModelVersion:
+        version = self.service.create_model_version(CreateVersion(name, UploadSource(origin)))
+        self.artifacts.owners[version.model_version_id] = files
+        return version
+
+    def pending(self) -> list[str]:
+        """Owners that wait for the sweeper, now or ever."""
+        found = self.store.read(lambda tx: tx.due_owners(2**62, 1000))
+        return [owner.model_version_id for owner in found]
+
+    @staticmethod
+    @contextmanager
+    def acting(actor: str, request_id: str = "r-1") -> Iterator[None]:
+        with use(RequestContext(request_id=request_id, actor=actor)):
+            yield
+
+
+def migrated(url: str, pool_size: int = 20) -> Database:
+    """The registry's database at ``url``, brought to the newest revision."""
+    database = Database.from_url(url, schema=SCHEMA, pool_size=pool_size, pool_timeout=30.0)
+    migrate.upgrade(database, MIGRATIONS)
+    return database
+
+
+class Templates:
+    """Migrated databases to copy: a migration takes longer than most tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "template.db"
+        self._postgres: str | None = None
+
+    def sqlite(self, folder: Path) -> str:
+        if not self._file.exists():
+            migrated(f"sqlite:///{self._file}").dispose()
+        copy = folder / "registry.db"
+        copy.write_bytes(self._file.read_bytes())
+        return f"sqlite:///{copy}"
+
+    @contextmanager
+    def postgresql(self, server: PostgresServer) -> Iterator[str]:
+        if self._postgres is None:
+            self._postgres = server.create_database()
+            migrated(server.url(self._postgres)).dispose()
+        with server.database(template=self._postgres) as url:
+            yield url

@@ -1,0 +1,52 @@
+"""The client: every call of the three services, and what is commonly made of them."""
+
+from __future__ import annotations
+
+from runstone._client._experiments import ExperimentCalls
+from runstone._client._governance import GovernanceCalls
+from runstone._client._metrics import MetricCalls
+from runstone._client._versions import VersionCalls
+
+__all__ = ["Client"]
+
+
+class Client(ExperimentCalls, MetricCalls, VersionCalls, GovernanceCalls):
+    """Every call of a Runstone server. Safe to share between threads, and across a fork.
+
+    An argument beats the environment, the environment the default. Nothing is opened before the
+    first call. Without a tracking URI the embedded suite of ``./runstone-data`` is used, and
+    started when it does not run.
+
+    Args:
+        tracking_uri: ``runstone://host:port``, ``runstones://host:port`` (TLS), ``file:path``;
+            else RUNSTONE_TRACKING_URI.
+        registry_uri: Where the registry is when it stands elsewhere; else RUNSTONE_REGISTRY_URI.
+        artifact_uri: The same for the artifact service; else RUNSTONE_ARTIFACT_URI.
+        timeout: Seconds that a call may take; else RUNSTONE_TIMEOUT, else 30 for most calls.
+        user: Who is at work; else RUNSTONE_USER, else the login's name.
+
+    Raises:
+        InvalidUri: one of the URIs cannot be read.
+
+    Calls raise the exceptions of ``runstone.exceptions``; beyond those that a method names,
+    Unavailable, DeadlineExceeded, ResourceExhausted and InternalError.
+
+    Example:
+        >>> import runstone
+        >>> client = runstone.Client()
+        >>> run = client.create_run("0", run_name="by hand")
+        >>> client.log_metric(run.info.run_id, "loss", 0.25, step=1)
+        >>> client.set_terminated(run.info.run_id)
+        >>> client.get_run(run.info.run_id).data.metrics
+        {'loss': 0.25}
+    """
+
+    def with_timeout(self, seconds: float) -> Client:
+        """The same client with another limit for each call, in seconds."""
+        return Client(
+            str(self._targets.tracking),
+            str(self._targets.registry),
+            artifact_uri=str(self._targets.artifact),
+            timeout=seconds,
+            user=self.user,
+        )

@@ -1,0 +1,57 @@
+"""What the parts of the client share: the way to each service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runstone import _settings, _uri
+from runstone._connection import Connection
+
+if TYPE_CHECKING:
+    import os
+
+    from runstone.artifact.v1.artifact_service_pb2_grpc import ArtifactServiceStub
+    from runstone.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+    from runstone.tracking.v1.tracking_service_pb2_grpc import TrackingServiceStub
+
+
+class ClientBase:
+    """Connections to the three services, made at once and opened when first called."""
+
+    def __init__(
+        self,
+        tracking_uri: str | os.PathLike[str] | None = None,
+        registry_uri: str | None = None,
+        *,
+        artifact_uri: str | None = None,
+        timeout: float | None = None,
+        user: str | None = None,
+    ) -> None:
+        targets = _uri.resolve(tracking_uri, artifact_uri, registry_uri)
+        self.user = _settings.user(user)
+        seconds = _settings.timeout(timeout)
+        # One connection for each place, whatever number of services stands there.
+        connections = {
+            target: Connection(target, user=self.user, timeout=seconds)
+            for target in (targets.tracking, targets.artifact, targets.registry)
+        }
+        self._targets = targets
+        self._connections = list(connections.values())
+        self._tracking: TrackingServiceStub = connections[targets.tracking].service("tracking")
+        self._artifact: ArtifactServiceStub = connections[targets.artifact].service("artifact")
+        self._registry: RegistryServiceStub = connections[targets.registry].service("registry")
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where the tracking service is."""
+        return str(self._targets.tracking)
+
+    @property
+    def registry_uri(self) -> str:
+        """Where the registry is."""
+        return str(self._targets.registry)
+
+    def close(self) -> None:
+        """Let the connections go; a later call opens them again."""
+        for connection in self._connections:
+            connection.close()

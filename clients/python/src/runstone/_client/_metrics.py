@@ -1,0 +1,169 @@
+"""Metric points: written in numbered batches, read as series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from runstone import _values
+from runstone._client._base import ClientBase
+from runstone._convert import tracking as convert
+from runstone._entities.paging import PagedList
+from runstone._entities.tracking import Metric, MetricSummary, Param, RunTag
+from runstone._values import MAX_PARAM_VALUE, MAX_TAG_VALUE
+from runstone._writer import writer
+from runstone.exceptions import MetricNotFound
+from runstone.tracking.v1 import metric_pb2, run_pb2
+
+
+def series_of(metrics: Iterable[Metric]) -> list[metric_pb2.Series]:
+    """Points gathered by key."""
+    found: dict[str, metric_pb2.Series] = {}
+    for each in metrics:
+        series = found.get(each.key)
+        if series is None:
+            series = found[each.key] = metric_pb2.Series(key=each.key)
+        series.steps.append(_values.whole_number("step", each.step))
+        series.timestamps_ms.append(_values.timestamp_ms(each.timestamp))
+        series.values.append(_values.metric_value(each.key, each.value))
+    return list(found.values())
+
+
+class MetricCalls(ClientBase):
+    """Calls about metrics, and batches of everything that a run logs."""
+
+    def log_metric(
+        self,
+        run_id: str,
+        key: str,
+        value: Any,
+        timestamp: int | None = None,
+        step: int | None = None,
+    ) -> None:
+        """Append one point; it is committed on return. ``timestamp`` in Unix milliseconds.
+
+        Raises:
+            InvalidField: the value is not a number (a bool is none), or the key breaks the rules.
+            RunNotFound, RunDeleted
+        """
+        self.append_metrics(
+            run_id,
+            [
+                metric_pb2.Series(
+                    key=key,
+                    steps=[0 if step is None else _values.whole_number("step", step)],
+                    timestamps_ms=[_values.timestamp_ms(timestamp)],
+                    values=[_values.metric_value(key, value)],
+                )
+            ],
+        )
+
+    def append_metrics(
+        self,
+        run_id: str,
+        series: Iterable[metric_pb2.Series] | Iterable[Metric] | Mapping[str, Sequence[Any]],
+        *,
+        writer_id: str | None = None,
+        sequence: int | None = None,
+    ) -> bool:
+        """Append points of many series at once: all are committed on return, or none.
+
+        Args:
+            run_id: An active run.
+            series: Messages, points (``Metric``), or a dict of key to columns
+                ``(steps, timestamps_ms, values)`` of equal length. At most 4 MiB.
+            writer_id: Names the writer within the run; this process when absent.
+            sequence: The writer's number of this batch, from 1, to be kept when it is sent again;
+                given by this process when absent.
+
+        Returns:
+            Whether the batch had been applied before; nothing was written then.
+
+        Raises:
+            SequenceReused: the number was used for a batch with other content.
+            InvalidField, RunNotFound, RunDeleted
+        """
+        if (writer_id is None) != (sequence is None):
+            raise _values.invalid("sequence", "must be given together with writer_id")
+        messages = _messages(series)
+        if writer_id is None or sequence is None:
+            writer_id, sequence = writer.next(run_id)
+        response = self._tracking.AppendMetrics(
+            metric_pb2.AppendMetricsRequest(
+                run_id=run_id, writer_id=writer_id, sequence=sequence, series=messages
+            )
+        )
+        return response.duplicate
+
+    def log_batch(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] | Mapping[str, Any] = (),
+        tags: Sequence[RunTag] | Mapping[str, Any] = (),
+    ) -> None:
+        """Set parameters and tags and append points, all in one transaction: everything or nothing.
+
+        Raises:
+            ParamImmutable: a parameter has another value.
+            InvalidField, RunNotFound, RunDeleted
+        """
+        request = run_pb2.LogBatchRequest(
+            run_id=run_id,
+            params=_values.texts("param", params, MAX_PARAM_VALUE),
+            tags=_values.texts("tag", tags, MAX_TAG_VALUE),
+            series=series_of(metrics),
+        )
+        if request.series:
+            request.writer_id, request.sequence = writer.next(run_id)
+        if request.series or request.params or request.tags:
+            self._tracking.LogBatch(request)
+
+    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
+        """Every point of a metric, ordered by (timestamp, step, value); empty when there is none.
+
+        Raises:
+            RunNotFound
+        """
+        request = metric_pb2.GetMetricHistoryRequest(run_id=run_id, key=key)
+        points: list[Metric] = []
+        try:
+            for page in self._tracking.GetMetricHistory(request):
+                points.extend(
+                    Metric(key, value, timestamp, step)
+                    for value, timestamp, step in zip(
+                        page.values, page.timestamps_ms, page.steps, strict=True
+                    )
+                )
+        except MetricNotFound:
+            return []
+        return points
+
+    def list_metric_keys(
+        self, run_id: str, max_results: int = 1000, page_token: str | None = None
+    ) -> PagedList[MetricSummary]:
+        """One page of a run's metrics in short, ordered by key. Raises RunNotFound."""
+        response = self._tracking.ListMetricKeys(
+            metric_pb2.ListMetricKeysRequest(
+                run_id=run_id, page_size=max_results, page_token=page_token or ""
+            )
+        )
+        return PagedList(map(convert.metric_summary, response.metrics), response.next_page_token)
+
+
+def _messages(
+    series: Iterable[metric_pb2.Series] | Iterable[Metric] | Mapping[str, Sequence[Any]],
+) -> list[metric_pb2.Series]:
+    if isinstance(series, Mapping):
+        return [
+            metric_pb2.Series(key=key, steps=steps, timestamps_ms=times, values=values)
+            for key, (steps, times, values) in series.items()
+        ]
+    messages: list[metric_pb2.Series] = []
+    points: list[Metric] = []
+    for each in series:
+        if isinstance(each, Metric):
+            points.append(each)
+        else:
+            messages.append(each)
+    return messages + series_of(points)

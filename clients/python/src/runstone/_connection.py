@@ -1,0 +1,243 @@
+"""Calls: where they go, how long they may take, when they are tried again, how they fail.
+
+A service is used through an object with the methods of its generated stub. Each takes the request
+and a ``timeout`` in seconds (else the client's, else the one in service_config.json), and raises
+exceptions of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+from urllib.parse import quote
+
+import grpc
+
+from runstone import _embedded, _fork, _uri
+from runstone._channel import Address, Method, pool, service
+from runstone.exceptions import RunstoneException
+
+REQUEST_ID = "x-request-id"
+USER = "x-runstone-user"
+
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 1.0
+"""Between attempts while a server restarts: soon enough to resume well within ten seconds."""
+
+
+def new_id() -> str:
+    """32 random hexadecimal digits."""
+    return os.urandom(16).hex()
+
+
+class Connection:
+    """The way to one target, shared by its services."""
+
+    def __init__(
+        self, target: _uri.Target, *, user: str = "", timeout: float | None = None
+    ) -> None:
+        self.target = target
+        self.timeout = timeout
+        # Metadata is ASCII; the server decodes this.
+        self.user = quote(user, safe=" @.+-_\\") if user else ""
+        self._suite = (
+            _embedded.suite(target.data_dir) if isinstance(target, _uri.Embedded) else None
+        )
+        self._remote = (
+            Address(target.address, target.tls) if isinstance(target, _uri.Remote) else None
+        )
+        self._reached = False
+
+    def service(self, name: str) -> Any:
+        """An object with the methods of the generated stub of "tracking", "artifact", …"""
+        return ServiceProxy(self, name)
+
+    def address(self) -> Address:
+        """Where to call now. For an embedded suite this may start one."""
+        if self._remote is not None:
+            return self._remote
+        assert self._suite is not None
+        return Address(self._suite.address(), retries=False)
+
+    def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
+        """What every call carries."""
+        if self.user:
+            return (REQUEST_ID, request_id), (USER, self.user)
+        return ((REQUEST_ID, request_id),)
+
+    def reached(self) -> None:
+        """A server has answered."""
+        self._reached = True
+
+    def lost(self, address: Address) -> bool:
+        """A server did not answer; tells whether it is worth trying again.
+
+        A remote one that never answered may be a wrong address, which the user should hear at once.
+        """
+        if self._suite is not None:
+            self._suite.doubt()
+            # Its socket may have changed hands; a channel in backoff would notice late.
+            pool.drop(address)
+            return True
+        return self._reached
+
+    def close(self) -> None:
+        """Let the channels go; a later call opens new ones."""
+        if self._remote is not None:
+            pool.drop(self._remote)
+
+
+class ServiceProxy:
+    """A service as its stub, with our timeouts, retries and exceptions."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        method = service(self._name).methods.get(name)
+        if method is None:
+            raise AttributeError(f"the {self._name} service has no method {name}")
+        kind = _Streaming if method.response_streaming else _Unary
+        bound = kind(self._connection, self._name, method)
+        setattr(self, name, bound)
+        return bound
+
+
+class _Attempts:
+    """The attempts of one call: its deadline, its request id, and whether to go on."""
+
+    def __init__(self, connection: Connection, method: Method, timeout: float | None) -> None:
+        self.connection = connection
+        self.method = method
+        self.request_id = new_id()
+        self.metadata = connection.metadata(self.request_id)
+        self.address = connection.address()
+        seconds = timeout if timeout is not None else connection.timeout
+        # Counted from here: starting a suite is not the call's time.
+        self.deadline = time.monotonic() + (method.timeout if seconds is None else seconds)
+        self._pause = FIRST_PAUSE_SECONDS
+        self._unavailable: RunstoneException | None = None
+
+    def remaining(self) -> float:
+        """Seconds left; never quite none, so that gRPC gives the error."""
+        return max(self.deadline - time.monotonic(), 0.001)
+
+    def failed(self, error: grpc.RpcError, *, repeatable: bool) -> None:
+        """Return when the call is to be tried again, at a fresh address; else raise."""
+        from runstone import _errors
+
+        place = str(self.connection.target)
+        failure = _errors.from_rpc(error, self.request_id, place)
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self._unavailable is not None:
+            raise self._unavailable from None
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise failure from None
+        again = self.connection.lost(self.address)
+        left = self.deadline - time.monotonic()
+        if not (again and repeatable) or left <= self._pause:
+            raise failure from None
+        self._unavailable = failure
+        # Many clients that lost one server must not come back in step.
+        time.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311
+        self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
+        self.address = self.connection.address()
+
+
+class _Unary:
+    """An RPC with one response; the request may be a stream, which is then not repeated."""
+
+    def __init__(self, connection: Connection, name: str, method: Method) -> None:
+        self._connection = connection
+        self._name = name
+        self._method = method
+
+    def __call__(self, request: Any, timeout: float | None = None) -> Any:
+        method = self._method
+        attempts = _Attempts(self._connection, method, timeout)
+        while True:
+            stub = pool.stub(attempts.address, self._name)
+            try:
+                with _fork.gate.call():
+                    response = getattr(stub, method.name)(
+                        request, timeout=attempts.remaining(), metadata=attempts.metadata
+                    )
+            except grpc.RpcError as error:
+                repeatable = method.idempotent and not method.request_streaming
+                attempts.failed(error, repeatable=repeatable)
+            else:
+                self._connection.reached()
+                return response
+
+
+class _Streaming:
+    """An RPC that streams its responses."""
+
+    def __init__(self, connection: Connection, name: str, method: Method) -> None:
+        self._connection = connection
+        self._name = name
+        self._method = method
+
+    def __call__(self, request: Any, timeout: float | None = None) -> ResponseStream:
+        return ResponseStream(self._connection, self._name, self._method, request, timeout)
+
+
+class ResponseStream(Iterable[Any]):
+    """The responses as they come. Repeated from the start only before the first one.
+
+    Leave it early with ``cancel()`` or as a context manager.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        method: Method,
+        request: Any,
+        timeout: float | None,
+    ) -> None:
+        self._name = name
+        self._request = request
+        self._attempts = _Attempts(connection, method, timeout)
+        self._begun = False
+        self._call: Any = self._open()
+
+    def _open(self) -> Any:
+        attempts = self._attempts
+        stub = pool.stub(attempts.address, self._name)
+        with _fork.gate.call():
+            return getattr(stub, attempts.method.name)(
+                self._request, timeout=attempts.remaining(), metadata=attempts.metadata
+            )
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        attempts = self._attempts
+        while True:
+            try:
+                with _fork.gate.call():
+                    message = next(self._call)
+            except grpc.RpcError as error:
+                repeatable = attempts.method.idempotent and not self._begun
+                attempts.failed(error, repeatable=repeatable)
+                self._call = self._open()
+            else:
+                if not self._begun:
+                    self._begun = True
+                    attempts.connection.reached()
+                return message
+
+    def cancel(self) -> None:
+        """Tell the server that nobody reads on."""
+        self._call.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()

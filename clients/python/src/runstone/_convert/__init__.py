@@ -1,0 +1,1 @@
+"""Messages of the services as entities, and arguments as messages."""

@@ -1,0 +1,273 @@
+"""The client's side of the embedded suite: find the one that serves a folder, or start it.
+
+suite.json     where the suite can be reached; there only while it serves
+suite.lock     held by the suite for its life
+clients.lock   held shared by this process, so that the suite does not end as idle
+start.lock     held while a suite is being started, so that many processes start one
+suite.log      what the suite writes
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from runstone import _fork, _settings
+from runstone.exceptions import SuiteNotInstalled, SuiteUnavailable
+
+START_SECONDS = 60.0
+"""A first start makes three databases; on a busy machine Python alone takes seconds."""
+
+POLL_SECONDS = 0.02
+CONNECT_SECONDS = 2.0
+LOG_TAIL_BYTES = 2000
+
+
+class EmbeddedSuite:
+    """The suite of one data folder, as this process sees it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self._lock = threading.RLock()
+        self._client_lock: int | None = None
+        self._address = ""
+        self._seen: tuple[int, int] | None = None
+        self._pid = 0
+
+    def address(self) -> str:
+        """The gRPC target of the suite that serves now; starts one when none does.
+
+        Cheap while nothing changed: one look at suite.json and at its process.
+
+        Raises:
+            SuiteNotInstalled: one must be started and runstone-server is not installed.
+            SuiteUnavailable: it does not start; the message has the end of its log.
+        """
+        if self._address and self._unchanged():
+            return self._address
+        with self._lock:
+            if not (self._address and self._unchanged()):
+                self._hold()
+                if not self._adopt():
+                    self._start()
+            return self._address
+
+    def doubt(self) -> None:
+        """A call found nobody at the address: the next one looks again."""
+        self._address = ""
+
+    def forget(self) -> None:
+        """After a fork: locks may be held by threads that do not exist here."""
+        self._lock = threading.RLock()
+
+    def release(self) -> None:
+        """Let the suite end when nobody else uses it."""
+        with self._lock:
+            if self._client_lock is not None:
+                os.close(self._client_lock)
+            self._client_lock = None
+            self._address = ""
+
+    def _unchanged(self) -> bool:
+        return self._seen == _signature(self._file) and _alive(self._pid)
+
+    @property
+    def _file(self) -> Path:
+        return self.data_dir / "suite.json"
+
+    def _hold(self) -> None:
+        if self._client_lock is not None:
+            return
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            descriptor = _open_lock(self.data_dir / "clients.lock")
+        except OSError as error:
+            raise SuiteUnavailable(
+                f"the data folder {self.data_dir} cannot be used: {error.strerror or error}"
+            ) from None
+        # A suite that is ending as idle holds it exclusively until it is gone.
+        end = time.monotonic() + START_SECONDS
+        while not _flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB):
+            if time.monotonic() > end:
+                os.close(descriptor)
+                raise SuiteUnavailable(f"a suite on {self.data_dir} is ending and does not end")
+            time.sleep(POLL_SECONDS)
+        self._client_lock = descriptor
+
+    def _adopt(self) -> bool:
+        """Use the suite that suite.json names, if it takes connections."""
+        try:
+            seen = _signature(self._file)
+            said = json.loads(self._file.read_text("utf-8"))
+            address, pid = str(said["address"]), int(said["pid"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if not _connects(address):
+            return False
+        self._address, self._pid, self._seen = address, pid, seen
+        return True
+
+    def _start(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        with self._starting(end):
+            started: int | None = None
+            while not self._adopt():
+                if started is not None:
+                    code = _exit_code(started)
+                    if code not in (None, 0):
+                        raise SuiteUnavailable(self._explained(f"ended with {code}"))
+                    if code == 0:
+                        started = None  # it left because another suite holds the folder
+                if started is None and not self._held():
+                    started = self._spawn()
+                if time.monotonic() > end:
+                    raise SuiteUnavailable(
+                        self._explained(f"does not serve after {START_SECONDS:.0f} s")
+                    )
+                time.sleep(POLL_SECONDS)
+
+    @contextlib.contextmanager
+    def _starting(self, end: float) -> Iterator[None]:
+        descriptor = _open_lock(self.data_dir / "start.lock")
+        try:
+            # Whoever holds it starts a suite, which is then ours too.
+            while not _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                if self._adopt() or time.monotonic() > end:
+                    break
+                time.sleep(POLL_SECONDS)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _held(self) -> bool:
+        """Whether some suite holds the folder, serving already or about to."""
+        descriptor = _open_lock(self.data_dir / "suite.lock")
+        try:
+            return not _flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+
+    def _spawn(self) -> int:
+        if importlib.util.find_spec("runstone_suite") is None:
+            raise SuiteNotInstalled(
+                "no tracking URI is set and the server is not installed: pip install"
+                " runstone-server, or set RUNSTONE_TRACKING_URI=runstone://host:port"
+            )
+        environment = {
+            name: text
+            for name, text in os.environ.items()
+            if name not in _settings.CLIENT_VARIABLES
+        }
+        # -P: a file of the user's that is called like a module of Python must not take its place.
+        command = [sys.executable, "-P", "-m", "runstone_suite", "--background"]
+        command += ["--data-dir", str(self.data_dir)]
+        with (self.data_dir / "suite.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.data_dir,
+                env=environment,
+                start_new_session=True,
+            )
+        # It outlives this process on purpose; without this its handle would complain at exit.
+        process.returncode = 0
+        return process.pid
+
+    def _explained(self, what: str) -> str:
+        try:
+            text = (self.data_dir / "suite.log").read_bytes()[-LOG_TAIL_BYTES:]
+        except OSError:
+            text = b""
+        tail = text.decode("utf-8", "replace").strip() or "(nothing)"
+        return (
+            f"the embedded suite of {self.data_dir} {what}."
+            f" The end of {self.data_dir / 'suite.log'}:\n{tail}"
+        )
+
+
+_suites: dict[Path, EmbeddedSuite] = {}
+
+
+def suite(data_dir: Path) -> EmbeddedSuite:
+    """The one object of this process for a folder."""
+    return _suites.setdefault(data_dir, EmbeddedSuite(data_dir))
+
+
+@_fork.in_child
+def _after_fork() -> None:
+    for each in _suites.values():
+        each.forget()
+
+
+def _open_lock(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _flock(descriptor: int, operation: int) -> bool:
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise SuiteUnavailable(
+            f"the data folder's file system gives no locks ({error.strerror}); choose a local one"
+        ) from None
+    return True
+
+
+def _signature(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _alive(pid: int) -> bool:
+    _exit_code(pid)  # a child that ended would stay as a zombie and look alive
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _exit_code(pid: int) -> int | None:
+    """How a child ended; None while it runs; negative for a signal. Reaps it."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status) if found else None
+
+
+def _connects(address: str) -> bool:
+    if address.startswith("unix:"):
+        probe, where = socket.socket(socket.AF_UNIX), address.removeprefix("unix:")
+    else:
+        host, _, port = address.rpartition(":")
+        try:
+            probe, where = socket.socket(), (host.strip("[]"), int(port))  # type: ignore[assignment]
+        except ValueError:
+            return False
+    with probe:
+        probe.settimeout(CONNECT_SECONDS)
+        try:
+            probe.connect(where)
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""The classes of runstone.exceptions: the kinds, and one class for each reason."""

@@ -1,0 +1,354 @@
+"""One class for each reason that a server sends, and for what goes wrong in the client itself."""
+
+from __future__ import annotations
+
+from runstone._exceptions.kinds import (
+    Aborted,
+    AlreadyExists,
+    DataLoss,
+    FailedPrecondition,
+    InternalError,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    Unavailable,
+)
+
+
+class InvalidField(InvalidArgument):
+    """Fields of the request break a rule; ``field_violations`` names each."""
+
+    reason = "INVALID_FIELD"
+
+
+class InvalidUri(InvalidArgument):
+    """A tracking, artifact or model URI cannot be read."""
+
+
+class FilterInvalid(InvalidArgument):
+    """The filter or order_by cannot be read."""
+
+    reason = "FILTER_INVALID"
+
+
+class PageTokenInvalid(InvalidArgument):
+    """The page token is not one that the service made."""
+
+    reason = "PAGE_TOKEN_INVALID"
+
+
+class PageTokenOfOtherQuery(InvalidArgument):
+    """The page token belongs to a list call with other arguments."""
+
+    reason = "PAGE_TOKEN_OTHER_QUERY"
+
+
+class LocalPathError(InvalidArgument):
+    """A local file or folder is missing, unreadable, or neither file nor folder."""
+
+
+class ExperimentNotFound(NotFound):
+    """No experiment has this id or name."""
+
+    reason = "EXPERIMENT_NOT_FOUND"
+
+
+class RunNotFound(NotFound):
+    """No run has this id."""
+
+    reason = "RUN_NOT_FOUND"
+
+
+class TagNotFound(NotFound):
+    """The tag is not set."""
+
+    reason = "TAG_NOT_FOUND"
+
+
+class MetricNotFound(NotFound):
+    """The run has no such metric."""
+
+    reason = "METRIC_NOT_FOUND"
+
+
+class OwnerNotFound(NotFound):
+    """The run or model version that is to own the artifact is unknown."""
+
+    reason = "OWNER_NOT_FOUND"
+
+
+class ArtifactNotFound(NotFound):
+    """Nothing stands at the path."""
+
+    reason = "ARTIFACT_NOT_FOUND"
+
+
+class UploadNotFound(NotFound):
+    """The upload is unknown, aborted or expired."""
+
+    reason = "UPLOAD_NOT_FOUND"
+
+
+class ModelNotFound(NotFound):
+    """No registered model has this name."""
+
+    reason = "MODEL_NOT_FOUND"
+
+
+class VersionNotFound(NotFound):
+    """The model has no such version, or none in this stage."""
+
+    reason = "VERSION_NOT_FOUND"
+
+
+class AliasNotFound(NotFound):
+    """The model has no such alias."""
+
+    reason = "ALIAS_NOT_FOUND"
+
+
+class CommentNotFound(NotFound):
+    """No comment has this id."""
+
+    reason = "COMMENT_NOT_FOUND"
+
+
+class TransitionRequestNotFound(NotFound):
+    """No transition request has this id."""
+
+    reason = "TRANSITION_REQUEST_NOT_FOUND"
+
+
+class SourceRunNotFound(NotFound):
+    """The run that a model version is to come from does not exist."""
+
+    reason = "SOURCE_RUN_NOT_FOUND"
+
+
+class SourceNotFound(NotFound):
+    """Nothing stands at the path that a model version is to come from."""
+
+    reason = "SOURCE_NOT_FOUND"
+
+
+class ExperimentNameTaken(AlreadyExists):
+    """An active or a deleted experiment has this name."""
+
+    reason = "EXPERIMENT_NAME_TAKEN"
+
+
+class SequenceReused(AlreadyExists):
+    """The writer's sequence number was used for a batch with other content."""
+
+    reason = "SEQUENCE_REUSED"
+
+
+class RequestIdReused(AlreadyExists):
+    """The request_id was used for a create with other content."""
+
+    reason = "REQUEST_ID_REUSED"
+
+
+class ModelNameTaken(AlreadyExists):
+    """Another registered model has this name."""
+
+    reason = "MODEL_NAME_TAKEN"
+
+
+class TransitionRequestOpen(AlreadyExists):
+    """A request for the same version and stage is open."""
+
+    reason = "TRANSITION_REQUEST_OPEN"
+
+
+class ExperimentDeleted(FailedPrecondition):
+    """The experiment is deleted."""
+
+    reason = "EXPERIMENT_DELETED"
+
+
+class DefaultExperimentFixed(FailedPrecondition):
+    """The default experiment cannot be deleted or renamed."""
+
+    reason = "DEFAULT_EXPERIMENT_FIXED"
+
+
+class RunDeleted(FailedPrecondition):
+    """The run is deleted."""
+
+    reason = "RUN_DELETED"
+
+
+class RunNotDeleted(FailedPrecondition):
+    """Only deleted runs are purged, and this one is active."""
+
+    reason = "RUN_NOT_DELETED"
+
+
+class ParamImmutable(FailedPrecondition):
+    """The parameter has another value already."""
+
+    reason = "PARAM_IMMUTABLE"
+    # MLflow's clients test for this one.
+    _mlflow_code = "INVALID_PARAMETER_VALUE"
+
+
+class OwnerDeleted(FailedPrecondition):
+    """The run that owns the artifacts is deleted."""
+
+    reason = "OWNER_DELETED"
+
+
+class OwnerSealed(FailedPrecondition):
+    """The model version's files are final."""
+
+    reason = "OWNER_SEALED"
+
+
+class PathConflict(FailedPrecondition):
+    """A directory stands where a file is asked, or a file where a directory is needed."""
+
+    reason = "PATH_CONFLICT"
+
+
+class OffsetMismatch(FailedPrecondition):
+    """The chunk does not start where the upload stands."""
+
+    reason = "OFFSET_MISMATCH"
+
+
+class SizeMismatch(FailedPrecondition):
+    """Bytes are missing or too many."""
+
+    reason = "SIZE_MISMATCH"
+
+
+class DigestMismatch(FailedPrecondition):
+    """The bytes do not match their digest, or the file was replaced since."""
+
+    reason = "DIGEST_MISMATCH"
+
+
+class PresignUnsupported(FailedPrecondition):
+    """The object store gives no presigned URLs."""
+
+    reason = "PRESIGN_UNSUPPORTED"
+
+
+class VersionNotReady(FailedPrecondition):
+    """The model version waits for its files."""
+
+    reason = "VERSION_NOT_READY"
+
+
+class VersionFinalized(FailedPrecondition):
+    """The model version was finalized before, with the other outcome."""
+
+    reason = "VERSION_FINALIZED"
+
+
+class ModelInUse(FailedPrecondition):
+    """The model or version is in Staging or Production; archive it first."""
+
+    reason = "MODEL_IN_USE"
+
+
+class CommentOfAnother(FailedPrecondition):
+    """Only its author changes a comment."""
+
+    reason = "COMMENT_OF_ANOTHER"
+
+
+class TransitionRequestClosed(FailedPrecondition):
+    """The request was approved or rejected before."""
+
+    reason = "TRANSITION_REQUEST_CLOSED"
+
+
+class RunActive(FailedPrecondition):
+    """A run is active in this context; end it, or start a nested one."""
+
+
+class NoActiveRun(FailedPrecondition):
+    """The call needs an active run, and there is none in this context."""
+
+
+class EtagMismatch(Aborted):
+    """The etag is not the current one."""
+
+    reason = "ETAG_MISMATCH"
+
+
+class ChunkDamaged(Aborted):
+    """A chunk was damaged on the way."""
+
+    reason = "CHUNK_DAMAGED"
+
+
+class UploadBusy(Aborted):
+    """Another call writes to the upload."""
+
+    reason = "UPLOAD_BUSY"
+
+
+class StorageFull(ResourceExhausted):
+    """The disk of the database or of the object store is full."""
+
+    reason = "STORAGE_FULL"
+
+
+class Overloaded(ResourceExhausted):
+    """The service is at its limit; wait ``retry_after`` seconds."""
+
+    reason = "OVERLOADED"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The service cannot reach its database."""
+
+    reason = "DATABASE_UNAVAILABLE"
+
+
+class ObjectStoreUnavailable(Unavailable):
+    """The artifact service cannot reach its object store."""
+
+    reason = "OBJECT_STORE_UNAVAILABLE"
+
+
+class TrackingUnavailable(Unavailable):
+    """The artifact service cannot reach the tracking service."""
+
+    reason = "TRACKING_UNAVAILABLE"
+
+
+class PeerUnavailable(Unavailable):
+    """The registry cannot reach the artifact or the tracking service."""
+
+    reason = "PEER_UNAVAILABLE"
+
+
+class SuiteUnavailable(Unavailable):
+    """The embedded suite of a data folder does not start or does not answer."""
+
+
+class SuiteNotInstalled(SuiteUnavailable):
+    """No tracking URI is set and the distribution runstone-server is not installed."""
+
+
+class PermissionRuleMissing(PermissionDenied):
+    """No rule says who may call this."""
+
+    reason = "PERMISSION_RULE_MISSING"
+
+
+class ObjectDamaged(DataLoss):
+    """The stored object is missing or does not match its digest."""
+
+    reason = "OBJECT_DAMAGED"
+
+
+class Unforeseen(InternalError):
+    """A defect of the server that it has noted under the request id."""
+
+    reason = "UNFORESEEN"

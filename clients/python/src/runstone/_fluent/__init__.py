@@ -1,0 +1,1 @@
+"""The fluent API: one active run, and verbs that log to it."""

@@ -1,0 +1,272 @@
+"""Runs: begin, end, and which one is active."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from runstone import _settings
+from runstone._entities.tracking import LifecycleStage, Run, RunStatus
+from runstone._fluent import _context, _state
+from runstone.exceptions import InvalidArgument, RunActive, RunDeleted, RunstoneException
+
+if TYPE_CHECKING:
+    from runstone._client import Client
+
+EXIT_SECONDS = 5.0
+"""A program that ends waits no longer for a server that is away."""
+
+_open: dict[str, tuple[int, Client]] = {}
+"""Runs begun and not ended here: run id to the process and the client that began them."""
+
+_last: str | None = None
+
+
+class ActiveRun(Run):
+    """A run that is active until the end of its ``with`` block."""
+
+    _client: Client
+
+    def __init__(self, run: Run, client: Client) -> None:
+        super().__init__(run.info, run.data, run.inputs)
+        object.__setattr__(self, "_client", client)
+
+    @property
+    def client(self) -> Client:
+        """The client that the run was begun with."""
+        return self._client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        status = _status_of(error)
+        try:
+            _end_through(self.info.run_id, status)
+        except RunstoneException as failure:
+            if error is None:
+                raise
+            # The user's own error is the one to be seen.
+            error.add_note(f"run {self.info.run_id} could not be ended: {failure}")
+
+
+def _status_of(error: BaseException | None) -> str:
+    if error is None or (isinstance(error, SystemExit) and not error.code):
+        return "FINISHED"
+    return "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+
+
+def start_run(
+    run_id: str | None = None,
+    experiment_id: str | None = None,
+    run_name: str | None = None,
+    nested: bool = False,
+    parent_run_id: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    description: str | None = None,
+) -> ActiveRun:
+    """Begin a run and make it the active one, or resume one by its id.
+
+    Used with ``with``, the run ends FINISHED, or FAILED when the block raises; otherwise by
+    ``end_run`` or at the end of the program.
+
+    Args:
+        run_id: Resume this run; else the one that RUNSTONE_RUN_ID names, once in a process.
+        experiment_id: Where a new run belongs; else the active experiment.
+        run_name: Its name; made up when absent.
+        nested: Begin it inside the active run, as that one's child.
+        parent_run_id: Make it a child of this run.
+        tags: Tags of the run; longer values than 8000 characters are cut with a warning.
+        description: A note on the run.
+
+    Raises:
+        RunActive: a run is active and ``nested`` is not set.
+        RunNotFound, RunDeleted: of ``run_id`` or ``parent_run_id``.
+        ExperimentNotFound, ExperimentDeleted
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run(run_name="first") as run:
+        ...     _ = runstone.log_param("lr", 0.1)
+        ...     with runstone.start_run(nested=True) as child:
+        ...         runstone.log_metric("loss", 0.5)
+        >>> runstone.get_run(run.info.run_id).info.status
+        'FINISHED'
+    """
+    active = _state.stack.get()
+    if active and not nested:
+        raise RunActive(
+            f"run {active[-1].info.run_id} is active already: end it first with"
+            " runstone.end_run(), or begin a run inside it with start_run(nested=True)"
+        )
+    client = _state.client()
+    # As with MLflow the variable counts once: what a script starts later is new.
+    existing = run_id or os.environ.pop(_settings.RUN_ID, None)
+    if existing:
+        run = _resume(client, existing, experiment_id, run_name, tags, description)
+    else:
+        run = _create(
+            client,
+            experiment_id,
+            run_name,
+            _parent(client, active, parent_run_id),
+            tags,
+            description,
+        )
+    started = ActiveRun(run, client)
+    _open[run.info.run_id] = (os.getpid(), client)
+    _state.stack.set((*_state.stack.get(), started))
+    return started
+
+
+def _create(
+    client: Client,
+    experiment_id: str | None,
+    run_name: str | None,
+    parent: str | None,
+    tags: Mapping[str, Any] | None,
+    description: str | None,
+) -> Run:
+    every: dict[str, Any] = _context.tags(client.user)
+    if parent:
+        every[_context.PARENT_RUN_ID] = parent
+    every |= _noted(tags, description)
+    return client.create_run(experiment_id or _state.experiment_id(), tags=every, run_name=run_name)
+
+
+def _noted(tags: Mapping[str, Any] | None, description: str | None) -> dict[str, Any]:
+    every = dict(tags or {})
+    if description:
+        if _context.NOTE in every:
+            raise InvalidArgument(
+                f"the note is given twice: as description and as the tag {_context.NOTE}"
+            )
+        every[_context.NOTE] = description
+    return every
+
+
+def _parent(client: Client, active: tuple[ActiveRun, ...], named: str | None) -> str | None:
+    if named is None:
+        return active[-1].info.run_id if active else None
+    if active and active[-1].info.run_id != named:
+        raise InvalidArgument(
+            f"parent_run_id is {named}, but the active run is {active[-1].info.run_id}"
+        )
+    if client.get_run(named).info.lifecycle_stage == LifecycleStage.DELETED:
+        raise RunDeleted(f"the parent run {named} is deleted", metadata={"run_id": named})
+    return named
+
+
+def _resume(
+    client: Client,
+    run_id: str,
+    experiment_id: str | None,
+    run_name: str | None,
+    tags: Mapping[str, Any] | None,
+    description: str | None,
+) -> Run:
+    if any(each.info.run_id == run_id for each in _state.stack.get()):
+        raise RunActive(f"run {run_id} is active already")
+    if experiment_id is not None:
+        actual = client.get_run(run_id).info.experiment_id
+        if actual != experiment_id:
+            raise InvalidArgument(
+                f"run {run_id} belongs to experiment {actual}, not to {experiment_id}"
+            )
+    client.update_run(run_id, "RUNNING", run_name)
+    every = _noted(tags, description)
+    if every:
+        client.log_batch(run_id, tags=every)
+    return client.get_run(run_id)
+
+
+def end_run(status: str | int = "FINISHED") -> None:
+    """End the active run; nothing happens when there is none.
+
+    Args:
+        status: FINISHED, FAILED or KILLED.
+
+    Example:
+        >>> import runstone
+        >>> run = runstone.start_run()
+        >>> runstone.end_run("FAILED")
+        >>> runstone.get_run(run.info.run_id).info.status
+        'FAILED'
+    """
+    active = _state.stack.get()
+    if active:
+        name = RunStatus.to_string(status) if isinstance(status, int) else status
+        _end_through(active[-1].info.run_id, name)
+
+
+def _end_through(run_id: str, status: str) -> None:
+    """End a run and those begun inside it that are still active."""
+    global _last
+    active = _state.stack.get()
+    place = next((i for i, each in enumerate(active) if each.info.run_id == run_id), None)
+    if place is None:
+        return  # ended before the block was over
+    # First, so that a failing call does not leave the next run nested in a dead one.
+    _state.stack.set(active[:place])
+    for each in reversed(active[place:]):
+        _last = each.info.run_id
+        each.client.set_terminated(each.info.run_id, status)
+        _open.pop(each.info.run_id, None)
+
+
+def active_run() -> ActiveRun | None:
+    """The run that is active in this thread or task, as it was when it began; None without one.
+
+    Example:
+        >>> import runstone
+        >>> runstone.active_run() is None
+        True
+    """
+    active = _state.stack.get()
+    return active[-1] if active else None
+
+
+def last_active_run() -> Run | None:
+    """The active run, else the one that ended last in this process; None without any.
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run() as run:
+        ...     runstone.log_metric("acc", 0.9)
+        >>> runstone.last_active_run().data.metrics
+        {'acc': 0.9}
+    """
+    active = active_run()
+    if active is not None:
+        return active
+    return _state.client().get_run(_last) if _last else None
+
+
+def active_or_new_run() -> ActiveRun:
+    """The active run; one is begun when there is none, as MLflow does."""
+    return active_run() or start_run()
+
+
+@atexit.register
+def _end_left_over() -> None:
+    """End what the program left running: FINISHED, FAILED after an error, KILLED after Ctrl-C."""
+    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    for run_id, (pid, client) in reversed(list(_open.items())):
+        if pid != os.getpid():
+            continue  # a forked child is not the one to end its parent's run
+        try:
+            client.with_timeout(EXIT_SECONDS).set_terminated(run_id, _status_of(error))
+        except Exception as failure:
+            import logging
+
+            logging.getLogger("runstone").warning("run %s could not be ended: %s", run_id, failure)
+    _open.clear()

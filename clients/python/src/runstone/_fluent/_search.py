@@ -1,0 +1,193 @@
+"""Finding runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from runstone._entities.tracking import Run, ViewType
+from runstone._fluent import _state
+from runstone.exceptions import InvalidArgument
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANY = 100_000
+"""As MLflow's: what a DataFrame of runs may hold unless said otherwise."""
+
+PAGE = 1000
+EXPERIMENTS_A_CALL = 1000
+"""The server's bound for one search."""
+
+
+def get_run(run_id: str) -> Run:
+    """A run with its parameters, tags, inputs and latest metrics, deleted or not.
+
+    Raises:
+        RunNotFound
+    """
+    return _state.client().get_run(run_id)
+
+
+def get_parent_run(run_id: str) -> Run | None:
+    """The run that this one is nested in; None when it is not nested.
+
+    Raises:
+        RunNotFound
+    """
+    return _state.client().get_parent_run(run_id)
+
+
+def delete_run(run_id: str) -> None:
+    """Delete a run; ``restore_run`` brings it back until it is purged.
+
+    Raises:
+        RunNotFound
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run() as run:
+        ...     pass
+        >>> runstone.delete_run(run.info.run_id)
+        >>> runstone.restore_run(run.info.run_id)
+    """
+    _state.client().delete_run(run_id)
+
+
+def restore_run(run_id: str) -> None:
+    """Restore a deleted run of an active experiment.
+
+    Raises:
+        RunNotFound, ExperimentDeleted
+    """
+    _state.client().restore_run(run_id)
+
+
+@overload
+def search_runs(
+    experiment_ids: Sequence[str] | None = ...,
+    filter_string: str = ...,
+    run_view_type: int = ...,
+    max_results: int = ...,
+    order_by: Sequence[str] | None = ...,
+    output_format: Literal["pandas"] = ...,
+    search_all_experiments: bool = ...,
+    experiment_names: Sequence[str] | None = ...,
+) -> pd.DataFrame: ...
+@overload
+def search_runs(
+    experiment_ids: Sequence[str] | None = ...,
+    filter_string: str = ...,
+    run_view_type: int = ...,
+    max_results: int = ...,
+    order_by: Sequence[str] | None = ...,
+    *,
+    output_format: Literal["list"],
+    search_all_experiments: bool = ...,
+    experiment_names: Sequence[str] | None = ...,
+) -> list[Run]: ...
+
+
+def search_runs(
+    experiment_ids: Sequence[str] | None = None,
+    filter_string: str = "",
+    run_view_type: int = ViewType.ACTIVE_ONLY,
+    max_results: int = MANY,
+    order_by: Sequence[str] | None = None,
+    output_format: Literal["pandas", "list"] = "pandas",
+    search_all_experiments: bool = False,
+    experiment_names: Sequence[str] | None = None,
+) -> pd.DataFrame | list[Run]:
+    """The runs that match, of the active experiment unless others are named.
+
+    Args:
+        experiment_ids: Experiments to search.
+        filter_string: Such as ``"metrics.acc > 0.9 AND (params.lr = '0.1' OR tags.x LIKE 'a%')"``;
+            metrics mean their latest value.
+        run_view_type: One of ``entities.ViewType``.
+        max_results: At most this many.
+        order_by: Such as ``["metrics.acc DESC"]``; the last started first when absent.
+        output_format: ``"pandas"`` for a DataFrame with a row a run and the columns run_id,
+            experiment_id, status, artifact_uri, start_time, end_time (UTC), metrics.*, params.*,
+            tags.*; ``"list"`` for ``entities.Run`` objects.
+        search_all_experiments: Search all active experiments when none are named.
+        experiment_names: Experiments by name; unknown ones hold no runs.
+
+    Raises:
+        FilterInvalid: ``filter_string`` or ``order_by`` cannot be read.
+
+    Example:
+        >>> import runstone
+        >>> _ = runstone.set_experiment("search")
+        >>> for lr in (0.1, 0.2):
+        ...     with runstone.start_run():
+        ...         _ = runstone.log_param("lr", lr)
+        ...         runstone.log_metric("acc", 1 - lr)
+        >>> runs = runstone.search_runs(order_by=["metrics.acc DESC"], output_format="list")
+        >>> [run.data.params["lr"] for run in runs]
+        ['0.1', '0.2']
+    """
+    if output_format not in {"pandas", "list"}:
+        raise InvalidArgument(f"output_format must be 'pandas' or 'list', not {output_format!r}")
+    client = _state.client()
+    ids = _experiments(experiment_ids, experiment_names, search_all_experiments)
+    if len(ids) > EXPERIMENTS_A_CALL:
+        raise InvalidArgument(f"at most {EXPERIMENTS_A_CALL} experiments can be searched at once")
+    runs: list[Run] = []
+    token: str | None = None
+    while ids and len(runs) < max_results:
+        size = min(PAGE, max_results - len(runs))
+        page = client.search_runs(ids, filter_string, run_view_type, size, order_by, token)
+        runs.extend(page)
+        token = page.token
+        if token is None:
+            break
+    return runs if output_format == "list" else _frame(runs)
+
+
+def _experiments(
+    ids: Sequence[str] | None, names: Sequence[str] | None, everywhere: bool
+) -> list[str]:
+    if ids and names:
+        raise InvalidArgument("give experiment_ids or experiment_names, not both")
+    if ids is not None and not isinstance(ids, str) and len(ids):
+        return [str(each) for each in ids]
+    if isinstance(ids, str) and ids:
+        return [ids]
+    client = _state.client()
+    if names:
+        found = [client.get_experiment_by_name(name) for name in names]
+        return [each.experiment_id for each in found if each is not None]
+    if everywhere:
+        from runstone._fluent._experiments import search_experiments
+
+        return [each.experiment_id for each in search_experiments()]
+    return [_state.experiment_id()]
+
+
+def _frame(runs: list[Run]) -> pd.DataFrame:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise InvalidArgument(
+            'a DataFrame needs pandas: pip install pandas, or take output_format="list"'
+        ) from error
+    columns: dict[str, Any] = {
+        "run_id": [run.info.run_id for run in runs],
+        "experiment_id": [run.info.experiment_id for run in runs],
+        "status": [run.info.status for run in runs],
+        "artifact_uri": [run.info.artifact_uri for run in runs],
+        "start_time": _times([run.info.start_time for run in runs]),
+        "end_time": _times([run.info.end_time for run in runs]),
+    }
+    for group, missing in (("metrics", float("nan")), ("params", None), ("tags", None)):
+        values: list[dict[str, Any]] = [getattr(run.data, group) for run in runs]
+        for key in sorted({key for each in values for key in each}):
+            columns[f"{group}.{key}"] = [each.get(key, missing) for each in values]
+    return pd.DataFrame(columns)
+
+
+def _times(milliseconds: list[int | None]) -> pd.Series[pd.Timestamp]:
+    import pandas as pd
+
+    return pd.to_datetime(pd.Series(milliseconds, dtype="Int64"), unit="ms", utc=True)

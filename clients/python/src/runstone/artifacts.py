@@ -1,0 +1,164 @@
+"""Files of runs and model versions, by URI.
+
+runs:/<run_id>/<path>                         a file or directory of a run
+models:/<name>/<version, stage, latest>/<path>
+models:/<name>@<alias>/<path>                 a file or directory of a model version
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from runstone._fluent import _state
+from runstone.exceptions import InvalidArgument, InvalidUri
+
+if TYPE_CHECKING:
+    from runstone._client import Client
+    from runstone._entities.artifacts import FileInfo
+
+__all__ = ["download_artifacts", "list_artifacts", "load_dict", "load_image", "load_text"]
+
+
+def _client(tracking_uri: str | None) -> Client:
+    if tracking_uri is None:
+        return _state.client()
+    from runstone._client import Client
+
+    return Client(tracking_uri)
+
+
+def _named(
+    client: Client, artifact_uri: str | None, run_id: str | None, artifact_path: str | None
+) -> tuple[dict[str, str], str]:
+    if (artifact_uri is None) == (run_id is None):
+        raise InvalidArgument("give artifact_uri or run_id, one of them")
+    if run_id is not None:
+        return {"run_id": run_id}, (artifact_path or "").strip("/")
+    if artifact_path:
+        raise InvalidArgument("artifact_path goes with run_id; artifact_uri holds the path itself")
+    found = client.owner_of_uri(artifact_uri or "")
+    if found is None:
+        raise InvalidUri(f"{artifact_uri!r} must begin with runs:/ or models:/")
+    return found
+
+
+def download_artifacts(
+    artifact_uri: str | None = None,
+    run_id: str | None = None,
+    artifact_path: str | None = None,
+    dst_path: str | os.PathLike[str] | None = None,
+    tracking_uri: str | None = None,
+) -> str:
+    """Fetch a file or a tree; returns where it is on this machine.
+
+    Args:
+        artifact_uri: What to fetch; or
+        run_id: of which run, with
+        artifact_path: the path among its files, all of them when absent.
+        dst_path: The folder to put it in, created when missing; a temporary one when absent. The
+            artifact's path is kept below it.
+        tracking_uri: Another server than that of the fluent API.
+
+    Raises:
+        ArtifactNotFound: nothing stands at the path.
+        ModelNotFound, VersionNotFound, AliasNotFound
+        InvalidUri: it is of neither form.
+
+    Example:
+        >>> import pathlib, runstone
+        >>> with runstone.start_run() as run:
+        ...     runstone.log_text("hello", "docs/hello.txt")
+        >>> local = runstone.artifacts.download_artifacts(f"runs:/{run.info.run_id}/docs")
+        >>> (pathlib.Path(local) / "hello.txt").read_text()
+        'hello'
+    """
+    client = _client(tracking_uri)
+    owner, path = _named(client, artifact_uri, run_id, artifact_path)
+    owner = {"run_id": None, **owner}  # type: ignore[dict-item]
+    return client.download_artifacts(path=path, dst_path=dst_path, **owner)
+
+
+def list_artifacts(
+    artifact_uri: str | None = None,
+    run_id: str | None = None,
+    artifact_path: str | None = None,
+    tracking_uri: str | None = None,
+) -> list[FileInfo]:
+    """What stands in a directory of a run or model version, ordered by path.
+
+    Args:
+        artifact_uri: Which directory; or
+        run_id: of which run, with
+        artifact_path: the directory among its files, the top when absent.
+        tracking_uri: Another server than that of the fluent API.
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run() as run:
+        ...     runstone.log_text("a", "x/a.txt")
+        ...     runstone.log_text("bb", "b.txt")
+        >>> files = runstone.artifacts.list_artifacts(run_id=run.info.run_id)
+        >>> [(f.path, f.is_dir, f.file_size) for f in files]
+        [('b.txt', False, 2), ('x', True, None)]
+    """
+    client = _client(tracking_uri)
+    owner, path = _named(client, artifact_uri, run_id, artifact_path)
+    return client.list_artifacts(path=path, **owner)  # type: ignore[arg-type]
+
+
+def _read(artifact_uri: str) -> tuple[bytes, str]:
+    client = _state.client()
+    owner, path = _named(client, artifact_uri, None, None)
+    if not path:
+        raise InvalidUri(f"{artifact_uri!r} names no file")
+    return client.read_bytes(**{"run_id": None, **owner}, path=path), path
+
+
+def load_text(artifact_uri: str) -> str:
+    """A file as text, read as UTF-8.
+
+    Raises:
+        ArtifactNotFound, InvalidUri
+        InvalidArgument: it is no UTF-8.
+    """
+    content, path = _read(artifact_uri)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"{path} is no text in UTF-8: {error}") from error
+
+
+def load_dict(artifact_uri: str) -> Any:
+    """A file as the dict or list it holds, of YAML or JSON.
+
+    Raises:
+        ArtifactNotFound, InvalidUri
+        InvalidArgument: it cannot be read.
+    """
+    from runstone import _media
+
+    content, path = _read(artifact_uri)
+    return _media.read_dict(content, path)
+
+
+def load_image(artifact_uri: str) -> Any:
+    """A file as a PIL image.
+
+    Raises:
+        ArtifactNotFound, InvalidUri
+        InvalidArgument: it is no image, or pillow is not installed.
+    """
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise InvalidArgument("load_image needs pillow: pip install pillow") from error
+    import io
+
+    content, path = _read(artifact_uri)
+    try:
+        image = Image.open(io.BytesIO(content))
+        image.load()
+    except UnidentifiedImageError as error:
+        raise InvalidArgument(f"{path} is no image") from error
+    return image

@@ -1,0 +1,228 @@
+"""Every exception that Runstone raises on purpose.
+
+    RunstoneException                      has code, reason, message, metadata …
+    ├── InvalidArgument                    the request is wrong whatever the state of the server
+    │   ├── InvalidField                   field_violations name each wrong field
+    │   ├── InvalidUri                     a tracking, artifact or model URI cannot be read
+    │   ├── FilterInvalid
+    │   ├── PageTokenInvalid
+    │   ├── PageTokenOfOtherQuery
+    │   └── LocalPathError                 a local file to be sent is missing or unreadable
+    ├── NotFound
+    │   ├── ExperimentNotFound   RunNotFound   TagNotFound   MetricNotFound
+    │   ├── OwnerNotFound   ArtifactNotFound   UploadNotFound
+    │   └── ModelNotFound   VersionNotFound   AliasNotFound   CommentNotFound
+    │       TransitionRequestNotFound   SourceRunNotFound   SourceNotFound
+    ├── AlreadyExists
+    │   └── ExperimentNameTaken   SequenceReused   RequestIdReused   ModelNameTaken
+    │       TransitionRequestOpen
+    ├── FailedPrecondition                 something must change first; repeating does not help
+    │   ├── ExperimentDeleted   DefaultExperimentFixed   RunDeleted   RunNotDeleted   ParamImmutable
+    │   ├── OwnerDeleted   OwnerSealed   PathConflict   OffsetMismatch   SizeMismatch
+    │   │   DigestMismatch   PresignUnsupported
+    │   ├── VersionNotReady   VersionFinalized   ModelInUse   CommentOfAnother
+    │   │   TransitionRequestClosed
+    │   └── RunActive   NoActiveRun        the fluent API's own state
+    ├── Aborted                            another change came between; read again and retry
+    │   └── EtagMismatch   ChunkDamaged   UploadBusy
+    ├── ResourceExhausted                  retry_after holds seconds when the server said so
+    │   └── StorageFull   Overloaded
+    ├── Unavailable                        the same call may be repeated as it is
+    │   ├── DatabaseUnavailable   ObjectStoreUnavailable   TrackingUnavailable   PeerUnavailable
+    │   └── SuiteUnavailable               the embedded suite does not start or answer
+    │       └── SuiteNotInstalled
+    ├── PermissionDenied
+    │   └── PermissionRuleMissing
+    ├── Unauthenticated
+    ├── DeadlineExceeded
+    ├── Unimplemented                      the server is older than this client
+    ├── Cancelled
+    ├── DataLoss
+    │   └── ObjectDamaged
+    └── InternalError                      a defect of the server; its log holds the request_id
+        └── Unforeseen
+
+A reason that a server sends is the class's ``reason``; a reason that this client does not know
+becomes the class of the status code.
+"""
+
+from __future__ import annotations
+
+from runstone._exceptions.kinds import (
+    Aborted,
+    AlreadyExists,
+    Cancelled,
+    DataLoss,
+    DeadlineExceeded,
+    FailedPrecondition,
+    FieldViolation,
+    InternalError,
+    InvalidArgument,
+    MlflowException,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    RunstoneException,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+)
+from runstone._exceptions.reasons import (
+    AliasNotFound,
+    ArtifactNotFound,
+    ChunkDamaged,
+    CommentNotFound,
+    CommentOfAnother,
+    DatabaseUnavailable,
+    DefaultExperimentFixed,
+    DigestMismatch,
+    EtagMismatch,
+    ExperimentDeleted,
+    ExperimentNameTaken,
+    ExperimentNotFound,
+    FilterInvalid,
+    InvalidField,
+    InvalidUri,
+    LocalPathError,
+    MetricNotFound,
+    ModelInUse,
+    ModelNameTaken,
+    ModelNotFound,
+    NoActiveRun,
+    ObjectDamaged,
+    ObjectStoreUnavailable,
+    OffsetMismatch,
+    Overloaded,
+    OwnerDeleted,
+    OwnerNotFound,
+    OwnerSealed,
+    PageTokenInvalid,
+    PageTokenOfOtherQuery,
+    ParamImmutable,
+    PathConflict,
+    PeerUnavailable,
+    PermissionRuleMissing,
+    PresignUnsupported,
+    RequestIdReused,
+    RunActive,
+    RunDeleted,
+    RunNotDeleted,
+    RunNotFound,
+    SequenceReused,
+    SizeMismatch,
+    SourceNotFound,
+    SourceRunNotFound,
+    StorageFull,
+    SuiteNotInstalled,
+    SuiteUnavailable,
+    TagNotFound,
+    TrackingUnavailable,
+    TransitionRequestClosed,
+    TransitionRequestNotFound,
+    TransitionRequestOpen,
+    Unforeseen,
+    UploadBusy,
+    UploadNotFound,
+    VersionFinalized,
+    VersionNotFound,
+    VersionNotReady,
+)
+
+__all__ = [
+    "RunstoneException",
+    "MlflowException",
+    "FieldViolation",
+    "InvalidArgument",
+    "NotFound",
+    "AlreadyExists",
+    "FailedPrecondition",
+    "Aborted",
+    "ResourceExhausted",
+    "Unavailable",
+    "PermissionDenied",
+    "Unauthenticated",
+    "DeadlineExceeded",
+    "Unimplemented",
+    "Cancelled",
+    "DataLoss",
+    "InternalError",
+    "InvalidField",
+    "InvalidUri",
+    "FilterInvalid",
+    "PageTokenInvalid",
+    "PageTokenOfOtherQuery",
+    "LocalPathError",
+    "ExperimentNotFound",
+    "RunNotFound",
+    "TagNotFound",
+    "MetricNotFound",
+    "OwnerNotFound",
+    "ArtifactNotFound",
+    "UploadNotFound",
+    "ModelNotFound",
+    "VersionNotFound",
+    "AliasNotFound",
+    "CommentNotFound",
+    "TransitionRequestNotFound",
+    "SourceRunNotFound",
+    "SourceNotFound",
+    "ExperimentNameTaken",
+    "SequenceReused",
+    "RequestIdReused",
+    "ModelNameTaken",
+    "TransitionRequestOpen",
+    "ExperimentDeleted",
+    "DefaultExperimentFixed",
+    "RunDeleted",
+    "RunNotDeleted",
+    "ParamImmutable",
+    "OwnerDeleted",
+    "OwnerSealed",
+    "PathConflict",
+    "OffsetMismatch",
+    "SizeMismatch",
+    "DigestMismatch",
+    "PresignUnsupported",
+    "VersionNotReady",
+    "VersionFinalized",
+    "ModelInUse",
+    "CommentOfAnother",
+    "TransitionRequestClosed",
+    "RunActive",
+    "NoActiveRun",
+    "EtagMismatch",
+    "ChunkDamaged",
+    "UploadBusy",
+    "StorageFull",
+    "Overloaded",
+    "DatabaseUnavailable",
+    "ObjectStoreUnavailable",
+    "TrackingUnavailable",
+    "PeerUnavailable",
+    "SuiteUnavailable",
+    "SuiteNotInstalled",
+    "PermissionRuleMissing",
+    "ObjectDamaged",
+    "Unforeseen",
+]
+
+
+def _tree(kind: type[RunstoneException]) -> list[type[RunstoneException]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]
+
+
+BY_REASON: dict[str, type[RunstoneException]] = {
+    kind.__dict__["reason"]: kind
+    for kind in _tree(RunstoneException)
+    if kind.__dict__.get("reason")
+}
+"""Reason of a server to the class it becomes."""
+
+BY_CODE: dict[str, type[RunstoneException]] = {
+    kind.__dict__["code"]: kind for kind in _tree(RunstoneException) if "code" in kind.__dict__
+}
+"""Status code to the class for reasons that this client does not know."""
+
+for _kind in _tree(RunstoneException):
+    # Tracebacks and pickles name the public module.
+    _kind.__module__ = __name__

@@ -59,7 +59,7 @@ class Artifact(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """Relative to the owner, "/" between names: 1 to 1024 characters in all and 1 to 255 bytes a name; no name is
+    """Relative to the owner, "/" between names: 1 to 1024 bytes in all and 1 to 255 bytes a name; no name is
     "." or "..", no control characters, no backslash, no leading, trailing or double "/".
     """
     is_directory: _builtins.bool
@@ -451,21 +451,29 @@ class CommitUploadRequest(_message.Message):
 
     UPLOAD_ID_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    PART_CRC32S_FIELD_NUMBER: _builtins.int
     upload_id: _builtins.str
     """Required."""
     sha256: _builtins.str
-    """The digest that the bytes must have. Optional for UploadChunks (every chunk carried a CRC-32) and
-    when BeginUpload had it; required otherwise.
+    """The digest that the bytes must have. Optional when BeginUpload had it, for UploadChunks (every chunk carried
+    a CRC-32) and with part_crc32s; required otherwise.
     """
+    @_builtins.property
+    def part_crc32s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """By presigned URL: CRC-32 (as in zlib) of every part, in their order; the service reads the parts back and
+        compares. At most 2000.
+        """
+
     def __init__(
         self,
         *,
         upload_id: _builtins.str = ...,
         sha256: _builtins.str = ...,
+        part_crc32s: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sha256", b"sha256", "upload_id", b"upload_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["part_crc32s", b"part_crc32s", "sha256", b"sha256", "upload_id", b"upload_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -789,7 +797,7 @@ class DownloadUrl(_message.Message):
     ARTIFACT_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     url: _builtins.str
-    """Good for an hour."""
+    """Good for an hour. Empty for a small file that shares an object with others: use DownloadArtifact."""
     @_builtins.property
     def artifact(self) -> Global___Artifact:
         """The file."""

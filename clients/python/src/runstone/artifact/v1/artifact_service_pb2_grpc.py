@@ -190,7 +190,7 @@ class ArtifactServiceServicer:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: UPLOAD_NOT_FOUND.
         - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT, SIZE_MISMATCH, DIGEST_MISMATCH.
-        - ABORTED: UPLOAD_BUSY.
+        - ABORTED: UPLOAD_BUSY, CHUNK_DAMAGED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -80,7 +80,7 @@ class ArtifactServiceStub:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: UPLOAD_NOT_FOUND.
     - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT, SIZE_MISMATCH, DIGEST_MISMATCH.
-    - ABORTED: UPLOAD_BUSY.
+    - ABORTED: UPLOAD_BUSY, CHUNK_DAMAGED.
     """
     AbortUpload: _grpc.UnaryUnaryMultiCallable[_artifact_pb2.AbortUploadRequest, _artifact_pb2.AbortUploadResponse]
     """Gives an upload up and frees its bytes.
@@ -215,7 +215,7 @@ class ArtifactServiceAsyncStub(ArtifactServiceStub):
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: UPLOAD_NOT_FOUND.
     - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT, SIZE_MISMATCH, DIGEST_MISMATCH.
-    - ABORTED: UPLOAD_BUSY.
+    - ABORTED: UPLOAD_BUSY, CHUNK_DAMAGED.
     """
     AbortUpload: _aio.UnaryUnaryMultiCallable[_artifact_pb2.AbortUploadRequest, _artifact_pb2.AbortUploadResponse]  # type: ignore[assignment]
     """Gives an upload up and frees its bytes.
@@ -377,7 +377,7 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: UPLOAD_NOT_FOUND.
         - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT, SIZE_MISMATCH, DIGEST_MISMATCH.
-        - ABORTED: UPLOAD_BUSY.
+        - ABORTED: UPLOAD_BUSY, CHUNK_DAMAGED.
         """
 
     @_abc_1.abstractmethod

@@ -49,7 +49,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DIGEST_MISMATCH: _ErrorReason.ValueType  # 12
     """FAILED_PRECONDITION. The bytes do not match the digest; the upload is gone. Metadata: upload_id, expected_sha256, sha256."""
     ERROR_REASON_CHUNK_DAMAGED: _ErrorReason.ValueType  # 13
-    """ABORTED. A chunk was damaged on the way; send it again from the upload's offset. Metadata: upload_id, expected_offset."""
+    """ABORTED. A chunk was damaged on the way; send it again from the upload's offset. At CommitUpload: a part was, and
+    the upload is gone; begin again. Metadata: upload_id, expected_offset.
+    """
     ERROR_REASON_UPLOAD_BUSY: _ErrorReason.ValueType  # 14
     """ABORTED. Another call writes to the upload. Metadata: upload_id."""
     ERROR_REASON_PRESIGN_UNSUPPORTED: _ErrorReason.ValueType  # 15
@@ -105,7 +107,9 @@ ERROR_REASON_SIZE_MISMATCH: ErrorReason.ValueType  # 11
 ERROR_REASON_DIGEST_MISMATCH: ErrorReason.ValueType  # 12
 """FAILED_PRECONDITION. The bytes do not match the digest; the upload is gone. Metadata: upload_id, expected_sha256, sha256."""
 ERROR_REASON_CHUNK_DAMAGED: ErrorReason.ValueType  # 13
-"""ABORTED. A chunk was damaged on the way; send it again from the upload's offset. Metadata: upload_id, expected_offset."""
+"""ABORTED. A chunk was damaged on the way; send it again from the upload's offset. At CommitUpload: a part was, and
+the upload is gone; begin again. Metadata: upload_id, expected_offset.
+"""
 ERROR_REASON_UPLOAD_BUSY: ErrorReason.ValueType  # 14
 """ABORTED. Another call writes to the upload. Metadata: upload_id."""
 ERROR_REASON_PRESIGN_UNSUPPORTED: ErrorReason.ValueType  # 15

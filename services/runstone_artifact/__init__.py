@@ -1,0 +1,1 @@
+"""The artifact service: files of runs and model versions, kept by the digest of their bytes."""

@@ -1,0 +1,183 @@
+"""What the artifact service speaks of. Sizes are bytes, times are Unix milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class OwnerKind(Enum):
+    """Whose files they are; the value is what the database holds."""
+
+    RUN = "run"
+    MODEL_VERSION = "model_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A run or a model version, by its id."""
+
+    kind: OwnerKind
+    id: str
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is a run."""
+        return self.kind is OwnerKind.RUN
+
+    def __str__(self) -> str:
+        return f"{'runs' if self.is_run else 'versions'}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A committed file of an owner."""
+
+    path: str
+    sha256: str
+    size: int
+    create_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory: it exists because files stand below it."""
+
+    path: str
+
+
+Found = File | Directory
+"""What may stand at a path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes by their digest, and where they lie: ``size`` bytes of an object from ``offset``.
+
+    ``whole`` says that the object holds nothing else, so that it may be given out by URL.
+    """
+
+    sha256: str
+    size: int
+    object_key: str
+    offset: int = 0
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to be committed: its bytes are stored under the digest already."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A small file as sent, with the digest that was computed from its bytes."""
+
+    path: str
+    data: bytes
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as the object store lists it."""
+
+    key: str
+    size: int
+    modified_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a multi-part upload that the object store holds."""
+
+    number: int
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartUrl:
+    """A part still to be sent, and where to."""
+
+    number: int
+    offset: int
+    size: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload under way.
+
+    ``sha256`` is the digest the client promised, ``found_sha256`` the one computed from the bytes;
+    either is empty when unknown. ``offset`` bytes are durable. ``part_size`` and ``multipart_id``
+    belong to the object store (0 and "" when it has no parts). ``artifact`` is set once committed.
+    """
+
+    upload_id: str
+    owner: Owner
+    path: str
+    size: int
+    object_key: str
+    update_ms: int
+    sha256: str = ""
+    presigned: bool = False
+    part_size: int = 0
+    multipart_id: str = ""
+    offset: int = 0
+    found_sha256: str = ""
+    parts: tuple[Part, ...] = ()
+    artifact: File | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Answer of a begun upload: an upload to go on with, or the file committed already."""
+
+    upload: Upload | None = None
+    artifact: File | None = None
+    urls: tuple[PartUrl, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many files or objects, and their bytes together."""
+
+    count: int = 0
+    size: int = 0
+
+    def plus(self, count: int, size: int) -> Totals:
+        """The sum."""
+        return Totals(self.count + count, self.size + size)
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What garbage collection removed, or would remove."""
+
+    objects: Totals
+    uploads: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A stored blob that is not what it was, and at most ten files that refer to it."""
+
+    sha256: str
+    problem: str
+    artifacts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scrubbed:
+    """What a scrub saw; ``next_page_token`` is empty when it saw everything."""
+
+    checked: Totals
+    damaged: list[Damage] = field(default_factory=list)
+    next_page_token: str = ""

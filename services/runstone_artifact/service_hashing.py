@@ -1,0 +1,72 @@
+"""SHA-256 beside the work: a thread hashes what another one has received already."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+AHEAD = 4
+"""Chunks that may wait to be hashed: enough to keep both threads busy, few enough in memory."""
+
+REMEMBERED = 256
+"""Uploads whose hash is remembered between two streams; some hundred bytes each."""
+
+
+class HashingThread:
+    """Hashes chunks in order. ``seed`` is read first, in the thread, before the first chunk."""
+
+    def __init__(self, state: Any = None, seed: Iterable[bytes] = ()) -> None:
+        self._state = state if state is not None else hashlib.sha256()
+        self._seed = seed
+        self._queue: queue.Queue[bytes | memoryview | None] = queue.Queue(AHEAD)
+        self._failed = False
+        self._thread = threading.Thread(target=self._run, name="sha256", daemon=True)
+        self._thread.start()
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Hash these bytes next; waits while too many are ahead."""
+        self._queue.put(data)
+
+    def end(self) -> Any:
+        """Wait until all is hashed; returns the hash, or None when the seed could not be read."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+        return None if self._failed else self._state
+
+    def _run(self) -> None:
+        try:
+            for chunk in self._seed:
+                self._state.update(chunk)
+        except Exception:
+            # Not known any more, which is no harm: the commit reads the object back.
+            self._failed = True
+        while (data := self._queue.get()) is not None:
+            if not self._failed:
+                self._state.update(data)
+
+
+class HashMemory:
+    """Hashes of uploads that broke off, so that a resumed one need not read its bytes again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._states: OrderedDict[str, tuple[int, Any]] = OrderedDict()
+
+    def keep(self, upload_id: str, offset: int, state: Any) -> None:
+        """Remember the hash of the first ``offset`` bytes."""
+        with self._lock:
+            self._states[upload_id] = (offset, state)
+            self._states.move_to_end(upload_id)
+            while len(self._states) > REMEMBERED:
+                self._states.popitem(last=False)
+
+    def take(self, upload_id: str, offset: int) -> Any:
+        """The hash of the first ``offset`` bytes, forgotten from now on; None when unknown."""
+        with self._lock:
+            kept, state = self._states.pop(upload_id, (-1, None))
+        return state if kept == offset else None

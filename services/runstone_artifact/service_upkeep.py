@@ -1,0 +1,132 @@
+"""Use cases of upkeep: collect garbage, scrub."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+from runstone_artifact.model import Blob, Collected, Damage, Scrubbed, StoredObject, Totals
+from runstone_artifact.store import ArtifactStore, ObjectStore
+from runstone_kit.clock import Clock
+from runstone_kit.paging import decode_token, encode_token, query_hash
+
+AT_ONCE = 500
+"""Rows of one transaction, so that no lock is held for long."""
+
+BUDGET_S = 20.0
+"""A call that has worked for this long says that there is more, instead of going on for hours."""
+
+DEFAULT_MIN_AGE_S = 86_400
+DEFAULT_SCRUB_BYTES = 2**30
+MAX_REFERRERS = 10
+
+_SCRUB = query_hash("ScrubArtifacts")
+
+
+class UpkeepService:
+    """Garbage collection and scrubbing; both may run beside everything else, and twice at once."""
+
+    def __init__(self, rows: ArtifactStore, objects: ObjectStore, clock: Clock) -> None:
+        self._rows = rows
+        self._objects = objects
+        self._clock = clock
+
+    def collect_garbage(self, *, dry_run: bool, min_age_s: int) -> Collected:
+        """Remove objects and uploads that are left behind, or only count them."""
+        now = self._clock.now_ms()
+        before = now - (min_age_s or DEFAULT_MIN_AGE_S) * 1000
+        if dry_run:
+            totals = self._rows.count_garbage(before)
+            for stray in self._strays(before):
+                totals = totals.plus(1, stray.size)
+            uploads = self._rows.abandoned_uploads(before, now)
+            uploads += sum(1 for _ in self._stray_uploads(before))
+            return Collected(totals, uploads, more=False)
+        return self._collect(before, now)
+
+    def scrub_artifacts(self, *, max_bytes: int, page_token: str) -> Scrubbed:
+        """Read stored bytes in the order of their digests and compare them."""
+        limit = max_bytes or DEFAULT_SCRUB_BYTES
+        key = decode_token(page_token, _SCRUB, [(str,)])
+        after = str(key[0]) if key else ""
+        checked, damaged = Totals(), []
+        until = time.monotonic() + BUDGET_S
+        while blobs := self._rows.blobs_after(after, AT_ONCE):
+            for blob in blobs:
+                after = blob.sha256
+                size, problem = self._verify(blob)
+                checked = checked.plus(1, size)
+                if problem and (referrers := self._rows.referrers(blob.sha256, MAX_REFERRERS)):
+                    damaged.append(Damage(blob.sha256, problem, tuple(referrers)))
+                elif problem and self._rows.blobs([blob.sha256]):
+                    # Unless it was collected while it was read.
+                    damaged.append(Damage(blob.sha256, problem, ()))
+                if checked.size >= limit or time.monotonic() > until:
+                    return Scrubbed(checked, damaged, encode_token(_SCRUB, [after]))
+        return Scrubbed(checked, damaged)
+
+    # --- Collecting ---------------------------------------------------------------------------
+
+    def _collect(self, before: int, now: int) -> Collected:
+        until = time.monotonic() + BUDGET_S
+        totals, uploads = Totals(), 0
+        while taken := self._rows.take_garbage(before, AT_ONCE):
+            for key, _ in taken:
+                self._objects.delete(key)
+            self._rows.forget_objects([key for key, _ in taken])
+            totals = totals.plus(len(taken), sum(size for _, size in taken))
+            if time.monotonic() > until:
+                return Collected(totals, uploads, more=True)
+        while left := self._rows.take_abandoned_uploads(before, now, AT_ONCE):
+            for upload in left:
+                self._objects.discard(upload)
+                self._objects.delete(upload.object_key)
+            uploads += len(left)
+            if time.monotonic() > until:
+                return Collected(totals, uploads, more=True)
+        for stray in self._strays(before):
+            self._objects.delete(stray.key)
+            totals = totals.plus(1, stray.size)
+            if time.monotonic() > until:
+                return Collected(totals, uploads, more=True)
+        for key, name in self._stray_uploads(before):
+            self._objects.discard_staged(key, name)
+            uploads += 1
+        return Collected(totals, uploads, more=False)
+
+    def _strays(self, before: int) -> Iterator[StoredObject]:
+        """Objects that no row knows. A key is in the rows before its object is, so none is new."""
+        old = (each for each in self._objects.list_objects() if each.modified_ms < before)
+        while some := list(islice(old, AT_ONCE)):
+            known = self._rows.known_objects([each.key for each in some])
+            yield from (each for each in some if each.key not in known)
+
+    def _stray_uploads(self, before: int) -> Iterator[tuple[str, str]]:
+        staged = self._objects.list_staged(before)
+        while some := list(islice(staged, AT_ONCE)):
+            keys = self._rows.known_objects([key for key, _ in some])
+            names = self._rows.known_uploads([name for _, name in some])
+            yield from ((key, name) for key, name in some if key not in keys and name not in names)
+
+    # --- Scrubbing ----------------------------------------------------------------------------
+
+    def _verify(self, blob: Blob) -> tuple[int, str]:
+        """Bytes read, and what is wrong with the blob, if anything."""
+        if blob.whole:
+            size = self._objects.size(blob.object_key)
+            if size is not None and size != blob.size:
+                return 0, f"size {size} instead of {blob.size}"
+        digest, read = hashlib.sha256(), 0
+        try:
+            for chunk in self._objects.read(blob.object_key, blob.offset, blob.size):
+                digest.update(chunk)
+                read += len(chunk)
+        except KeyError:
+            return read, "missing"
+        if read != blob.size:
+            return read, f"size {read} instead of {blob.size}"
+        if digest.hexdigest() != blob.sha256:
+            return read, f"sha256 is {digest.hexdigest()}"
+        return read, ""

@@ -1,0 +1,396 @@
+"""Use cases of uploads: begin, send in chunks, look, commit, abort.
+
+One call at a time holds an upload. A hold lasts a few seconds and is renewed while the call works,
+so that a service that was killed does not keep the client waiting for long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from runstone_artifact.errors import (
+    BytesCollected,
+    ChunkDamaged,
+    DigestMismatch,
+    OffsetMismatch,
+    SizeMismatch,
+    UploadNotFound,
+)
+from runstone_artifact.model import Begun, Blob, File, NewFile, Owner, Part, PartUrl, Upload
+from runstone_artifact.service_hashing import HashingThread, HashMemory
+from runstone_artifact.service_limits import ActiveRuns, TransferSlots
+from runstone_artifact.store import ArtifactStore, ObjectStore, StagingWriter
+from runstone_kit.clock import Clock
+from runstone_kit.errors import RunstoneError, invalid_field
+from runstone_kit.ids import IdMaker
+
+HOLD_MS = 6_000
+"""A killed service's upload can be resumed after this; clients are promised ten seconds."""
+
+RENEW_S = 2.0
+"""Two renewals may be lost before a hold ends."""
+
+NOTE_BYTES = 64 * 2**20
+"""Progress is noted this often: what a crash makes the client send again."""
+
+PRESIGN_MIN_BYTES = 16 * 2**20
+"""Below one part, the service itself is as fast and needs fewer round trips."""
+
+
+class Chunk(Protocol):
+    """The next bytes of an upload, as they arrive."""
+
+    upload_id: str
+    offset: int
+    data: bytes | memoryview
+    crc32: int
+
+
+@dataclass(slots=True)
+class _Hold:
+    """A call's hold on an upload."""
+
+    upload: Upload
+    holder: str
+    renewed: float
+
+    @property
+    def upload_id(self) -> str:
+        return self.upload.upload_id
+
+
+class UploadService:
+    """Uploads under way. Thread-safe."""
+
+    def __init__(
+        self,
+        rows: ArtifactStore,
+        objects: ObjectStore,
+        runs: ActiveRuns,
+        slots: TransferSlots,
+        clock: Clock,
+        ids: IdMaker,
+    ) -> None:
+        self._rows = rows
+        self._objects = objects
+        self._runs = runs
+        self._slots = slots
+        self._clock = clock
+        self._ids = ids
+        self._hashes = HashMemory()
+
+    def begin_upload(
+        self, owner: Owner, path: str, size: int, sha256: str, *, presigned: bool
+    ) -> Begun:
+        """Commit at once what is stored already, else make an upload."""
+        self._runs.require(owner)
+        if sha256 and (blob := self._rows.blobs([sha256]).get(sha256)) and blob.size == size:
+            # Collected in between: then it is sent like any other.
+            with contextlib.suppress(BytesCollected):
+                file = NewFile(path, sha256, size)
+                return Begun(
+                    artifact=self._rows.commit_files(owner, [file], [], self._clock.now_ms())[0]
+                )
+        self._rows.check_writable(owner, path)
+        presigned = presigned and self._objects.presigns and size >= PRESIGN_MIN_BYTES
+        upload_id, key = self._ids.hex_id(), self._ids.hex_id()
+        part_size, multipart_id = self._objects.stage(upload_id, key, size, presigned=presigned)
+        upload = Upload(
+            upload_id=upload_id,
+            owner=owner,
+            path=path,
+            size=size,
+            object_key=key,
+            update_ms=self._clock.now_ms(),
+            sha256=sha256,
+            presigned=presigned,
+            part_size=part_size,
+            multipart_id=multipart_id,
+        )
+        try:
+            self._rows.add_upload(upload)
+        except RunstoneError:
+            self._objects.discard(upload)
+            raise
+        return Begun(upload=upload, urls=self._urls(upload, ()))
+
+    def get_upload(self, upload_id: str) -> Begun:
+        """Where an upload stands."""
+        upload = self._rows.upload(upload_id)
+        if upload.artifact is not None:
+            return Begun(upload=replace(upload, offset=upload.size))
+        sent = self._objects.sent_parts(upload) if upload.presigned else []
+        return Begun(upload=upload, urls=self._urls(upload, sent))
+
+    def upload_chunks(self, chunks: Iterable[Chunk]) -> Upload:
+        """Append chunks to an upload until the stream ends; what is durable then stays."""
+        arriving = iter(chunks)
+        with self._slots.take():
+            first = next(arriving, None)
+            if first is None:
+                raise invalid_field("upload_id", "is required in the first message")
+            with self._held(first.upload_id) as hold:
+                upload = hold.upload
+                if upload.artifact is not None:
+                    return replace(upload, offset=upload.size)
+                if upload.presigned:
+                    raise invalid_field("upload_id", "is an upload that is sent to its URLs")
+                return self._receive(hold, first, arriving)
+
+    def commit_upload(self, upload_id: str, sha256: str, part_crc32s: Sequence[int]) -> File:
+        """Check the bytes and make the file."""
+        with self._held(upload_id) as hold:
+            upload = hold.upload
+            if upload.artifact is not None:
+                self._compare(upload, sha256, upload.artifact.sha256)
+                return upload.artifact
+            self._runs.require(upload.owner)
+            if sha256 and upload.sha256 and sha256 != upload.sha256:
+                self._refuse(upload, sha256, upload.sha256)
+            expected = sha256 or upload.sha256
+            if upload.presigned and not expected and not part_crc32s:
+                raise invalid_field("sha256", "or part_crc32s is required for an upload by URL")
+            hold.upload = upload = self._all_sent(upload)
+            if expected and upload.found_sha256 and upload.found_sha256 != expected:
+                self._refuse(upload, expected, upload.found_sha256)
+            self._objects.complete(upload)
+            if not upload.found_sha256:
+                found = self._read_back(hold, part_crc32s)
+                if expected and found != expected:
+                    self._refuse(upload, expected, found)
+                upload = replace(upload, found_sha256=found, parts=())
+                self._note(hold, upload)
+            return self._commit(hold, upload)
+
+    def abort_upload(self, upload_id: str) -> None:
+        """Give up an upload that is not committed; it may be gone."""
+        with contextlib.suppress(UploadNotFound), self._held(upload_id) as hold:
+            if hold.upload.artifact is None:
+                self._drop(hold.upload)
+
+    # --- Holding ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _held(self, upload_id: str) -> Iterator[_Hold]:
+        holder, now = self._ids.hex_id(), self._clock.now_ms()
+        upload = self._rows.hold_upload(upload_id, holder, now, now + HOLD_MS)
+        try:
+            yield _Hold(upload, holder, time.monotonic())
+        finally:
+            # A hold that cannot be let go ends by itself.
+            with contextlib.suppress(RunstoneError):
+                self._rows.release_upload(upload_id, holder)
+
+    def _note(self, hold: _Hold, upload: Upload) -> None:
+        now = self._clock.now_ms()
+        self._rows.note_progress(replace(upload, update_ms=now), hold.holder, now + HOLD_MS)
+        hold.renewed = time.monotonic()
+
+    # --- Receiving ----------------------------------------------------------------------------
+
+    def _receive(self, hold: _Hold, first: Chunk, rest: Iterator[Chunk]) -> Upload:
+        upload = hold.upload
+        if first.offset != upload.offset:
+            raise OffsetMismatch(upload.upload_id, upload.offset, first.offset)
+        writer = self._objects.writer(upload)
+        hashing: HashingThread | None = None
+        try:
+            hashing = self._hashing(upload)
+            try:
+                received = self._append(hold, writer, hashing, first, rest)
+            except BaseException:
+                # Whatever ended it, what is here already need not be sent again.
+                with contextlib.suppress(RunstoneError):
+                    self._secure(hold, writer, hashing)
+                raise
+            self._secure(hold, writer, hashing)
+            return replace(upload, offset=received, parts=())
+        finally:
+            if hashing is not None:
+                hashing.end()
+            writer.close()
+
+    def _append(
+        self,
+        hold: _Hold,
+        writer: StagingWriter,
+        hashing: HashingThread | None,
+        first: Chunk,
+        rest: Iterator[Chunk],
+    ) -> int:
+        upload, noted = hold.upload, hold.upload.offset
+        offset = upload.offset
+        chunk: Chunk | None = first
+        while chunk is not None:
+            self._check(upload, chunk, offset)
+            writer.write(chunk.data)
+            if hashing is not None:
+                hashing.update(chunk.data)
+            offset += len(chunk.data)
+            secured = writer.secured
+            if secured - noted >= NOTE_BYTES or time.monotonic() - hold.renewed > RENEW_S:
+                noted = secured
+                parts = tuple(writer.take_parts())
+                self._note(hold, replace(upload, offset=secured, parts=parts))
+            chunk = next(rest, None)
+        return offset
+
+    @staticmethod
+    def _check(upload: Upload, chunk: Chunk, offset: int) -> None:
+        if chunk.upload_id not in ("", upload.upload_id):
+            raise invalid_field("upload_id", "must be empty or the same in every message")
+        if chunk.offset != offset:
+            raise OffsetMismatch(upload.upload_id, offset, chunk.offset)
+        end = offset + len(chunk.data)
+        if end > upload.size:
+            raise SizeMismatch(upload.upload_id, upload.size, end)
+        if zlib.crc32(chunk.data) != chunk.crc32:
+            raise ChunkDamaged(upload.upload_id, offset)
+
+    def _hashing(self, upload: Upload) -> HashingThread | None:
+        """The hash of what is staged already, to go on with; None when it cannot be known."""
+        if upload.offset == 0:
+            return HashingThread()
+        if (state := self._hashes.take(upload.upload_id, upload.offset)) is not None:
+            return HashingThread(state)
+        staged = self._objects.read_staged(upload)
+        return None if staged is None else HashingThread(seed=staged)
+
+    def _secure(self, hold: _Hold, writer: StagingWriter, hashing: HashingThread | None) -> None:
+        writer.finish()
+        upload, offset = hold.upload, writer.secured
+        state = None if hashing is None else hashing.end()
+        found = ""
+        if state is not None and offset == upload.size:
+            found = state.hexdigest()
+        elif state is not None:
+            self._hashes.keep(upload.upload_id, offset, state)
+        parts = tuple(writer.take_parts())
+        self._note(hold, replace(upload, offset=offset, found_sha256=found, parts=parts))
+
+    # --- Committing ---------------------------------------------------------------------------
+
+    def _all_sent(self, upload: Upload) -> Upload:
+        """The upload with the parts to complete it. Raises SizeMismatch when bytes are missing."""
+        if not upload.presigned:
+            if upload.offset != upload.size:
+                raise SizeMismatch(upload.upload_id, upload.size, upload.offset)
+            if upload.size == 0:
+                writer = self._objects.writer(upload)
+                try:
+                    writer.finish()
+                finally:
+                    writer.close()
+            return upload
+        try:
+            parts = self._objects.sent_parts(upload)
+        except UploadNotFound:
+            if self._objects.size(upload.object_key) != upload.size:
+                raise
+            # Completed by a commit that broke off afterwards.
+            return upload
+        wanted = {number: size for number, _, size in _ranges(upload)}
+        if {part.number: part.size for part in parts} != wanted:
+            sent = sum(part.size for part in parts)
+            raise SizeMismatch(upload.upload_id, upload.size, sent)
+        return replace(upload, parts=tuple(parts))
+
+    def _read_back(self, hold: _Hold, part_crc32s: Sequence[int]) -> str:
+        """The digest of the completed object. Raises SizeMismatch, ChunkDamaged."""
+        upload = hold.upload
+        hashing = HashingThread()
+        ranges = _ranges(upload) if upload.presigned and part_crc32s else []
+        checks = _PartChecks([size for _, _, size in ranges])
+        size = 0
+        try:
+            for chunk in self._objects.read(upload.object_key, 0, upload.size):
+                hashing.update(chunk)
+                checks.update(chunk)
+                size += len(chunk)
+                if time.monotonic() - hold.renewed > RENEW_S:
+                    self._note(hold, replace(upload, parts=()))
+        except KeyError:
+            raise UploadNotFound(upload.upload_id) from None
+        finally:
+            state = hashing.end()
+        if size != upload.size or self._objects.size(upload.object_key) != size:
+            self._drop(upload)
+            raise SizeMismatch(upload.upload_id, upload.size, size)
+        if ranges and checks.found != list(part_crc32s):
+            self._drop(upload)
+            wrong = [a != b for a, b in zip(checks.found, part_crc32s, strict=False)]
+            at = wrong.index(True) if True in wrong else 0
+            raise ChunkDamaged(upload.upload_id, ranges[at][1])
+        return str(state.hexdigest())
+
+    def _commit(self, hold: _Hold, upload: Upload) -> File:
+        blob = Blob(upload.found_sha256, upload.size, upload.object_key)
+        done = self._rows.commit_upload(upload, hold.holder, blob, self._clock.now_ms())
+        kept = self._rows.blobs([blob.sha256]).get(blob.sha256)
+        if kept is not None and kept.object_key != upload.object_key:
+            # The same bytes were stored by somebody else meanwhile; ours are garbage.
+            with contextlib.suppress(RunstoneError):
+                self._objects.delete(upload.object_key)
+        assert done.artifact is not None
+        return done.artifact
+
+    @staticmethod
+    def _compare(upload: Upload, sha256: str, found: str) -> None:
+        if sha256 and sha256 != found:
+            raise DigestMismatch("the file", sha256, found, upload_id=upload.upload_id)
+
+    def _refuse(self, upload: Upload, expected: str, found: str) -> None:
+        self._drop(upload)
+        raise DigestMismatch("the file", expected, found, upload_id=upload.upload_id)
+
+    def _drop(self, upload: Upload) -> None:
+        """Row first; bytes that cannot be removed now are garbage for later."""
+        self._rows.remove_upload(upload.upload_id)
+        with contextlib.suppress(RunstoneError):
+            self._objects.discard(upload)
+            self._objects.delete(upload.object_key)
+
+    def _urls(self, upload: Upload, sent: Sequence[Part]) -> tuple[PartUrl, ...]:
+        if not upload.presigned or upload.artifact is not None:
+            return ()
+        there = {part.number: part.size for part in sent}
+        return tuple(
+            PartUrl(number, offset, size, self._objects.part_url(upload, number))
+            for number, offset, size in _ranges(upload)
+            if there.get(number) != size
+        )
+
+
+class _PartChecks:
+    """CRC-32 of each of consecutive ranges."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._left = list(sizes)
+        self.found: list[int] = [0] if sizes else []
+
+    def update(self, chunk: bytes) -> None:
+        rest = memoryview(chunk)
+        while rest and self.found:
+            at = len(self.found) - 1
+            taken = rest[: self._left[at]]
+            self.found[at] = zlib.crc32(taken, self.found[at])
+            self._left[at] -= len(taken)
+            rest = rest[len(taken) :]
+            if self._left[at] == 0:
+                if at + 1 == len(self._left):
+                    return
+                self.found.append(0)
+
+
+def _ranges(upload: Upload) -> list[tuple[int, int, int]]:
+    """(number, offset, size) of an upload's parts."""
+    return [
+        (index + 1, offset, min(upload.part_size, upload.size - offset))
+        for index, offset in enumerate(range(0, upload.size, upload.part_size))
+    ]

@@ -1,0 +1,37 @@
+"""What the artifact service can be told: ``RUNSTONE_ARTIFACT_…``, else ``RUNSTONE_…``."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+
+from runstone_kit.settings import BaseServiceSettings
+
+
+class ArtifactSettings(BaseServiceSettings):
+    """Settings of the artifact service."""
+
+    service: ClassVar[str] = "artifact"
+
+    listen: str = Field(
+        "127.0.0.1:5052", description="host:port or unix:/path of the gRPC server; port 0: any"
+    )
+    objects_url: SecretStr | None = Field(
+        None,
+        description="s3+http://key:secret@host:9000/bucket (s3+https), file:///folder or a path",
+    )
+    objects_public_url: str | None = Field(
+        None, description="http(s)://host:port where clients reach the object store, if elsewhere"
+    )
+    tracking_address: str = Field(
+        "127.0.0.1:5051", description="host:port or unix:/path of the tracking service"
+    )
+    max_transfers: int | None = Field(
+        None, ge=1, le=1024, description="uploads and downloads at once; unset: half of max_threads"
+    )
+
+    @property
+    def transfers(self) -> int:
+        """Streams at once; the other half of the threads serves the short calls."""
+        return self.max_transfers or max(1, self.max_threads // 2)

@@ -1,0 +1,158 @@
+"""The artifact service for tests: databases, a run directory, owners, bytes, the service itself."""
+
+import hashlib
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+
+from runstone.artifact.v1 import artifact_pb2 as pb
+from runstone.artifact.v1.artifact_service_pb2_grpc import ArtifactServiceStub
+from runstone_artifact import main
+from runstone_artifact.errors import OwnerDeleted, OwnerNotFound, TrackingUnavailable
+from runstone_artifact.model import Owner, OwnerKind
+from runstone_artifact.settings import ArtifactSettings
+from runstone_artifact.store import ObjectStore
+from runstone_artifact.tables import SCHEMA
+from runstone_kit.clock import Clock
+from runstone_kit.database import Database
+from runstone_kit.migrate import upgrade
+from runstone_kit.server import Running, ServerSpec, start
+
+MIB = 2**20
+
+
+@contextmanager
+def opened(url: str, pool_size: int = 8) -> Iterator[Database]:
+    """A migrated database for the length of a `with`."""
+    database = Database.from_url(url, schema=SCHEMA, pool_size=pool_size)
+    try:
+        upgrade(database, main.MIGRATIONS)
+        yield database
+    finally:
+        database.dispose()
+
+
+def run(run_id: str = "a" * 32) -> Owner:
+    return Owner(OwnerKind.RUN, run_id)
+
+
+def version(version_id: str = "b" * 32) -> Owner:
+    return Owner(OwnerKind.MODEL_VERSION, version_id)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def noise(size: int, seed: int = 1) -> bytes:
+    """Bytes that no compression and no zero page makes easier, the same for the same seed."""
+    return random.Random(seed).randbytes(size)
+
+
+class KnownRuns:
+    """A run directory that knows every run but the ones it is told of."""
+
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+        self.deleted: set[str] = set()
+        self.away = False
+        self.asked = 0
+        self._lock = threading.Lock()
+
+    def require_active(self, run_id: str) -> None:
+        with self._lock:
+            self.asked += 1
+        owner = run(run_id)
+        if self.away:
+            raise TrackingUnavailable
+        if run_id in self.missing:
+            raise OwnerNotFound(owner)
+        if run_id in self.deleted:
+            raise OwnerDeleted(owner)
+
+
+class HandClock:
+    """A clock that moves when it is told to, from a time that is behind the machine's."""
+
+    def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
+        self.now = now_ms
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += int(seconds * 1000)
+
+
+class ArtifactServer:
+    """The service on a socket in `folder`; `stop` and `start` it again over the same stores."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str,
+        objects_url: str = "",
+        *,
+        objects: ObjectStore | None = None,
+        clock: Clock | None = None,
+        max_transfers: int = 8,
+        max_threads: int = 16,
+    ) -> None:
+        self.folder = folder
+        self.runs = KnownRuns()
+        self.address = f"unix:{folder}/artifact.sock"
+        self._objects = objects
+        self._clock = clock
+        self.settings = ArtifactSettings(
+            database_url=database_url,  # type: ignore[arg-type]
+            objects_url=objects_url or str(folder / "objects-root"),  # type: ignore[arg-type]
+            listen=self.address,
+            max_transfers=max_transfers,
+            max_threads=max_threads,
+        )
+        self.running: Running | None = None
+        self.channel: grpc.Channel | None = None
+
+    @property
+    def stub(self) -> ArtifactServiceStub:
+        assert self.channel is not None
+        return ArtifactServiceStub(self.channel)
+
+    def start(self) -> "ArtifactServer":
+        main.upgrade(self.settings)
+        spec = ServerSpec.from_settings(
+            "artifact",
+            self.settings,
+            lambda: [
+                main.build(
+                    self.settings, objects=self._objects, runs=self.runs, clock=self._clock
+                )
+            ],
+            access_log="off",
+        )
+        self.running = start(spec)
+        self.channel = grpc.insecure_channel(self.address, [("grpc.max_reconnect_backoff_ms", 500)])
+        return self
+
+    def stop(self) -> None:
+        if self.channel is not None:
+            self.channel.close()
+        if self.running is not None:
+            self.running.stop(grace_s=0.5)
+        self.running = self.channel = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+
+def run_owner(run_id: str = "a" * 32) -> pb.Owner:
+    return pb.Owner(run_id=run_id)
+
+
+def version_owner(version_id: str = "b" * 32) -> pb.Owner:
+    return pb.Owner(model_version_id=version_id)

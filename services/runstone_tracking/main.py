@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 
+from runstone.tracking.v1 import tracking_service_pb2
 from runstone_kit import logs, migrate
 from runstone_kit.clock import Clock, SystemClock
 from runstone_kit.database import Database
@@ -21,7 +22,8 @@ from runstone_tracking.settings import TrackingSettings
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.tables import SCHEMA
 
-NAME = "runstone.tracking.v1.TrackingService"
+# The generated stubs do not import the service's descriptor, where its permissions are.
+NAME = tracking_service_pb2.DESCRIPTOR.services_by_name["TrackingService"].full_name
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 

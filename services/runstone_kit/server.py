@@ -166,6 +166,7 @@ def serve(
         finally:
             _log.info("stopping", server=spec.name)
             _stop_impatiently(running, spec, impatient)
+            workers.clean_up()
         _log.info("stopped", server=spec.name)
         return 0
     finally:

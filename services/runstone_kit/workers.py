@@ -43,6 +43,7 @@ RESTART_DELAY_S = 1.0
 STOP_MARGIN_S = 5.0
 """What a worker gets beyond grace and delay to close its parts before it is killed."""
 
+_orphaned = threading.Event()
 _log = structlog.get_logger("runstone_kit.workers")
 
 
@@ -64,9 +65,16 @@ def stop_with_parent(stop: threading.Event) -> None:
 
     def watch() -> None:
         os.read(pipe, 1)
+        _orphaned.set()
         stop.set()
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def clean_up() -> None:
+    """In a worker that has ended its calls, remove what a parent that was killed left behind."""
+    if _orphaned.is_set():
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
 def supervise(spec: ServerSpec) -> int:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -371,7 +372,7 @@ def test_health_answers_while_every_thread_is_busy() -> None:
 
 def test_an_rpc_without_rule_stops_the_start() -> None:
     closed = threading.Event()
-    with pytest.raises(StartError, match=r"no permission rule for /support.probe.v1.BareService/"):
+    with pytest.raises(StartError, match=r"no permission rule for /probe.v1.BareService/"):
         start(
             ServerSpec(
                 name="bare",
@@ -584,9 +585,10 @@ def test_two_workers_share_a_port_and_a_page_and_outlive_one(tmp_path: Path) -> 
 
 
 @pytest.mark.faults
-def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+def test_workers_end_with_their_parent_and_clean_up(tmp_path: Path) -> None:
     port = free_port()
     command, options = served(str(port), "--workers", "2")
+    before = values_folders()
     with (
         running(command, tmp_path / "log", **options) as process,
         contextlib.closing(probe.Caller(f"127.0.0.1:{port}")) as caller,
@@ -594,3 +596,10 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
         wait_until(lambda: healthy(caller), 30)
         os.kill(process.pid, signal.SIGKILL)
         wait_until(lambda: not listens(port), 20)
+        wait_until(lambda: values_folders() <= before)
+
+
+def values_folders() -> set[Path]:
+    """Where workers on this machine keep their metrics."""
+    places = (Path("/dev/shm"), Path(tempfile.gettempdir()))
+    return {found for place in places for found in place.glob("runstone-metrics-*")}

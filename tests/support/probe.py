@@ -21,8 +21,8 @@ from runstone.auth.v1 import permission_pb2
 from runstone_kit import context, errors, logs
 from runstone_kit.server import ServerSpec, ServiceParts, serve
 
-PROBE = "support.probe.v1.ProbeService"
-BARE = "support.probe.v1.BareService"
+PROBE = "probe.v1.ProbeService"
+BARE = "probe.v1.BareService"
 
 _KINDS = {
     "Unary": (False, False),
@@ -44,8 +44,8 @@ class ThingNotFound(errors.NotFound):
 
 def _declare() -> None:
     file = descriptor_pb2.FileDescriptorProto(
-        name="support/probe/v1/probe.proto",
-        package="support.probe.v1",
+        name="probe/v1/probe.proto",
+        package="probe.v1",
         syntax="proto3",
         dependency=["google/protobuf/wrappers.proto", "runstone/auth/v1/permission.proto"],
     )

@@ -22,7 +22,7 @@ from runstone_kit.settings import SettingsError
 from runstone_kit.spec import split_address
 from runstone_suite import idle
 from runstone_suite.compose import Composition
-from runstone_suite.datadir import DataDir, HeldByAnother, SuiteError
+from runstone_suite.datadir import DataDir, HeldByAnother, Mode, SuiteError
 from runstone_suite.settings import DEFAULT_PORT, SuiteSettings
 
 EXIT_FAILED = 1
@@ -99,7 +99,7 @@ def _run(options: Options, settings: SuiteSettings) -> int:
         addresses, place = _addresses(options, settings, folder)
         composition = Composition.of(settings, folder.path if folder else None)
         if not workers.is_worker():
-            composition.migrate()
+            composition.prepare()
         stop = threading.Event()
 
         def started(running: Running) -> None:
@@ -123,7 +123,7 @@ def _folder(options: Options, settings: SuiteSettings) -> Iterator[DataDir | Non
     if not (settings.needs_data_dir or options.background):
         yield None
         return
-    mode = "background" if options.background else "foreground"
+    mode: Mode = "background" if options.background else "foreground"
     folder = DataDir(settings.data_dir, mode=mode, version=version("runstone-server"))
     if not workers.is_worker():
         folder.claim()

@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 
 from runstone.tracking.v1 import tracking_service_pb2
-from runstone_kit import logs, migrate
+from runstone_kit import logs
 from runstone_kit.clock import Clock, SystemClock
 from runstone_kit.database import Database
 from runstone_kit.ids import IdMaker, SystemIds
@@ -45,6 +45,8 @@ def open_database(settings: TrackingSettings) -> Database:
 
 def upgrade(settings: TrackingSettings) -> None:
     """Bring the service's schema to the newest revision."""
+    from runstone_kit import migrate
+
     database = open_database(settings)
     try:
         migrate.upgrade(database, MIGRATIONS)
@@ -52,23 +54,35 @@ def upgrade(settings: TrackingSettings) -> None:
         database.dispose()
 
 
-def build(
-    settings: TrackingSettings,
-    *,
-    clock: Clock | None = None,
-    ids: IdMaker | None = None,
-    names: NameMaker | None = None,
-) -> ServiceParts:
-    """The service, ready to be put on a server.
+def _open_migrated(settings: TrackingSettings) -> Database:
+    # Imported here: Alembic takes longer to import than a suite may take to start.
+    from runstone_kit import migrate
 
-    Raises FailedPrecondition when the schema is too old, Unavailable when the database is away.
-    """
     database = open_database(settings)
     try:
         migrate.require(database, MIGRATIONS)
     except BaseException:
         database.dispose()
         raise
+    return database
+
+
+def build(
+    settings: TrackingSettings,
+    *,
+    database: Database | None = None,
+    clock: Clock | None = None,
+    ids: IdMaker | None = None,
+    names: NameMaker | None = None,
+) -> ServiceParts:
+    """The service, ready to be put on a server.
+
+    A database that is made here is closed by the parts' ``close``; one that was given stays open
+    and is taken as migrated. Raises FailedPrecondition when the schema is too old, Unavailable when
+    the database is away.
+    """
+    opened = database is None
+    database = database or _open_migrated(settings)
     service = TrackingService(
         SqlTransactions(database),
         clock or SystemClock(),
@@ -84,8 +98,12 @@ def build(
         name=NAME,
         add_to_server=add_to_server,
         readiness={"database": database.ping},
-        close=database.dispose,
+        close=database.dispose if opened else _nothing,
     )
+
+
+def _nothing() -> None:
+    pass
 
 
 def main() -> int:

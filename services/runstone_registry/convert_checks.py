@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -33,10 +34,12 @@ MAX_TAGS = 100
 """Tags or keys in one call, as MLflow's batch limit."""
 
 MAX_PATH = 1_024
-"""Characters of an artifact's path, as the artifact service's grammar says."""
+"""Bytes of an artifact's path, as the artifact service's grammar says."""
 
 MAX_PATH_NAME = 255
 """Bytes of one name in it: what file systems take."""
+
+_NAME = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 _STAGES = {number: stage for stage, number in STAGES.items()}
 
@@ -86,18 +89,22 @@ def check_mask(violations: Violations, mask: FieldMask) -> None:
 
 def check_path(violations: Violations, field: str, path: str) -> None:
     """Check a path of artifacts by the grammar of the artifact service; empty is fine."""
-    if not check_text(violations, field, path, MAX_PATH) or not path:
+    if not path:
         return
-    if "\\" in path or not path.isprintable():
-        violations.add(field, f"must not contain backslashes or control characters: {shown(path)}")
+    size = len(path.encode("utf-8", "surrogatepass"))
+    if size > MAX_PATH:
+        violations.add(field, f"must have at most {MAX_PATH} bytes, not {size}")
         return
     for name in path.split("/"):
-        if name in ("", ".", "..") or len(name.encode()) > MAX_PATH_NAME:
+        if name in (".", "..") or _NAME.fullmatch(name) is None:
             violations.add(
                 field,
-                f"must be names of 1 to {MAX_PATH_NAME} bytes with '/' between, none of them '.' "
-                f"or '..', not {shown(path)}",
+                "must be names with '/' between, none of them empty, '.' or '..', without "
+                f"backslashes and control characters, not {shown(path)}",
             )
+            return
+        if len(name.encode()) > MAX_PATH_NAME:
+            violations.add(field, f"must have names of at most {MAX_PATH_NAME} bytes")
             return
 
 

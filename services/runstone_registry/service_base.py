@@ -26,7 +26,7 @@ from runstone_registry.model import (
     RegisteredModel,
     Remembered,
 )
-from runstone_registry.service_sweep import Sweeper
+from runstone_registry.service_sweep import LEASE_MS, Sweeper
 from runstone_registry.store import (
     ArtifactPeer,
     ReadSession,
@@ -46,7 +46,7 @@ MAX_AUDITED_VALUE = 500
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the use cases work with."""
+    """What the use cases work with. ``lease_ms`` is how long a create may hold a reservation."""
 
     store: RegistryStore
     artifacts: ArtifactPeer
@@ -54,6 +54,7 @@ class Parts:
     clock: Clock
     ids: IdMaker
     sweeper: Sweeper
+    lease_ms: int = LEASE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class UseCases:
         self._clock = parts.clock
         self._ids = parts.ids
         self._sweeper = parts.sweeper
+        self._lease_ms = parts.lease_ms
 
     def _lock(self, tx: WriteSession, name: str, etag: str = "") -> ModelHead:
         """Lock a model. Raises ModelNotFound, or EtagMismatch when ``etag`` is not its own."""

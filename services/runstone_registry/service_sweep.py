@@ -14,7 +14,7 @@ from runstone_kit.ids import IdMaker
 from runstone_registry.store import ArtifactPeer, RegistryStore
 
 LEASE_MS = 15 * 60_000
-"""How long a create may hold a reservation: three times the deadline of its call."""
+"""The usual lease of a reservation: three times the deadline of a create."""
 
 RETRY_MS = 10_000
 """Before a deletion that failed is tried again; doubled each time."""

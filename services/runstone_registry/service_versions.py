@@ -36,7 +36,6 @@ from runstone_registry.service_base import (
     tags_size,
 )
 from runstone_registry.service_models import without
-from runstone_registry.service_sweep import LEASE_MS
 from runstone_registry.store import ReadSession, WriteSession
 
 
@@ -68,7 +67,7 @@ class VersionUseCases(UseCases):
             self._runs.require_run(wish.source.run_id)
         owner = self._ids.hex_id()
         self._store.write(
-            lambda tx: tx.reserve_owner(PendingOwner(owner, self._clock.now_ms() + LEASE_MS))
+            lambda tx: tx.reserve_owner(PendingOwner(owner, self._clock.now_ms() + self._lease_ms))
         )
         self._make_files(wish, owner)
         return self._store_version(wish, owner, digest, size)
@@ -82,7 +81,7 @@ class VersionUseCases(UseCases):
                 raise SourceNotFound(source.run_id, source.path)
         except PeerUnavailable as error:
             # The peer may still be at it: deleting at once could come before its last write.
-            self._give_up(owner, 0 if error.certain else LEASE_MS)
+            self._give_up(owner, 0 if error.certain else self._lease_ms)
             raise
         except RunstoneError:
             self._give_up(owner, 0)

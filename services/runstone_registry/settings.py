@@ -23,6 +23,11 @@ class RegistrySettings(BaseServiceSettings):
     tracking_address: str = Field(
         "127.0.0.1:5051", description="host:port or unix:/path of the tracking service"
     )
+    lease_s: float = Field(
+        900.0,
+        gt=0,
+        description="seconds that a version's files may take; longer than any call's deadline",
+    )
     sweep_interval_s: float = Field(
         60.0, gt=0, description="seconds between two rounds over files that no version holds"
     )

@@ -1,0 +1,146 @@
+"""What the peers' answers mean to the registry."""
+
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from runstone.artifact.v1 import artifact_pb2
+from runstone_kit.errors import InvalidArgument
+from runstone_registry.errors import PeerUnavailable, SourceNotFound, SourceRunNotFound
+from runstone_registry.peers import RpcArtifactPeer, RpcRunPeer
+
+RUN = "0" * 32
+VERSION = "f" * 32
+
+
+class Failed(grpc.RpcError):
+    def __init__(self, code: grpc.StatusCode, reason: str = "") -> None:
+        super().__init__(reason)
+        self._code = code
+        self._reason = reason
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def details(self) -> str:
+        return "why"
+
+    def trailing_metadata(self) -> Any:
+        if not self._reason:
+            return ()
+        info = any_pb2.Any()
+        info.Pack(error_details_pb2.ErrorInfo(reason=self._reason, domain="artifact.runstone"))
+        status = status_pb2.Status(code=self._code.value[0], message="why", details=[info])
+        return (("grpc-status-details-bin", status.SerializeToString()),)
+
+
+class Channel:
+    """Answers every method with what was prepared for it, and keeps the requests."""
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers = answers
+        self.requests: list[tuple[str, Any]] = []
+
+    def unary_unary(self, path: str, *_arguments: Any, **_options: Any) -> Any:
+        method = path.rpartition("/")[2]
+
+        def call(request: Any, timeout: float) -> Any:
+            assert timeout > 0
+            self.requests.append((method, request))
+            answer = self._answers[method]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+    unary_stream = stream_unary = stream_stream = unary_unary
+
+
+def artifact(**answers: Any) -> RpcArtifactPeer:
+    return RpcArtifactPeer(Channel(**answers))  # type: ignore[arg-type]
+
+
+def test_a_copy_is_sealed_in_the_same_step() -> None:
+    channel = Channel(CopyArtifacts=artifact_pb2.CopyArtifactsResponse(copied=7))
+    peer = RpcArtifactPeer(channel)  # type: ignore[arg-type]
+    assert peer.copy_run_artifacts(RUN, "model", VERSION) == 7
+    ((_, request),) = channel.requests
+    assert request == artifact_pb2.CopyArtifactsRequest(
+        source=artifact_pb2.Owner(run_id=RUN),
+        source_path="model",
+        destination=artifact_pb2.Owner(model_version_id=VERSION),
+        seal=True,
+    )
+
+
+@pytest.mark.parametrize("reason", ["ARTIFACT_NOT_FOUND", "OWNER_NOT_FOUND"])
+def test_nothing_at_the_path(reason: str) -> None:
+    peer = artifact(CopyArtifacts=Failed(grpc.StatusCode.NOT_FOUND, reason))
+    with pytest.raises(SourceNotFound):
+        peer.copy_run_artifacts(RUN, "model", VERSION)
+
+
+def test_a_path_that_only_the_peer_refuses() -> None:
+    peer = artifact(CopyArtifacts=Failed(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"))
+    with pytest.raises(InvalidArgument) as caught:
+        peer.copy_run_artifacts(RUN, "model", VERSION)
+    assert caught.value.violations[0].field == "run.path"
+
+
+@pytest.mark.parametrize(
+    ("code", "certain"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, False),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, False),
+        (grpc.StatusCode.CANCELLED, False),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, False),
+        (grpc.StatusCode.INTERNAL, False),
+        (grpc.StatusCode.UNIMPLEMENTED, True),
+        (grpc.StatusCode.FAILED_PRECONDITION, True),
+    ],
+)
+def test_a_peer_that_does_not_do_it_is_away(code: grpc.StatusCode, certain: bool) -> None:
+    failed = Failed(code)
+    peer = artifact(
+        CopyArtifacts=failed, OpenArtifacts=failed, ListArtifacts=failed, DeleteArtifacts=failed
+    )
+    for call in (
+        lambda: peer.copy_run_artifacts(RUN, "", VERSION),
+        lambda: peer.open(VERSION),
+        lambda: peer.seal(VERSION),
+        lambda: peer.delete(VERSION),
+    ):
+        with pytest.raises(PeerUnavailable) as caught:
+            call()
+        assert caught.value.certain is certain
+    runs = RpcRunPeer(Channel(GetRun=failed))  # type: ignore[arg-type]
+    with pytest.raises(PeerUnavailable) as away:
+        runs.require_run(RUN)
+    assert away.value.metadata == {"peer": "tracking"}
+
+
+def test_an_empty_version_is_not_sealed() -> None:
+    channel = Channel(ListArtifacts=artifact_pb2.ListArtifactsResponse())
+    assert RpcArtifactPeer(channel).seal(VERSION) == 0  # type: ignore[arg-type]
+    assert [method for method, _ in channel.requests] == ["ListArtifacts"]
+    listed = artifact_pb2.ListArtifactsResponse(artifacts=[artifact_pb2.Artifact(path="a")])
+    sealed = artifact_pb2.SealArtifactsResponse(count=3)
+    assert artifact(ListArtifacts=listed, SealArtifacts=sealed).seal(VERSION) == 3
+    gone = Failed(grpc.StatusCode.NOT_FOUND, "OWNER_NOT_FOUND")
+    assert artifact(ListArtifacts=listed, SealArtifacts=gone).seal(VERSION) == 0
+
+
+def test_deleting_what_is_gone_is_fine() -> None:
+    artifact(DeleteArtifacts=Failed(grpc.StatusCode.NOT_FOUND, "OWNER_NOT_FOUND")).delete(VERSION)
+    artifact(DeleteArtifacts=artifact_pb2.DeleteArtifactsResponse()).delete(VERSION)
+
+
+def test_an_unknown_run() -> None:
+    for code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
+        runs = RpcRunPeer(Channel(GetRun=Failed(code, "RUN_NOT_FOUND")))  # type: ignore[arg-type]
+        with pytest.raises(SourceRunNotFound):
+            runs.require_run(RUN)

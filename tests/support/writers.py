@@ -161,7 +161,7 @@ class ArtifactWriter(Writer):
     def check(self) -> None:
         to = self.folder / "back"
         to.mkdir()
-        self.client.download_artifacts(f"runs:/{self.run_id}", str(to))
+        self.client.download_artifacts(self.run_id, dst_path=to)
         stored = {
             str(path.relative_to(to)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in to.rglob("*")

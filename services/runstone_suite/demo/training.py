@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 import runstone
 
 SEED = 7
+SOURCE = "https://archive.ics.uci.edu/dataset/80"
 MODEL_FILE = "model.skops"
 TREE_TYPES = ["sklearn.tree._tree.Tree"]
 """skops refuses types it does not know; this one is scikit-learn's own, and is only numbers."""
@@ -50,19 +49,6 @@ class Digits:
         return cls(
             *train_test_split(images, labels, test_size=0.3, random_state=SEED, stratify=labels)
         )
-
-    def describe(self) -> dict[str, str]:
-        """What a run notes about the data it read."""
-        content = hashlib.sha256(self.train_x.tobytes() + self.train_y.tobytes())
-        rows, columns = self.train_x.shape
-        return {
-            "name": "digits",
-            "digest": content.hexdigest()[:8],
-            "source_type": "code",
-            "source": json.dumps({"loader": "sklearn.datasets.load_digits"}),
-            "schema": json.dumps({"features": [columns], "targets": "0 to 9"}),
-            "profile": json.dumps({"num_rows": rows, "num_elements": rows * columns}),
-        }
 
 
 def train_linear(digits: Digits) -> str:
@@ -137,7 +123,10 @@ def _scores(model: Any, features: Any, labels: Any, prefix: str) -> dict[str, fl
 
 
 def _log_data(digits: Digits) -> None:
-    runstone.log_input(runstone.Dataset(**digits.describe()), context="training")
+    dataset = runstone.data.from_numpy(
+        digits.train_x, source=SOURCE, targets=digits.train_y, name="digits"
+    )
+    runstone.log_input(dataset, context="training")
 
 
 def _log_model(model: Any, digits: Digits) -> None:

@@ -94,17 +94,13 @@ def command() -> None:
 @target_argument
 @click.pass_obj
 def log(session: Session, local: Path, target: str) -> None:
-    """Send a local file, or a folder with all below it, to a run."""
+    """Send a local file, or what stands in a local folder, to a run."""
     where = place(session, target)
     if not where.owner.run_id:
         raise click.UsageError(
             "a version's files are final; `runstone models register --from` makes a new version"
         )
-    client = session.client
-    if local.is_dir():
-        client.log_artifacts(where.owner.run_id, str(local), where.path or None)
-    else:
-        client.log_artifact(where.owner.run_id, str(local), where.path or None)
+    session.client.upload(local, where.path, run_id=where.owner.run_id)
     # Files go into TARGET's path; a folder's entries do, not the folder.
     names = sorted(each.name for each in local.iterdir()) if local.is_dir() else [local.name]
     paths = [where.below(name) for name in names]
@@ -141,8 +137,13 @@ def list_all(session: Session, target: str, path: str, recursive: bool, limit: i
 def download(session: Session, target: str, path: str, to: Path) -> None:
     """Fetch a file, or a folder with all below it."""
     where = place(session, target)
-    local = session.client.download_artifacts(where.uri_of(where.below(path)), str(to))
-    session.answer({"path": str(local)}, str(local))
+    local = session.client.download_artifacts(
+        where.owner.run_id or None,
+        where.below(path),
+        to,
+        model_version_id=where.owner.model_version_id or None,
+    )
+    session.answer({"path": local}, local)
 
 
 @command.command()

@@ -12,6 +12,7 @@ from runstone._connection import new_id
 from runstone.cli import _governance
 from runstone.cli._plain import enum_number, plain
 from runstone.cli._session import Group, Session, confirm, key_values, limit, pages, yes
+from runstone.exceptions import ModelNameTaken
 from runstone.registry.v1 import model_pb2, model_version_pb2
 
 NO_STAGE = "NONE"
@@ -162,7 +163,7 @@ def create(session: Session, name: str, description: str, tags: tuple[str, ...])
 @click.option(
     "--from",
     "folder",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path, resolve_path=True),
     help="Upload this file or folder instead.",
 )
 @click.option("--description", default="")
@@ -180,47 +181,21 @@ def register(
     """Make the next version of a model (which is registered if need be)."""
     if (run_id is None) == (folder is None):
         raise click.UsageError("give either --run or --from")
-    request = model_version_pb2.CreateModelVersionRequest(
-        name=name,
-        description=description,
-        tags=key_values(tags, "--tag"),
-        request_id=new_id(),
+    source = f"runs:/{run_id}/{path}" if run_id is not None else str(folder)
+    _ensure_model(session.service("registry"), name)
+    made = session.client.create_model_version(
+        name, source, tags=key_values(tags, "--tag"), description=description
     )
-    if run_id is not None:
-        request.run.run_id = run_id
-        request.run.path = path
-    else:
-        request.upload.origin = str(folder)
-    registry = session.service("registry")
-    _ensure_model(registry, name)
-    version = registry.CreateModelVersion(request).model_version
-    if folder is not None:
-        version = _upload(session, version, folder)
+    version = found_version(session, name, str(made.version))
     session.answer(plain(version), f"Created version {version.version} of {name!r}.")
 
 
 def _ensure_model(registry: Any, name: str) -> None:
-    from runstone.exceptions import ModelNameTaken
-
     request = model_pb2.CreateRegisteredModelRequest(name=name, request_id=new_id())
     try:
         registry.CreateRegisteredModel(request)
     except ModelNameTaken:
         pass
-
-
-def _upload(session: Session, version: Any, folder: Path) -> Any:
-    request = model_version_pb2.FinalizeModelVersionRequest(
-        name=version.name, version=version.version
-    )
-    registry = session.service("registry")
-    try:
-        session.upload(f"models:/{version.name}/{version.version}", folder, "")
-    except Exception as error:
-        request.failure = f"the upload failed: {error}"[:2048]
-        registry.FinalizeModelVersion(request)
-        raise
-    return registry.FinalizeModelVersion(request).model_version
 
 
 @command.command()

@@ -110,7 +110,9 @@ def build(
     ids = ids or SystemIds()
     store = SqlRegistryStore(database)
     sweeper = Sweeper(store, artifacts, clock)
-    servicer = RegistryServicer(RegistryService(Parts(store, artifacts, runs, clock, ids, sweeper)))
+    lease_ms = int(settings.lease_s * 1000)
+    parts = Parts(store, artifacts, runs, clock, ids, sweeper, lease_ms)
+    servicer = RegistryServicer(RegistryService(parts))
     job = _SweepJob(sweeper, settings.sweep_interval_s, ids)
 
     def close() -> None:

@@ -1,0 +1,136 @@
+"""Forks: a child calls through channels of its own, and is a writer of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+from typing import Any
+
+import pytest
+
+from runstone import _fork
+from runstone._writer import Writer
+from runstone.tracking.v1 import metric_pb2, run_pb2
+
+
+def test_a_fork_waits_for_the_calls_under_way() -> None:
+    gate = _fork.Gate()
+    entered, leave, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def call() -> None:
+        with gate.call():
+            entered.set()
+            leave.wait(20)
+
+    def fork() -> None:
+        gate.close()
+        closed.set()
+        gate.open()
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    entered.wait(20)
+    forker = threading.Thread(target=fork)
+    forker.start()
+    assert not closed.wait(0.1)
+    leave.set()
+    assert closed.wait(20)
+    caller.join()
+    forker.join()
+
+
+def test_a_fork_does_not_wait_for_its_own_call() -> None:
+    gate = _fork.Gate()
+    with gate.call():
+        gate.close()
+        gate.open()
+
+
+def test_a_fork_waits_no_longer_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_fork, "LONGEST_WAIT_SECONDS", 0.05)
+    gate = _fork.Gate()
+    entered, leave = threading.Event(), threading.Event()
+
+    def call() -> None:
+        with gate.call():
+            entered.set()
+            leave.wait(20)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    entered.wait(20)
+    gate.close()
+    gate.open()
+    leave.set()
+    caller.join()
+
+
+def test_a_writer_counts_each_run_by_itself_and_starts_anew() -> None:
+    writer = Writer()
+    first, number = writer.next("a")
+    assert number == 1
+    assert writer.next("a") == (first, 2)
+    assert writer.next("b") == (first, 1)
+    writer.renew()
+    assert writer.next("a")[0] != first
+
+
+SCRIPT = """
+    import os, sys, threading, warnings
+    warnings.simplefilter("ignore")  # forking with threads is the point
+    import runstone
+    from runstone._channel import pool
+
+    client = runstone.Client(sys.argv[1])
+    client.get_run("parent")
+    inherited = next(iter(pool._open.values()))[0]
+    stop = threading.Event()
+
+    def load():
+        while not stop.is_set():
+            client.get_run("load")
+
+    threads = [threading.Thread(target=load) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    codes = []
+    for number in range(8):
+        child = os.fork()
+        if child == 0:
+            try:
+                ok = not pool._open
+                client.log_metric("forked", "loss", number)
+                ok = ok and all(channel is not inherited for channel, _ in pool._open.values())
+                ok = ok and client.get_run("child").info.run_id == "child"
+                os._exit(0 if ok else 3)
+            except BaseException as error:
+                os.write(2, repr(error).encode())
+                os._exit(4)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    client.log_metric("forked", "loss", 99)
+    assert client.get_run("after").info.run_id == "after"
+    assert codes == [0] * 8, codes
+"""
+
+
+def test_children_of_a_busy_process_call_and_write_by_themselves(server: Any) -> None:
+    server.answers["GetRun"] = lambda request, _: run_pb2.GetRunResponse(
+        run=run_pb2.Run(run_id=request.run_id)
+    )
+    server.answers["AppendMetrics"] = lambda *_: metric_pb2.AppendMetricsResponse()
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), server.uri],
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    batches = [(m.writer_id, m.sequence) for _, _, m in server.named("AppendMetrics")]
+    assert len(batches) == 9
+    assert len({writer for writer, _ in batches}) == 9
+    assert {sequence for _, sequence in batches} == {1}

@@ -65,17 +65,28 @@ class Targets:
 _resolved: dict[str, Path] = {}
 
 
-def data_dir(text: str | os.PathLike[str] | None = None) -> Path:
-    """The absolute folder that ``text`` names, RUNSTONE_DATA_DIR or ./runstone-data without it.
+def data_dir() -> Path:
+    """The absolute folder that RUNSTONE_DATA_DIR names, else ./runstone-data.
 
-    A relative path is resolved once in a process, so that a later ``os.chdir`` does not silently
-    open a second, empty store.
+    A relative path in the environment is resolved once in a process, so that a later ``os.chdir``
+    does not silently open a second, empty store.
     """
-    given = os.fspath(text) if text is not None else None
-    path = _settings.value(given, _settings.DATA_DIR) or _settings.DEFAULT_DATA_DIR
+    return _once(_settings.value(None, _settings.DATA_DIR) or _settings.DEFAULT_DATA_DIR)
+
+
+def _once(path: str) -> Path:
     if path not in _resolved:
-        _resolved[path] = Path(path).expanduser().resolve()
+        _resolved[path] = _absolute(path)
     return _resolved[path]
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().resolve()
+
+
+def forget() -> None:
+    """Resolve relative paths of the environment anew. For tests."""
+    _resolved.clear()
 
 
 def resolve(
@@ -90,30 +101,33 @@ def resolve(
     """
     given = os.fspath(tracking) if tracking is not None else None
     text = _settings.value(given, _settings.TRACKING_URI)
-    targets = parse(text) if text else _all(Embedded(data_dir()))
+    targets = parse(text, once=not given) if text else _all(Embedded(data_dir()))
     others = {}
     for name, argument, variable in (
         ("artifact", artifact, _settings.ARTIFACT_URI),
         ("registry", registry, _settings.REGISTRY_URI),
     ):
         uri = _settings.value(argument, variable)
-        others[name] = getattr(parse(uri), name) if uri else getattr(targets, name)
+        others[name] = getattr(parse(uri, once=not argument) if uri else targets, name)
     return Targets(targets.tracking, others["artifact"], others["registry"])
 
 
-def parse(uri: str) -> Targets:
+def parse(uri: str, *, once: bool = False) -> Targets:
     """Where the services of one URI are.
+
+    ``once``: it comes from the environment, so its relative path is resolved once in a process.
 
     Raises:
         InvalidUri: ``uri`` is not of the grammar above.
     """
     if uri.startswith((".", "/", "~")):
-        return _all(Embedded(data_dir(uri)))
+        return _all(Embedded(_once(uri) if once else _absolute(uri)))
     try:
         parts = urlsplit(uri)
         scheme = parts.scheme.lower()
         if scheme == "file":
-            return _all(Embedded(_folder(uri)))
+            path = _path(uri)
+            return _all(Embedded(_once(path) if once else _absolute(path)))
         if scheme not in {"runstone", "runstones"}:
             raise ValueError(_other_scheme(scheme))
         if parts.path not in {"", "/"} or parts.fragment or "@" in parts.netloc:
@@ -133,7 +147,7 @@ def _all(target: Target) -> Targets:
     return Targets(target, target, target)
 
 
-def _folder(uri: str) -> Path:
+def _path(uri: str) -> str:
     rest = uri[len("file:") :]
     if rest.startswith("//"):
         host, slash, path = rest[2:].partition("/")
@@ -143,7 +157,7 @@ def _folder(uri: str) -> Path:
     rest = unquote(rest)
     if not rest or "\0" in rest:
         raise ValueError("the path is missing")
-    return data_dir(rest)
+    return rest
 
 
 def _remote(netloc: str, *, tls: bool, host: str = "") -> Remote:

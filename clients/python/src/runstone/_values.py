@@ -51,7 +51,7 @@ def metric_value(key: str, value: Any) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):
         raise invalid(
             f"metrics[{key!r}]", f"must be a number, not {type(value).__name__}"

@@ -171,4 +171,5 @@ def reset() -> None:
     _tracking_uri = _registry_uri = _experiment_id = None
     _clients.clear()
     _named.clear()
+    _uri.forget()
     stack.set(())

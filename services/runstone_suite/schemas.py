@@ -22,6 +22,9 @@ from runstone_suite.settings import SuiteSettings
 
 SERVICES = ("tracking", "artifact", "registry")
 
+CONNECTIONS = 2
+"""A migration holds the advisory lock by one connection and works on another."""
+
 VERSION_TABLE = "schema_version"
 """The kit's name for it; its own constant lies beside the import of Alembic."""
 
@@ -143,7 +146,7 @@ def schema_name(service: str) -> str:
 
 class _Opened:
     def __init__(self, service: str, url: str) -> None:
-        self.database = Database.from_url(url, schema=schema_name(service), pool_size=1)
+        self.database = Database.from_url(url, schema=schema_name(service), pool_size=CONNECTIONS)
 
     def close(self) -> None:
         self.database.dispose()

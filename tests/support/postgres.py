@@ -7,10 +7,11 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -42,14 +43,38 @@ SETTINGS = {
 }
 
 
-def unprivileged() -> dict[str, Any]:
-    """Options for subprocess that give up root, which PostgreSQL refuses to run as."""
+# Given up by a program that then becomes the server: subprocess's own `user=` needs a real fork,
+# in which the handlers of a gRPC that is at work in this process crash the child.
+GIVE_UP_ROOT = """
+import os, sys
+user, group, *command = sys.argv[1:]
+os.setgroups([])
+os.setgid(int(group))
+os.setuid(int(user))
+os.execv(command[0], command)
+"""
+
+
+class Identity(NamedTuple):
+    """Who the server runs as."""
+
+    user: int
+    group: int
+
+    def command(self, command: Sequence[str]) -> list[str]:
+        """`command`, run as this user."""
+        identity = [str(self.user), str(self.group)]
+        return [sys.executable, "-IS", "-c", GIVE_UP_ROOT, *identity, *command]
+
+
+def unprivileged() -> Identity | None:
+    """Whom PostgreSQL, which refuses to run as root, runs as; None where nobody is root."""
     if os.geteuid() != 0:
-        return {}
+        return None
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             user = pwd.getpwnam(name)
-            return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            return Identity(user.pw_uid, user.pw_gid)
     raise Unobtainable("PostgreSQL does not run as root, and there is no user postgres or nobody")
 
 
@@ -70,30 +95,33 @@ class PostgresServer:
         self.process: subprocess.Popen[bytes] | None = None
         self._databases = 0
         if self.identity:
-            os.chown(self.folder, self.identity["user"], self.identity["group"])
+            os.chown(self.folder, *self.identity)
         self._initialize()
 
     def _initialize(self) -> None:
         password_file = self.folder / "password"
         password_file.write_text(self.password, "utf-8")
         if self.identity:
-            os.chown(password_file, self.identity["user"], self.identity["group"])
+            os.chown(password_file, *self.identity)
         # --no-sync is about the making of the cluster only; the server itself syncs.
         finished = subprocess.run(
-            [
-                *(str(self.programs / "initdb"), "--pgdata", str(self.data), "--no-sync"),
+            self._command(
+                *("initdb", "--pgdata", str(self.data), "--no-sync"),
                 *("--username", SUPERUSER, "--pwfile", str(password_file)),
                 *("--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale"),
-            ],
+            ),
             capture_output=True,
             text=True,
             cwd=self.folder,
             check=False,
-            **self.identity,
         )
         password_file.unlink()
         if finished.returncode != 0:
             raise Unobtainable(f"initdb failed: {finished.stderr.strip()}")
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        command = [str(self.programs / program), *arguments]
+        return self.identity.command(command) if self.identity else command
 
     def start(self) -> None:
         """Starts the server, or starts it again after `stop` or `kill`; returns when it answers."""
@@ -113,15 +141,11 @@ class PostgresServer:
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
         with self.log.open("ab") as output:
             process = subprocess.Popen(
-                [
-                    *(str(self.programs / "postgres"), "-D", str(self.data)),
-                    *("-p", str(self.port), *settings),
-                ],
+                self._command("postgres", "-D", str(self.data), "-p", str(self.port), *settings),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 cwd=self.folder,
-                **self.identity,
             )
         self.process = process
 

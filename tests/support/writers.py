@@ -22,7 +22,24 @@ MOST_POINTS = 40
 # Past what one message takes, so that the file goes by stream.
 LARGE_BYTES = 5 * 2**20
 LARGE_EVERY = 8
+RESUME_SECONDS = 30.0
 STAGES = ("Staging", "Production", "Archived", "None")
+
+
+def repeated(call: Callable[[], object]) -> None:
+    """A call that the client does not repeat by itself, because it may carry an etag.
+
+    Here it carries none, so that the same call again changes nothing more.
+    """
+    end = time.monotonic() + RESUME_SECONDS
+    while True:
+        try:
+            call()
+        except runstone.exceptions.Unavailable:
+            if time.monotonic() > end:
+                raise
+        else:
+            return
 
 
 class Writer(threading.Thread):
@@ -191,7 +208,7 @@ class RegistryWriter(Writer):
         # Numbers follow each other only if no creation was applied twice.
         assert version == len(self.stages) + 1
         stage = STAGES[version % len(STAGES)]
-        self.client.transition_model_version_stage(self.model, version, stage)
+        repeated(lambda: self.client.transition_model_version_stage(self.model, version, stage))
         self.transitions += stage != "None"
         self.stages.append(stage)
 

@@ -55,7 +55,7 @@ def main() -> int:
     console.print(f"It predicts the same on all {len(expected)} test images.\n")
 
     console.print(_table())
-    console.print(_next(best.info.run_id, number))
+    console.print(_next(best.info.run_id, number), soft_wrap=True)
     console.print(f"Done in {time.monotonic() - started:.0f} s.")
     return 0
 
@@ -76,15 +76,14 @@ def _table() -> Table:
         output_format="list",
     )
     table = Table(title=f"Runs of {EXPERIMENT!r}, best first", title_justify="left")
-    for heading in ("run", "name", "status", "test accuracy", "test F1", "params"):
-        table.add_column(heading)
+    for heading in ("run", "name", "accuracy", "F1", "params"):
+        table.add_column(heading, no_wrap=True)
     for run in runs:
         metrics = run.data.metrics
-        params = ", ".join(f"{key}={value}" for key, value in sorted(run.data.params.items())[:3])
+        params = ", ".join(f"{key}={value}" for key, value in sorted(run.data.params.items()))
         table.add_row(
             run.info.run_id[:8],
             run.info.run_name,
-            run.info.status,
             *(f"{metrics[key]:.4f}" if key in metrics else "" for key in METRICS),
             params,
         )
@@ -103,7 +102,7 @@ Type next:
   {command} artifacts list {run_id} -r
   {command} models get digits {number}
   {command} models audit digits
-  {command} server                     # serve ./runstone-data to others
+  {command} server
 """
 
 

@@ -121,6 +121,13 @@ def load_text(artifact_uri: str) -> str:
     Raises:
         ArtifactNotFound, InvalidUri
         InvalidArgument: it is no UTF-8.
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run() as run:
+        ...     runstone.log_text("3 layers", "notes.txt")
+        >>> runstone.artifacts.load_text(f"runs:/{run.info.run_id}/notes.txt")
+        '3 layers'
     """
     content, path = _read(artifact_uri)
     try:
@@ -135,6 +142,13 @@ def load_dict(artifact_uri: str) -> Any:
     Raises:
         ArtifactNotFound, InvalidUri
         InvalidArgument: it cannot be read.
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run() as run:
+        ...     runstone.log_dict({"layers": 3}, "config.yaml")
+        >>> runstone.artifacts.load_dict(f"runs:/{run.info.run_id}/config.yaml")
+        {'layers': 3}
     """
     from runstone import _media
 
@@ -148,6 +162,13 @@ def load_image(artifact_uri: str) -> Any:
     Raises:
         ArtifactNotFound, InvalidUri
         InvalidArgument: it is no image, or pillow is not installed.
+
+    Example:
+        >>> import numpy, runstone
+        >>> with runstone.start_run() as run:
+        ...     runstone.log_image(numpy.zeros((4, 8)), "black.png")
+        >>> runstone.artifacts.load_image(f"runs:/{run.info.run_id}/black.png").size
+        (8, 4)
     """
     try:
         from PIL import Image, UnidentifiedImageError

@@ -46,7 +46,18 @@ def log_artifacts(
     artifact_path: str | None = None,
     run_id: str | None = None,
 ) -> None:
-    """Keep what stands in a local folder with the active run; see ``log_artifact``."""
+    """Keep what stands in a local folder with the active run; see ``log_artifact``.
+
+    Example:
+        >>> import pathlib, runstone
+        >>> pathlib.Path("report").mkdir()
+        >>> _ = pathlib.Path("report/index.html").write_text("<p>good</p>")
+        >>> with runstone.start_run() as run:
+        ...     runstone.log_artifacts("report", "html")
+        >>> files = runstone.artifacts.list_artifacts(f"runs:/{run.info.run_id}/html")
+        >>> [file.path for file in files]
+        ['html/index.html']
+    """
     client, run = _destination(run_id)
     client.log_artifacts(run, local_dir, artifact_path)
 
@@ -86,6 +97,14 @@ def log_figure(
 
     Raises:
         InvalidArgument: it is neither.
+
+    Example:
+        >>> import runstone
+        >>> from matplotlib.figure import Figure
+        >>> figure = Figure()
+        >>> _ = figure.subplots().plot([1, 0.5, 0.25])
+        >>> with runstone.start_run():
+        ...     runstone.log_figure(figure, "plots/loss.png")
     """
     client, run = _destination(None)
     client.log_figure(run, figure, artifact_file, save_kwargs=save_kwargs)
@@ -160,6 +179,14 @@ def load_table(
 
     Raises:
         ArtifactNotFound: none of the runs has the file.
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run() as run:
+        ...     runstone.log_table({"question": ["a", "b"], "answer": [1, 2]}, "answers.json")
+        >>> table = runstone.load_table("answers.json", [run.info.run_id], ["run_id"])
+        >>> list(table.columns), len(table)
+        (['question', 'answer', 'run_id'], 2)
     """
     return _state.client().load_table(_state.experiment_id(), artifact_file, run_ids, extra_columns)
 

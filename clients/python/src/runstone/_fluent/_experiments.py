@@ -84,7 +84,15 @@ def get_experiment(experiment_id: str) -> Experiment:
 
 
 def get_experiment_by_name(name: str) -> Experiment | None:
-    """The experiment with this name, deleted or not; None when there is none."""
+    """The experiment with this name, deleted or not; None when there is none.
+
+    Example:
+        >>> import runstone
+        >>> runstone.get_experiment_by_name("Default").experiment_id
+        '0'
+        >>> runstone.get_experiment_by_name("no such experiment") is None
+        True
+    """
     return _state.client().get_experiment_by_name(name)
 
 
@@ -110,12 +118,24 @@ def restore_experiment(experiment_id: str) -> None:
 
     Raises:
         ExperimentNotFound
+
+    Example:
+        >>> import runstone
+        >>> experiment_id = runstone.create_experiment("wanted after all")
+        >>> runstone.delete_experiment(experiment_id)
+        >>> runstone.restore_experiment(experiment_id)
     """
     _state.client().restore_experiment(experiment_id)
 
 
 def set_experiment_tag(key: str, value: Any) -> None:
-    """Set a tag of the active experiment."""
+    """Set a tag of the active experiment.
+
+    Example:
+        >>> import runstone
+        >>> experiment = runstone.set_experiment("marked")
+        >>> runstone.set_experiment_tag("owner", "ada")
+    """
     set_experiment_tags({key: value})
 
 
@@ -135,6 +155,12 @@ def delete_experiment_tag(key: str) -> None:
 
     Raises:
         TagNotFound: it is not set.
+
+    Example:
+        >>> import runstone
+        >>> experiment = runstone.set_experiment("unmarked")
+        >>> runstone.set_experiment_tag("owner", "ada")
+        >>> runstone.delete_experiment_tag("owner")
     """
     _state.client().delete_experiment_tag(_state.experiment_id(), key)
 

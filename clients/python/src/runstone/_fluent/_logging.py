@@ -161,7 +161,13 @@ def set_tag(key: str, value: Any, synchronous: bool | None = None) -> RunOperati
 def set_tags(
     tags: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None
 ) -> RunOperations | None:
-    """Set many tags at once, all or none; see ``set_tag``."""
+    """Set many tags at once, all or none; see ``set_tag``.
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run():
+        ...     runstone.set_tags({"release": "1.2", "team": "risk"})
+    """
     client, run = _destination(run_id)
     client.log_batch(run, tags=tags)
     return _DONE if synchronous is False else None
@@ -172,6 +178,12 @@ def delete_tag(key: str) -> None:
 
     Raises:
         TagNotFound: it is not set.
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run():
+        ...     runstone.set_tag("draft", "yes")
+        ...     runstone.delete_tag("draft")
     """
     client, run = _destination(None)
     client.delete_tag(run, key)
@@ -217,6 +229,13 @@ def log_inputs(
 
     Raises:
         InvalidArgument: the lists differ in length.
+
+    Example:
+        >>> import numpy, runstone
+        >>> train = runstone.data.from_numpy(numpy.zeros((3, 2)), name="train")
+        >>> test = runstone.data.from_numpy(numpy.ones((1, 2)), name="test")
+        >>> with runstone.start_run():
+        ...     runstone.log_inputs([train, test], ["training", "testing"])
     """
     every_context = contexts if contexts is not None else [None] * len(datasets)
     every_tags = tags_list if tags_list is not None else [None] * len(datasets)

@@ -64,6 +64,13 @@ def search_registered_models(
 
     Raises:
         FilterInvalid
+
+    Example:
+        >>> import runstone
+        >>> _ = runstone.Client().create_registered_model("searched", tags={"team": "risk"})
+        >>> found = runstone.search_registered_models(filter_string="tags.team = 'risk'")
+        >>> [model.name for model in found]
+        ['searched']
     """
     client = _state.client()
     found: list[RegisteredModel] = []
@@ -91,6 +98,17 @@ def search_model_versions(
 
     Raises:
         FilterInvalid
+
+    Example:
+        >>> import pathlib, runstone
+        >>> _ = pathlib.Path("weights.bin").write_bytes(b"123")
+        >>> _ = runstone.register_model("weights.bin", "versioned")
+        >>> _ = runstone.register_model("weights.bin", "versioned")
+        >>> found = runstone.search_model_versions(
+        ...     filter_string="name = 'versioned'", order_by=["version_number ASC"]
+        ... )
+        >>> [version.version for version in found]
+        [1, 2]
     """
     client = _state.client()
     found: list[ModelVersion] = []
@@ -120,5 +138,11 @@ def set_model_version_tag(
 
     Raises:
         ModelNotFound, VersionNotFound
+
+    Example:
+        >>> import pathlib, runstone
+        >>> _ = pathlib.Path("weights.bin").write_bytes(b"123")
+        >>> version = runstone.register_model("weights.bin", "marked")
+        >>> runstone.set_model_version_tag("marked", version.version, "checked", "yes")
     """
     _state.client().set_model_version_tag(name, version, key, value)

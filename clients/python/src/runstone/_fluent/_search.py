@@ -25,6 +25,14 @@ def get_run(run_id: str) -> Run:
 
     Raises:
         RunNotFound
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run(run_name="look me up") as run:
+        ...     runstone.log_metric("acc", 0.9)
+        >>> found = runstone.get_run(run.info.run_id)
+        >>> found.info.run_name, found.data.metrics
+        ('look me up', {'acc': 0.9})
     """
     return _state.client().get_run(run_id)
 
@@ -34,6 +42,14 @@ def get_parent_run(run_id: str) -> Run | None:
 
     Raises:
         RunNotFound
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run() as parent:
+        ...     with runstone.start_run(nested=True) as child:
+        ...         pass
+        >>> runstone.get_parent_run(child.info.run_id).info.run_id == parent.info.run_id
+        True
     """
     return _state.client().get_parent_run(run_id)
 
@@ -59,6 +75,15 @@ def restore_run(run_id: str) -> None:
 
     Raises:
         RunNotFound, ExperimentDeleted
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run() as run:
+        ...     pass
+        >>> runstone.delete_run(run.info.run_id)
+        >>> runstone.restore_run(run.info.run_id)
+        >>> runstone.get_run(run.info.run_id).info.lifecycle_stage
+        'active'
     """
     _state.client().restore_run(run_id)
 

@@ -96,7 +96,14 @@ def get_tracking_uri() -> str:
 
 
 def is_tracking_uri_set() -> bool:
-    """Whether somebody said where the server is, in code or by RUNSTONE_TRACKING_URI."""
+    """Whether somebody said where the server is, in code or by RUNSTONE_TRACKING_URI.
+
+    Example:
+        >>> import runstone
+        >>> runstone.set_tracking_uri("runstone://tracking.example")
+        >>> runstone.is_tracking_uri_set()
+        True
+    """
     return bool(_tracking_uri or os.environ.get(_settings.TRACKING_URI))
 
 
@@ -105,6 +112,12 @@ def set_registry_uri(uri: str | None) -> None:
 
     Raises:
         InvalidUri
+
+    Example:
+        >>> import runstone
+        >>> runstone.set_registry_uri("runstone://registry.example:5053")
+        >>> runstone.get_registry_uri()
+        'runstone://registry.example:5053'
     """
     global _registry_uri
     if uri:
@@ -113,7 +126,13 @@ def set_registry_uri(uri: str | None) -> None:
 
 
 def get_registry_uri() -> str:
-    """Where the registry is."""
+    """Where the registry is.
+
+    Example:
+        >>> import runstone
+        >>> runstone.get_registry_uri() == runstone.get_tracking_uri()
+        True
+    """
     return str(_uri.resolve(_tracking_uri, registry=_registry_uri).registry)
 
 

@@ -6,9 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 
+from runstone._connection import Connection
+from runstone._uri import Remote
 from runstone.artifact.v1 import artifact_pb2 as pb
 from runstone.artifact.v1.artifact_service_pb2_grpc import ArtifactServiceStub
 from runstone_artifact import main
@@ -21,6 +24,7 @@ from runstone_kit.clock import Clock
 from runstone_kit.database import Database
 from runstone_kit.migrate import upgrade
 from runstone_kit.server import Running, ServerSpec, start
+from support.processes import free_port
 
 MIB = 2**20
 
@@ -89,7 +93,7 @@ class HandClock:
 
 
 class ArtifactServer:
-    """The service on a socket in `folder`; `stop` and `start` it again over the same stores."""
+    """The service on a port of its own, objects in `folder` unless told otherwise; `stop` and `start` it again over the same stores."""
 
     def __init__(
         self,
@@ -104,7 +108,8 @@ class ArtifactServer:
     ) -> None:
         self.folder = folder
         self.runs = KnownRuns()
-        self.address = f"unix:{folder}/artifact.sock"
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
         self._objects = objects
         self._clock = clock
         self.settings = ArtifactSettings(
@@ -122,15 +127,17 @@ class ArtifactServer:
         assert self.channel is not None
         return ArtifactServiceStub(self.channel)
 
+    def transfers(self) -> Any:
+        """The stub that the client's transfer engine is used with: retries, our exceptions."""
+        return Connection(Remote("127.0.0.1", self.port)).service("artifact")
+
     def start(self) -> "ArtifactServer":
         main.upgrade(self.settings)
         spec = ServerSpec.from_settings(
             "artifact",
             self.settings,
             lambda: [
-                main.build(
-                    self.settings, objects=self._objects, runs=self.runs, clock=self._clock
-                )
+                main.build(self.settings, objects=self._objects, runs=self.runs, clock=self._clock)
             ],
             access_log="off",
         )

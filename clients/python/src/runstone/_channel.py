@@ -78,7 +78,11 @@ def service(name: str) -> Service:
     for entry in config["methodConfig"]:
         # gRPC takes the shorter of this and the caller's: a caller could never wait longer.
         del entry["timeout"]
-    stub = getattr(import_module(f"{package}.{name}_service_pb2_grpc"), f"{descriptor.name}Stub")
+    # The artifact service's streams are read and written without protobuf's copies.
+    module = (
+        "runstone._transfer.wire" if name == "artifact" else f"{package}.{name}_service_pb2_grpc"
+    )
+    stub = getattr(import_module(module), f"{descriptor.name}Stub")
     return Service(name, stub, json.dumps(config), methods)
 
 

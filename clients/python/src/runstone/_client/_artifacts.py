@@ -163,7 +163,8 @@ class ArtifactCalls(ClientBase):
             length=length,
             sha256=sha256,
         )
-        return (each.data for each in self._artifact.DownloadArtifact(request) if each.data)
+        stream = self._artifact.DownloadArtifact(request)
+        return (bytes(each.data) for each in stream if each.data)
 
     def create_download_urls(
         self, run_id: str | None, paths: Sequence[str], *, model_version_id: str | None = None

@@ -1,0 +1,141 @@
+"""Files and trees from the service: to a temporary name, checked, then to their own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from runstone._transfer.patience import Patience
+from runstone._transfer.progress import Progress, bar
+from runstone._transfer.ranges import RangedDownload
+from runstone.artifact.v1 import artifact_pb2
+from runstone.exceptions import InvalidArgument, LocalPathError, ObjectDamaged, RunstoneException
+
+SMALL_BYTES = 8 * 2**20
+"""Up to this a file is one stream, held in memory until it is checked."""
+
+FILES_AT_ONCE = 4
+"""Small files of a tree, each a call of its own."""
+
+PAGE = 10_000
+
+
+def download(
+    stub: Any,
+    owner: artifact_pb2.Owner,
+    path: str,
+    folder: Path,
+    progress: Progress | None = None,
+) -> Path:
+    """Fetch a file, or a directory with all below it, keeping its path below ``folder``.
+
+    The empty path is everything. Returns where it is. What is there already is replaced, file by
+    file, each only once its digest is checked.
+
+    Raises:
+        ArtifactNotFound: nothing stands at the path.
+        ObjectDamaged: the stored bytes are not what they were.
+        DigestMismatch: the file was replaced meanwhile.
+        LocalPathError: it cannot be written here.
+        Unavailable: nothing moved for a minute.
+    """
+    files = list(_files(stub, owner, path))
+    total = sum(file.size for file in files)
+    target = _below(folder, path) if path else folder
+    try:
+        if not any(file.path == path for file in files):
+            target.mkdir(parents=True, exist_ok=True)
+        if progress is not None:
+            _fetch_all(stub, owner, files, folder, progress)
+        else:
+            with bar(f"downloading {path.rpartition('/')[2] or 'artifacts'}", total) as shown:
+                _fetch_all(stub, owner, files, folder, shown)
+    except OSError as error:
+        raise LocalPathError(f"{target} cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def _files(stub: Any, owner: artifact_pb2.Owner, path: str) -> Iterator[artifact_pb2.Artifact]:
+    if path:
+        request = artifact_pb2.GetArtifactRequest(owner=owner, path=path)
+        artifact = stub.GetArtifact(request).artifact
+        if not artifact.is_directory:
+            yield artifact
+            return
+    token = ""
+    while True:
+        page = stub.ListArtifacts(
+            artifact_pb2.ListArtifactsRequest(
+                owner=owner, path=path, recursive=True, page_size=PAGE, page_token=token
+            )
+        )
+        yield from page.artifacts
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def _below(folder: Path, path: str) -> Path:
+    """Where a path goes. The server checks paths, and so do we: it is our disk."""
+    names = path.split("/")
+    if any(name in ("", ".", "..") or "\\" in name or "\0" in name for name in names):
+        raise InvalidArgument(f"{path!r} is no artifact path")
+    return folder.joinpath(*names)
+
+
+def _fetch_all(
+    stub: Any,
+    owner: artifact_pb2.Owner,
+    files: list[artifact_pb2.Artifact],
+    folder: Path,
+    progress: Progress,
+) -> None:
+    for parent in sorted({_below(folder, file.path).parent for file in files}):
+        parent.mkdir(parents=True, exist_ok=True)
+    small = [file for file in files if file.size <= SMALL_BYTES]
+
+    def fetch(file: artifact_pb2.Artifact) -> None:
+        _fetch_small(stub, owner, file, _below(folder, file.path))
+        progress.advance(file.size)
+
+    with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="fetch") as workers:
+        try:
+            for _ in workers.map(fetch, small):
+                pass
+        except BaseException:
+            workers.shutdown(wait=False, cancel_futures=True)
+            raise
+    ranged = RangedDownload(stub, owner, progress)
+    for file in files:
+        if file.size > SMALL_BYTES:
+            ranged.fetch(file, _below(folder, file.path))
+
+
+def _fetch_small(
+    stub: Any, owner: artifact_pb2.Owner, file: artifact_pb2.Artifact, target: Path
+) -> None:
+    request = artifact_pb2.DownloadArtifactRequest(owner=owner, path=file.path, sha256=file.sha256)
+    patience = Patience()
+    while True:
+        try:
+            data = b"".join(chunk.data for chunk in stub.DownloadArtifact(request))
+            break
+        except RunstoneException as error:
+            patience.wait(error)
+    found = hashlib.sha256(data).hexdigest()
+    if found != file.sha256:
+        raise ObjectDamaged(
+            f"{file.path} arrived with the digest {found} and not {file.sha256}",
+            metadata={"sha256": file.sha256},
+        )
+    partial = target.with_name(f".runstone-{os.urandom(8).hex()}.part")
+    try:
+        partial.write_bytes(data)
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,297 @@
+"""A large file from the service: ranges side by side, hashed in order, taken up after a break.
+
+The bytes gather in a file beside the target, named by their digest. A download that failed leaves
+it cut to what is whole; the next attempt goes on there. Whatever it holds, only the right digest
+gives it its name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import threading
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+from runstone._transfer.http import HttpPool, UrlExpired
+from runstone._transfer.patience import Patience
+from runstone._transfer.progress import Progress
+from runstone.artifact.v1 import artifact_pb2
+from runstone.exceptions import (
+    ChunkDamaged,
+    ObjectDamaged,
+    PresignUnsupported,
+    RunstoneException,
+)
+
+MIB = 2**20
+
+RANGE_BYTES = 32 * MIB
+"""What a broken connection loses at most is a megabyte; a range is what one worker takes."""
+
+STREAMS_AT_ONCE = 2
+URLS_AT_ONCE = 3
+"""Hashing is the bound on a near network; side by side helps on a far one."""
+
+READ_BYTES = MIB
+
+
+class RangedDownload:
+    """Fetches large files of one owner; learns once whether there are URLs."""
+
+    def __init__(self, stub: Any, owner: artifact_pb2.Owner, progress: Progress) -> None:
+        self._stub = stub
+        self._owner = owner
+        self._progress = progress
+        self._presigns = True
+
+    def fetch(self, file: artifact_pb2.Artifact, target: Path) -> None:
+        """Bring a file to ``target``. Raises as ``download`` does."""
+        partial, descriptor = _open_partial(target, file.sha256)
+        renamed = False
+        try:
+            begun = min(os.fstat(descriptor).st_size, file.size) // RANGE_BYTES * RANGE_BYTES
+            found = self._gather(file, descriptor, begun)
+            if found != file.sha256 and begun:
+                # What was left from before was not whole.
+                self._progress.advance(-file.size)
+                os.ftruncate(descriptor, 0)
+                found = self._gather(file, descriptor, 0)
+            if found != file.sha256:
+                os.ftruncate(descriptor, 0)
+                raise ObjectDamaged(
+                    f"{file.path} arrived with the digest {found} and not {file.sha256}",
+                    metadata={"sha256": file.sha256},
+                )
+            os.ftruncate(descriptor, file.size)
+            partial.replace(target)
+            renamed = True
+        finally:
+            if not renamed and os.fstat(descriptor).st_size == 0:
+                partial.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def _gather(self, file: artifact_pb2.Artifact, descriptor: int, begun: int) -> str:
+        """Fetch everything from ``begun`` on; returns the digest of the whole file."""
+        source = self._source(file)
+        hashing = _InOrder(descriptor, file.size, begun)
+        self._progress.advance(begun)
+        try:
+            with ThreadPoolExecutor(source.at_once, thread_name_prefix="range") as workers:
+                try:
+                    futures = [
+                        workers.submit(self._range, source, file, descriptor, offset, hashing)
+                        for offset in range(begun, file.size, RANGE_BYTES)
+                    ]
+                    for future in futures:
+                        future.result()
+                except BaseException:
+                    # The others see it and end, instead of fetching what nobody will use.
+                    hashing.stopped.set()
+                    workers.shutdown(wait=False, cancel_futures=True)
+                    raise
+            return hashing.digest()
+        except BaseException:
+            # Only what is whole from the start is of use to the next attempt.
+            os.ftruncate(descriptor, hashing.stop())
+            raise
+        finally:
+            source.close()
+
+    def _range(
+        self,
+        source: _Source,
+        file: artifact_pb2.Artifact,
+        descriptor: int,
+        offset: int,
+        hashing: _InOrder,
+    ) -> None:
+        at, end = offset, min(offset + RANGE_BYTES, file.size)
+        patience = Patience()
+        while at < end and not hashing.stopped.is_set():
+            try:
+                for data in source.read(at, end - at):
+                    if hashing.stopped.is_set():
+                        return
+                    at += _write(descriptor, data, at)
+                    self._progress.advance(len(data))
+                    patience.progressed()
+            except RunstoneException as error:
+                patience.wait(error)
+                if isinstance(error, UrlExpired):
+                    source.refresh()
+        if at >= end:
+            hashing.completed(offset, end)
+
+    def _source(self, file: artifact_pb2.Artifact) -> _Source:
+        if self._presigns:
+            try:
+                if (url := _url(self._stub, self._owner, file)) is not None:
+                    return _Urls(self._stub, self._owner, file, url)
+            except PresignUnsupported:
+                self._presigns = False
+        return _Streams(self._stub, self._owner, file)
+
+
+def _url(stub: Any, owner: artifact_pb2.Owner, file: artifact_pb2.Artifact) -> str | None:
+    """Where to GET the file; None when it shares an object, or is another one by now."""
+    request = artifact_pb2.CreateDownloadUrlsRequest(owner=owner, paths=[file.path])
+    made = stub.CreateDownloadUrls(request).urls[0]
+    return made.url if made.url and made.artifact.sha256 == file.sha256 else None
+
+
+class _Source(Protocol):
+    """Gives ranges of one file."""
+
+    at_once: int
+
+    def read(self, offset: int, size: int) -> Iterator[bytes | memoryview]: ...
+
+    def refresh(self) -> None:
+        """Make what has expired anew."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class _Streams:
+    """By gRPC."""
+
+    at_once = STREAMS_AT_ONCE
+
+    def __init__(self, stub: Any, owner: artifact_pb2.Owner, file: artifact_pb2.Artifact) -> None:
+        self._stub = stub
+        self._owner = owner
+        self._file = file
+
+    def read(self, offset: int, size: int) -> Iterator[bytes | memoryview]:
+        request = artifact_pb2.DownloadArtifactRequest(
+            owner=self._owner,
+            path=self._file.path,
+            offset=offset,
+            length=size,
+            sha256=self._file.sha256,
+        )
+        for chunk in self._stub.DownloadArtifact(request):
+            if len(chunk.data):
+                if zlib.crc32(chunk.data) != chunk.crc32:
+                    raise ChunkDamaged(f"bytes of {self._file.path} were damaged on the way")
+                yield chunk.data
+
+    def refresh(self) -> None:
+        """Nothing expires."""
+
+    def close(self) -> None:
+        """The channel is the caller's."""
+
+
+class _Urls:
+    """By HTTP from the object store."""
+
+    at_once = URLS_AT_ONCE
+
+    def __init__(
+        self, stub: Any, owner: artifact_pb2.Owner, file: artifact_pb2.Artifact, url: str
+    ) -> None:
+        self._stub = stub
+        self._owner = owner
+        self._file = file
+        self._url = url
+        self._pool = HttpPool()
+
+    def read(self, offset: int, size: int) -> Iterator[bytes | memoryview]:
+        return self._pool.get(self._url, offset, size)
+
+    def refresh(self) -> None:
+        if (url := _url(self._stub, self._owner, self._file)) is not None:
+            self._url = url
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _InOrder:
+    """Hashes a file's ranges in their order, in a thread, as they become whole."""
+
+    def __init__(self, descriptor: int, size: int, begun: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._whole: dict[int, int] = {0: begun} if begun else {}
+        self._until = 0
+        self._changed = threading.Condition()
+        self._state = hashlib.sha256()
+        self.stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sha256", daemon=True)
+        self._thread.start()
+
+    def completed(self, offset: int, end: int) -> None:
+        """The bytes of a range are in the file."""
+        with self._changed:
+            self._whole[offset] = end
+            self._changed.notify()
+
+    def digest(self) -> str:
+        """Wait for the end."""
+        self._thread.join()
+        return self._state.hexdigest()
+
+    def stop(self) -> int:
+        """End early; returns how many bytes from the start are whole."""
+        with self._changed:
+            self.stopped.set()
+            until = self._until
+            while until in self._whole:
+                until = self._whole[until]
+            self._changed.notify()
+        self._thread.join()
+        return until
+
+    def _run(self) -> None:
+        buffer = memoryview(bytearray(READ_BYTES))
+        while self._until < self._size:
+            with self._changed:
+                self._changed.wait_for(lambda: self.stopped.is_set() or self._until in self._whole)
+                if self.stopped.is_set():
+                    return
+                end = self._whole[self._until]
+            at = self._until
+            while at < end and not self.stopped.is_set():
+                count = os.preadv(self._descriptor, [buffer[: end - at]], at)
+                if not count:
+                    # Cut by somebody else: the digest will tell.
+                    break
+                self._state.update(buffer[:count])
+                at += count
+            self._until = end
+
+
+def _open_partial(target: Path, sha256: str) -> tuple[Path, int]:
+    """The file that gathers the bytes; another one when a process is at work on the usual one."""
+    for name in (f".runstone-{sha256[:32]}.part", f".runstone-{os.urandom(16).hex()}.part"):
+        partial = target.with_name(name)
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            continue
+        # Whoever held it may have renamed it meanwhile.
+        if partial.exists() and os.path.samestat(os.fstat(descriptor), partial.stat()):
+            return partial, descriptor
+        os.close(descriptor)
+    raise AssertionError("unreachable: nobody knows the second name")
+
+
+def _write(descriptor: int, data: bytes | memoryview, offset: int) -> int:
+    left = memoryview(data)
+    while left:
+        written = os.pwrite(descriptor, left, offset)
+        offset += written
+        left = left[written:]
+    return len(data)

@@ -28,6 +28,7 @@ from runstone_registry.sqlstore_rows import (
     load_versions,
     model_size,
     version_size,
+    version_sizes,
 )
 from runstone_registry.store import Found, ListQuery, SearchQuery
 from runstone_registry.tables import (
@@ -146,7 +147,10 @@ class SqlReadSession:
         sizes = {row[0]: row[1] for row in self._connection.execute(statement)}
         ids, more = cut(list(sizes.items()), query.limit, query.budget)
         latest = latest_of(self._connection, ids) if ids else {}
-        whole = [(key, sizes[key] + sum(size for _, size in latest.get(key, ()))) for key in ids]
+        also = version_sizes(
+            self._connection, [each for found in latest.values() for each in found]
+        )
+        whole = [(key, sizes[key] + sum(also[each] for each in latest[key])) for key in ids]
         ids, shortened = cut(whole, query.limit, query.budget)
         found = load_models(self._connection, ids, latest)
         return Found([found[key] for key in ids], more or shortened)

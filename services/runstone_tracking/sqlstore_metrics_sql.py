@@ -6,7 +6,7 @@ save, takes row after row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,7 +67,7 @@ class MetricStatements(Protocol):
 
     def select_headers(
         self, connection: Connection, run_id: str, key: str
-    ) -> Sequence[tuple[str, int, bytes]]:
+    ) -> Iterable[tuple[str, int, bytes]]:
         """Writer, sequence and header of the segments that may have the key."""
         ...
 
@@ -167,10 +167,8 @@ class _PostgreSQL:
 
     def select_headers(
         self, connection: Connection, run_id: str, key: str
-    ) -> Sequence[tuple[str, int, bytes]]:
-        parameters = (run_id, segment.key_pattern(key), segment.is_compressed_prefix())
-        rows = connection.exec_driver_sql(self._headers, parameters)
-        return [(row[0], row[1], row[2]) for row in rows]
+    ) -> Iterable[tuple[str, int, bytes]]:
+        return _select_headers(connection, self._headers, run_id, key)
 
     def select_blocks(
         self, connection: Connection, run_id: str, blocks: Sequence[Block]
@@ -235,10 +233,8 @@ class _SQLite:
 
     def select_headers(
         self, connection: Connection, run_id: str, key: str
-    ) -> Sequence[tuple[str, int, bytes]]:
-        parameters = (run_id, segment.key_pattern(key), segment.is_compressed_prefix())
-        rows = connection.exec_driver_sql(self._headers, parameters)
-        return [(row[0], row[1], row[2]) for row in rows]
+    ) -> Iterable[tuple[str, int, bytes]]:
+        return _select_headers(connection, self._headers, run_id, key)
 
     def select_blocks(
         self, connection: Connection, run_id: str, blocks: Sequence[Block]
@@ -250,6 +246,16 @@ class _SQLite:
             if row is not None:
                 found.append(row[0])
         return found
+
+
+def _select_headers(
+    connection: Connection, statement: str, run_id: str, key: str
+) -> Iterable[tuple[str, int, bytes]]:
+    parameters = (run_id, segment.key_pattern(key), segment.is_compressed_prefix())
+    rows = connection.exec_driver_sql(
+        statement, parameters, execution_options={"yield_per": HEADER_ROWS}
+    )
+    return ((row[0], row[1], row[2]) for row in rows)
 
 
 _POSTGRESQL = _PostgreSQL()

@@ -38,7 +38,10 @@ class MetricStore(Protocol):
         ...
 
     def find_blocks(self, run_id: str, key: str) -> list[Block]:
-        """Every block of one series, in no order. MUST raise RunNotFound, MetricNotFound."""
+        """Every block of one series, in no order, of one state; only within a read.
+
+        MUST raise RunNotFound, MetricNotFound.
+        """
         ...
 
     def read_blocks(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:

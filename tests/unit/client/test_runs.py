@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -278,6 +279,29 @@ def test_a_forked_child_leaves_its_parents_run_alone(
     assert status(runs[run.info.run_id]) == "RUNNING"
 
 
+def test_a_child_that_leaves_the_block_ends_nothing(runs: dict[str, run_pb2.Run]) -> None:
+    with runstone.start_run() as run:
+        child = os.fork()
+        if child == 0:
+            try:
+                run.__exit__(SystemExit, SystemExit(0), None)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert status(runs[run.info.run_id]) == "RUNNING"
+
+
+def test_clients_and_runs_can_be_sent_to_workers(runs: dict[str, run_pb2.Run]) -> None:
+    client = runstone.Client(timeout=7, user="ada")
+    copy = pickle.loads(pickle.dumps(client))
+    assert copy._arguments() == client._arguments()
+    with runstone.start_run() as run:
+        sent = pickle.loads(pickle.dumps(run))
+    assert sent.info == run.info
+    sent.client.set_tag(sent.info.run_id, "from", "a worker")
+    assert runs[run.info.run_id].tags["from"] == "a worker"
+
+
 ENDS = {
     "FINISHED": "runstone.start_run()",
     "FAILED": "runstone.start_run(); raise ValueError('x')",
@@ -369,6 +393,16 @@ def test_set_experiment_creates_what_is_missing(
     runstone.set_experiment(experiment_id="0")
     with runstone.start_run() as run:
         assert run.info.experiment_id == "0"
+
+
+def test_another_server_has_other_experiments(experiments: Experiments) -> None:
+    uri = runstone.get_tracking_uri()
+    runstone.set_experiment("here")
+    runstone.set_tracking_uri(uri)
+    assert _state.experiment_id() == "1"
+    runstone.set_tracking_uri("runstone://127.0.0.1:1")
+    assert _state.experiment_id() == "0"
+    assert "RUNSTONE_EXPERIMENT_ID" not in os.environ
 
 
 def test_set_experiment_loses_no_race(experiments: Experiments) -> None:

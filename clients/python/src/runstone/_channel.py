@@ -22,6 +22,8 @@ from runstone import _fork
 RECONNECT_MS = {"initial": 100, "min": 1000, "max": 2000}
 """gRPC's own backoff grows to two minutes; a server that came back is found within seconds."""
 
+LOOPBACK = ("unix:", "localhost:", "127.", "[::1]:")
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -89,6 +91,8 @@ def service(name: str) -> Service:
 def options(of: Service, address: Address) -> list[tuple[str, Any]]:
     """The arguments of a channel."""
     return [
+        # A company's proxy does not lead to this machine.
+        ("grpc.enable_http_proxy", int(not address.target.startswith(LOOPBACK))),
         ("grpc.service_config", of.config),
         ("grpc.enable_retries", int(address.retries)),
         ("grpc.max_receive_message_length", -1),

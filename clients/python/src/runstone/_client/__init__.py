@@ -43,10 +43,4 @@ class Client(ExperimentCalls, MetricCalls, VersionCalls, GovernanceCalls):
 
     def with_timeout(self, seconds: float) -> Client:
         """The same client with another limit for each call, in seconds."""
-        return Client(
-            str(self._targets.tracking),
-            str(self._targets.registry),
-            artifact_uri=str(self._targets.artifact),
-            timeout=seconds,
-            user=self.user,
-        )
+        return Client(**{**self._arguments(), "timeout": seconds})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runstone import _settings, _uri
 from runstone._connection import Connection
@@ -29,10 +29,10 @@ class ClientBase:
     ) -> None:
         targets = _uri.resolve(tracking_uri, artifact_uri, registry_uri)
         self.user = _settings.user(user)
-        seconds = _settings.timeout(timeout)
+        self._timeout = _settings.timeout(timeout)
         # One connection for each place, whatever number of services stands there.
         connections = {
-            target: Connection(target, user=self.user, timeout=seconds)
+            target: Connection(target, user=self.user, timeout=self._timeout)
             for target in (targets.tracking, targets.artifact, targets.registry)
         }
         self._targets = targets
@@ -40,6 +40,19 @@ class ClientBase:
         self._tracking: TrackingServiceStub = connections[targets.tracking].service("tracking")
         self._artifact: ArtifactServiceStub = connections[targets.artifact].service("artifact")
         self._registry: RegistryServiceStub = connections[targets.registry].service("registry")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Worker processes get a client of the same places, with connections of their own.
+        return (_rebuild, (type(self), self._arguments()))
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "tracking_uri": str(self._targets.tracking),
+            "registry_uri": str(self._targets.registry),
+            "artifact_uri": str(self._targets.artifact),
+            "timeout": self._timeout,
+            "user": self.user,
+        }
 
     @property
     def tracking_uri(self) -> str:
@@ -55,3 +68,7 @@ class ClientBase:
         """Let the connections go; a later call opens them again."""
         for connection in self._connections:
             connection.close()
+
+
+def _rebuild(kind: type[ClientBase], arguments: dict[str, Any]) -> ClientBase:
+    return kind(**arguments)

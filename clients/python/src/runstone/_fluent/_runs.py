@@ -30,10 +30,12 @@ class ActiveRun(Run):
     """A run that is active until the end of its ``with`` block."""
 
     _client: Client
+    _pid: int
 
     def __init__(self, run: Run, client: Client) -> None:
         super().__init__(run.info, run.data, run.inputs)
         object.__setattr__(self, "_client", client)
+        object.__setattr__(self, "_pid", os.getpid())
 
     @property
     def client(self) -> Client:
@@ -49,6 +51,8 @@ class ActiveRun(Run):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._pid != os.getpid():
+            return  # a forked child leaves the block; the run goes on in its parent
         status = _status_of(error)
         try:
             _end_through(self.info.run_id, status)

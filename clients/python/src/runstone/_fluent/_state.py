@@ -67,7 +67,8 @@ def set_tracking_uri(uri: str | Path | None) -> None:
         >>> runstone.get_tracking_uri()
         'runstone://tracking.example:5051'
     """
-    global _tracking_uri, _experiment_id
+    global _tracking_uri
+    before = _tracking_uri
     if uri is None or not os.fspath(uri):
         _tracking_uri = None
         os.environ.pop(_settings.TRACKING_URI, None)
@@ -81,7 +82,9 @@ def set_tracking_uri(uri: str | Path | None) -> None:
         _tracking_uri = text
         # Worker processes that are started afresh, not forked, log to the same place.
         os.environ[_settings.TRACKING_URI] = text
-    _experiment_id = None
+    if _tracking_uri != before and _experiment_id is not None:
+        # The number means another experiment there.
+        set_experiment_id(None)
 
 
 def get_tracking_uri() -> str:

@@ -93,7 +93,10 @@ class HandClock:
 
 
 class ArtifactServer:
-    """The service on a port of its own, objects in `folder` unless told otherwise; `stop` and `start` it again over the same stores."""
+    """The service on a port of its own, its objects in `folder` unless told otherwise.
+
+    `stop` and `start` it again over the same stores.
+    """
 
     def __init__(
         self,
@@ -112,9 +115,9 @@ class ArtifactServer:
         self.address = f"127.0.0.1:{self.port}"
         self._objects = objects
         self._clock = clock
-        self.settings = ArtifactSettings(
-            database_url=database_url,  # type: ignore[arg-type]
-            objects_url=objects_url or str(folder / "objects-root"),  # type: ignore[arg-type]
+        self.settings = ArtifactSettings.load(
+            database_url=database_url,
+            objects_url=objects_url or str(folder / "objects-root"),
             listen=self.address,
             max_transfers=max_transfers,
             max_threads=max_threads,

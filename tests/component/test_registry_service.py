@@ -21,6 +21,7 @@ from runstone_kit.peers import PeerFailure, failure
 from runstone_kit.server import ServerSpec, start
 from runstone_registry.main import build, upgrade
 from runstone_registry.settings import RegistrySettings
+from support.postgres import PostgresServer
 from support.processes import free_port, wait_until
 from support.registry import RUN
 from support.registry_peers import Gate, Peers, peers
@@ -47,7 +48,7 @@ def settings_for(around: Peers, url: str) -> RegistrySettings:
         artifact_address=around.address,
         tracking_address=around.address,
         sweep_interval_s=0.1,
-        lease_s=1.0,
+        lease_s=3.0,
         access_log="off",
     )
 
@@ -294,7 +295,7 @@ def test_a_peer_that_is_away_leaves_nothing(
     # The service finds its peers again by itself.
     made = wait_until(lambda: attempt(stub), 10.0, "a version being made")
     assert made.version == 1
-    wait_until(lambda: list(around.owners) == [made.model_version_id])
+    wait_until(lambda: list(around.owners) == [made.model_version_id], 20.0)
 
 
 def attempt(stub: RegistryServiceStub) -> models.ModelVersion | None:
@@ -313,7 +314,7 @@ def test_a_service_that_is_killed_leaves_nothing(
         RUNSTONE_DATABASE_URL=postgres_url,
         RUNSTONE_REGISTRY_ARTIFACT_ADDRESS=around.address,
         RUNSTONE_REGISTRY_TRACKING_ADDRESS=around.address,
-        RUNSTONE_REGISTRY_LEASE_S="2",
+        RUNSTONE_REGISTRY_LEASE_S="4",
         RUNSTONE_REGISTRY_SWEEP_INTERVAL_S="0.2",
     )
     service = ServiceProcess("registry", tmp_path, environment, free_port())
@@ -353,3 +354,47 @@ def test_a_service_that_is_killed_leaves_nothing(
     finally:
         gate.open.set()
         service.kill()
+
+
+@pytest.mark.faults
+def test_a_database_that_dies_loses_nothing_that_was_acknowledged(around: Peers) -> None:
+    server = PostgresServer()
+    try:
+        server.start()
+        settings = settings_for(around, server.url(server.create_database()))
+        upgrade(settings)
+        running = start(ServerSpec.from_settings("registry", settings, lambda: [build(settings)]))
+        try:
+            with channel(f"127.0.0.1:{running.port}") as opened:
+                _survive(RegistryServiceStub(opened), around, server)
+        finally:
+            running.stop(grace_s=5.0)
+    finally:
+        server.close()
+
+
+def _survive(stub: RegistryServiceStub, around: Peers, server: PostgresServer) -> None:
+    stub.CreateRegisteredModel(models.CreateRegisteredModelRequest(name="churn"))
+    first = register(stub)
+    gate = Gate("CopyArtifacts")
+    around.after = gate
+    request = versions.CreateModelVersionRequest(
+        name="churn", run=versions.RunSource(run_id=RUN), request_id="once"
+    )
+    call = stub.CreateModelVersion.future(request, timeout=30)
+    assert gate.reached.wait(20)
+    server.kill()
+    gate.open.set()
+    around.after = lambda _rpc: None
+    broken = call.exception(timeout=30)
+    assert isinstance(broken, grpc.RpcError)
+    assert failure(broken).reason == "DATABASE_UNAVAILABLE"
+    get = versions.GetModelVersionRequest(name="churn", latest=True)
+    assert refused(stub.GetModelVersion, get).reason == "DATABASE_UNAVAILABLE"
+    server.start()
+    assert stub.GetModelVersion(get, timeout=20).model_version == first
+    assert audit(stub) == ["CreateRegisteredModel", "CreateModelVersion"]
+    wait_until(
+        lambda: list(around.owners) == [first.model_version_id], 20.0, "the sweeper's cleaning"
+    )
+    assert stub.CreateModelVersion(request, timeout=20).model_version.version == 2

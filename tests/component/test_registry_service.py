@@ -83,19 +83,21 @@ def audit(stub: RegistryServiceStub) -> list[str]:
     return [event.action for event in reversed(events)]
 
 
-def test_a_model_lives_and_ends(stub: RegistryServiceStub, around: Peers) -> None:
-    ada = (("x-runstone-user", "ada"), ("x-request-id", "r-42"))
-    bob = (("x-runstone-user", "bob"),)
+ADA = (("x-runstone-user", "ada"), ("x-request-id", "r-42"))
+BOB = (("x-runstone-user", "bob"),)
+
+
+def test_versions_come_from_runs_and_uploads(stub: RegistryServiceStub, around: Peers) -> None:
     model = stub.CreateRegisteredModel(
         models.CreateRegisteredModelRequest(name="churn", description="d", tags={"team": "x"}),
-        metadata=ada,
+        metadata=ADA,
     ).registered_model
     assert (model.name, model.creator, dict(model.tags)) == ("churn", "ada", {"team": "x"})
     first = stub.CreateModelVersion(
         versions.CreateModelVersionRequest(
             name="churn", run=versions.RunSource(run_id=RUN, path="model")
         ),
-        metadata=ada,
+        metadata=ADA,
     ).model_version
     assert (first.version, first.status, first.source) == (
         1,
@@ -116,6 +118,12 @@ def test_a_model_lives_and_ends(stub: RegistryServiceStub, around: Peers) -> Non
     ready = stub.FinalizeModelVersion(finalize).model_version
     assert ready.status == models.MODEL_VERSION_STATUS_READY
     assert upload.model_version_id in around.sealed
+
+
+def test_a_model_is_promoted_and_ends(stub: RegistryServiceStub, around: Peers) -> None:
+    stub.CreateRegisteredModel(models.CreateRegisteredModelRequest(name="churn"))
+    for _ in range(2):
+        register(stub)
     stub.TransitionModelVersionStage(
         governance.TransitionModelVersionStageRequest(name="churn", version=1, stage=PRODUCTION)
     )
@@ -123,13 +131,13 @@ def test_a_model_lives_and_ends(stub: RegistryServiceStub, around: Peers) -> Non
         governance.CreateTransitionRequestRequest(
             name="churn", version=2, stage=PRODUCTION, archive_existing_versions=True
         ),
-        metadata=ada,
+        metadata=ADA,
     ).transition_request
     decided = stub.ApproveTransitionRequest(
         governance.ApproveTransitionRequestRequest(
             transition_request_id=asked.transition_request_id, comment="ok"
         ),
-        metadata=bob,
+        metadata=BOB,
     )
     assert (decided.model_version.stage, list(decided.archived_versions)) == (PRODUCTION, [1])
     assert (decided.transition_request.creator, decided.transition_request.decider) == (
@@ -138,10 +146,10 @@ def test_a_model_lives_and_ends(stub: RegistryServiceStub, around: Peers) -> Non
     )
     stub.SetModelAlias(models.SetModelAliasRequest(name="churn", alias="best", version=2))
     comment = stub.CreateComment(
-        governance.CreateCommentRequest(name="churn", version=2, text="hm"), metadata=ada
+        governance.CreateCommentRequest(name="churn", version=2, text="hm"), metadata=ADA
     ).comment
     other = governance.DeleteCommentRequest(comment_id=comment.comment_id)
-    assert refused(stub.DeleteComment, other, metadata=bob).reason == "COMMENT_OF_ANOTHER"
+    assert refused(stub.DeleteComment, other, metadata=BOB).reason == "COMMENT_OF_ANOTHER"
     get = versions.GetModelVersionRequest(name="churn", alias="best")
     best = stub.GetModelVersion(get).model_version
     assert (best.version, list(best.aliases), best.stage) == (2, ["best"], PRODUCTION)
@@ -163,7 +171,7 @@ def test_a_model_lives_and_ends(stub: RegistryServiceStub, around: Peers) -> Non
     stub.DeleteRegisteredModel(drop)
     assert around.owners == {}
     assert audit(stub)[-1] == "DeleteRegisteredModel"
-    assert len(audit(stub)) == 12
+    assert len(audit(stub)) == 11
 
 
 def test_a_stale_etag_loses(stub: RegistryServiceStub) -> None:

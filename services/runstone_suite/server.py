@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -23,9 +24,11 @@ from runstone_kit.spec import split_address
 from runstone_suite import idle
 from runstone_suite.compose import Composition
 from runstone_suite.datadir import DataDir, HeldByAnother, Mode, SuiteError
-from runstone_suite.settings import DEFAULT_PORT, SuiteSettings
+from runstone_suite.settings import SuiteSettings
 
 EXIT_FAILED = 1
+
+LOOK_SECONDS = 0.05
 
 LARGEST_LOG_BYTES = 4 * 2**20
 """A background suite starts a new log past this, so that it never fills a home folder."""
@@ -73,20 +76,22 @@ def _settings(options: Options) -> SuiteSettings:
     )
     try:
         host, port = split_address(settings.listen)
-    except ValueError:
-        host, port = "127.0.0.1", DEFAULT_PORT
+    except ValueError as error:
+        raise SuiteError(f"RUNSTONE_LISTEN: {error}") from None
     if options.host is not None or options.grpc_port is not None:
         host = options.host or host
         port = options.grpc_port if options.grpc_port is not None else port
-        shown = f"[{host}]" if ":" in host else host
-        settings = settings.model_copy(update={"listen": f"{shown}:{port}"})
-    if settings.workers > 1:
+        settings = settings.model_copy(update={"listen": _address(host, port)})
+    if settings.workers > 1 and not workers.is_worker():
         if settings.embedded_database:
             raise SuiteError(
                 "SQLite takes one process: --workers needs PostgreSQL; set RUNSTONE_DATABASE_URL"
             )
         if options.background or options.socket is not None:
             raise SuiteError("several workers share a TCP port, not a socket; leave --workers out")
+        # The workers are told a number: with 0 each would be somewhere else.
+        listen = _address(host, _free_port(host, port))
+        settings = settings.model_copy(update={"listen": listen})
     return settings
 
 
@@ -103,12 +108,16 @@ def _run(options: Options, settings: SuiteSettings) -> int:
         stop = threading.Event()
 
         def started(running: Running) -> None:
-            _tell(options, settings, folder, running, place)
+            if workers.is_worker():
+                return
+            _tell(options, settings, folder, running.ports, place)
             if folder is not None:
                 idle.withdraw_first(folder, stop)
                 if options.background:
                     idle.watch(folder, running.activity, settings.idle_timeout, stop)
 
+        if settings.workers > 1 and not workers.is_worker():
+            _tell_later(options, settings, folder)
         spec = ServerSpec.from_settings("suite", settings, composition.build, addresses=addresses)
         try:
             return serve(spec, stop=stop, on_started=started)
@@ -144,7 +153,7 @@ def _addresses(
     addresses: list[str] = []
     if not options.background:
         if not workers.is_worker():
-            _check_port(*split_address(settings.listen))
+            _free_port(*split_address(settings.listen))
         addresses.append(settings.listen)
     if path is not None:
         path.unlink(missing_ok=True)
@@ -152,32 +161,50 @@ def _addresses(
     return addresses, path
 
 
-def _check_port(host: str, port: int) -> None:
+def _free_port(host: str, port: int) -> int:
+    """The port, or a free one for 0. Raises SuiteError when it cannot be had."""
     try:
         family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(where)
+            return int(probe.getsockname()[1])
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise SuiteError(
-                f"port {port} on {host} is in use;"
-                " choose another with --grpc-port (0: any free one)"
+                f"port {port} on {host} is in use; choose another with --grpc-port (0: any)"
             ) from error
         raise SuiteError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _tell_later(options: Options, settings: SuiteSettings, folder: DataDir | None) -> None:
+    """Tell where the workers serve once one of them does."""
+    host, port = split_address(settings.listen)
+
+    def wait() -> None:
+        while True:
+            try:
+                socket.create_connection((host, port), timeout=1.0).close()
+            except OSError:
+                time.sleep(LOOK_SECONDS)
+            else:
+                return _tell(options, settings, folder, [port], None)
+
+    threading.Thread(target=wait, name="tell", daemon=True).start()
 
 
 def _tell(
     options: Options,
     settings: SuiteSettings,
     folder: DataDir | None,
-    running: Running,
+    ports: Sequence[int],
     place: Path | None,
 ) -> None:
-    tcp = ""
-    if running.ports:
-        host, _ = split_address(settings.listen)
-        tcp = f"[{host}]:{running.port}" if ":" in host else f"{host}:{running.port}"
+    tcp = _address(split_address(settings.listen)[0], ports[0]) if ports else ""
     if folder is not None and place is not None:
         folder.publish(address=f"unix:{place}", tcp=tcp)
     if options.background:

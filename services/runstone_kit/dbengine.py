@@ -9,14 +9,19 @@ would do the same for 30 us more per connection.)
 from __future__ import annotations
 
 import select
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 
 CONNECT_TIMEOUT_S = 5
 """Longer than a busy server needs to accept, shorter than a caller waits."""
+
+BINARY_OPTION = "runstone_binary"
+"""Execution option: rows come in binary, and numbers then in a third of the time; no effect on
+SQLite, whose rows are binary anyway."""
 
 BUSY_TIMEOUT_MS = 5_000
 """SQLite's wait for another process (a backup, a shell): ours never compete for the lock."""
@@ -86,7 +91,9 @@ def _postgresql(url: URL, pool_size: int, pool_timeout: float, application_name:
             "keepalives_count": 3,
         },
     )
+    event.listen(engine, "connect", _set_options)
     event.listen(engine, "checkout", _refuse_dead_connection)
+    event.listen(engine, "before_cursor_execute", _ask_for_binary)
     return engine
 
 
@@ -105,6 +112,19 @@ def _sqlite(url: URL, pool_size: int, pool_timeout: float) -> Engine:
     )
     event.listen(engine, "connect", _set_pragmas)
     return engine
+
+
+def _set_options(connection: Any, _record: Any) -> None:
+    # Compiling a search of 20,000 runs took 38 ms of its 130: none of our queries runs for long.
+    connection.execute("SET jit = off")
+
+
+def _ask_for_binary(
+    _connection: Connection, cursor: Any, _sql: str, _values: Any, context: Any, _many: bool
+) -> None:
+    if context is not None and context.execution_options.get(BINARY_OPTION):
+        # Imported with the first PostgreSQL engine; a suite on SQLite never pays for psycopg.
+        cursor.format = sys.modules["psycopg"].pq.Format.BINARY
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

@@ -14,15 +14,16 @@ from typing import Any, TypeAlias
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Table,
     Text,
     and_,
     exists,
     false,
     func,
-    literal,
     not_,
     or_,
+    select,
     true,
 )
 
@@ -36,6 +37,7 @@ from runstone_tracking.sqlstore_statements import (
 )
 from runstone_tracking.tables import (
     INDEXED_VALUE_CHARS,
+    ExactText,
     datasets,
     input_tags,
     run_inputs,
@@ -61,15 +63,22 @@ class Subject:
     key_values: Mapping[str, Table]
 
 
-def condition(connection: Connection, subject: Subject, tree: Expression) -> Condition:
+Joined: TypeAlias = Mapping[tuple[str, str], FromClause]
+"""Entity and key of what the query joins already, to sort by it: at most one row for each."""
+
+
+def condition(
+    connection: Connection, subject: Subject, tree: Expression, joined: Joined
+) -> Condition:
     """The condition that holds for the rows that ``tree`` matches."""
-    return _Translator(connection, subject).translate(tree)
+    return _Translator(connection, subject, joined).translate(tree)
 
 
 class _Translator:
-    def __init__(self, connection: Connection, subject: Subject) -> None:
+    def __init__(self, connection: Connection, subject: Subject, joined: Joined) -> None:
         self._connection = connection
         self._subject = subject
+        self._joined = joined
         self._leaves: dict[str, Callable[[Comparison | In], Condition]] = {
             "attribute": self._attribute,
             "metric": self._metric,
@@ -90,29 +99,50 @@ class _Translator:
 
     def _has(self, leaf: IsNull) -> Condition:
         if leaf.entity == "attribute":
-            return self._subject.attributes[leaf.key].is_not(None)
-        if leaf.entity == "tag" and leaf.key == RUN_NAME_TAG and "run_name" in self._names:
+            return self._names[leaf.key].is_not(None)
+        if self._is_name(leaf):
             return true()
         table = self._subject.key_values[leaf.entity]
-        return exists().where(self._belongs(table), table.c.key == leaf.key)
+        return self._exists(table, table.c.key == leaf.key)
 
     @property
     def _names(self) -> Mapping[str, ColumnElement[Any]]:
         return self._subject.attributes
 
-    def _belongs(self, table: Table) -> Condition:
-        return table.c[self._subject.owner] == self._subject.id
+    def _is_name(self, leaf: Comparison | In | IsNull) -> bool:
+        """Whether this is the tag that is a run's name."""
+        return leaf.entity == "tag" and leaf.key == RUN_NAME_TAG and "run_name" in self._names
+
+    def _exists(self, table: Table, *conditions: Condition) -> Condition:
+        """Whether ``table`` has a row of the subject's for which the conditions hold."""
+        owner = table.c[self._subject.owner]
+        if is_postgresql(self._connection):
+            return exists().where(owner == self._subject.id, *conditions)
+        # SQLite would look once for every run; this it does once for all.
+        return self._subject.id.in_(select(owner).where(*conditions))
 
     def _key_value(self, leaf: Comparison | In) -> Condition:
-        if leaf.entity == "tag" and leaf.key == RUN_NAME_TAG and "run_name" in self._names:
+        if self._is_name(leaf):
             return self._text(self._names["run_name"], leaf)
+        joined = self._joined.get((leaf.entity, leaf.key))
+        if joined is not None:
+            value = joined.c.value
+            return and_(value.is_not(None), self._text(value, leaf))
         table = self._subject.key_values[leaf.entity]
-        found = [self._belongs(table), table.c.key == leaf.key]
+        found = [table.c.key == leaf.key]
         if isinstance(leaf, Comparison) and leaf.op is Operator.EQ:
-            # The index holds the beginning of the value only.
-            start = func.substr(table.c.value, 1, INDEXED_VALUE_CHARS)
-            found.append(start == str(leaf.value)[:INDEXED_VALUE_CHARS])
-        return exists().where(*found, self._text(table.c.value, leaf))
+            found += self._equal_indexed(table.c.value, str(leaf.value))
+        else:
+            found.append(self._text(table.c.value, leaf))
+        return self._exists(table, *found)
+
+    @staticmethod
+    def _equal_indexed(column: ColumnElement[Any], value: str) -> list[Condition]:
+        """Equality by the index, which holds the beginning of a value only."""
+        start = func.substr(column, 1, INDEXED_VALUE_CHARS, type_=ExactText)
+        found = [start == value[:INDEXED_VALUE_CHARS]]
+        # Said twice, it would be half as likely to a planner that takes both for independent.
+        return found if len(value) < INDEXED_VALUE_CHARS else [*found, column == value]
 
     def _attribute(self, leaf: Comparison | In) -> Condition:
         column = self._names[leaf.key]
@@ -141,24 +171,26 @@ class _Translator:
 
     def _metric(self, leaf: Comparison | In) -> Condition:
         assert isinstance(leaf, Comparison)
-        table = metric_summaries
-        value = float(leaf.value)
-        # The value of a NaN is NULL, which no comparison holds for.
-        found = _COMPARE[leaf.op](table.c.value, literal(value, table.c.value.type))
+        joined = self._joined.get((leaf.entity, leaf.key))
+        table = metric_summaries if joined is None else joined
+        column = table.c.value
+        # The value of a NaN is NULL, which no comparison holds for but this one.
+        found = and_(column.is_not(None), _COMPARE[leaf.op](column, float(leaf.value)))
         if leaf.op is Operator.NE:
-            found = or_(found, table.c.is_nan)
-        return exists().where(self._belongs(table), table.c.key == leaf.key, found)
+            found = or_(found, and_(table.c.key.is_not(None), column.is_(None)))
+        if joined is not None:
+            return found
+        return self._exists(metric_summaries, metric_summaries.c.key == leaf.key, found)
 
     def _dataset(self, leaf: Comparison | In) -> Condition:
-        uses = run_inputs.c.run_id == self._subject.id
         if leaf.key == "context":
-            return exists().where(
-                input_tags.c.run_id == self._subject.id,
+            return self._exists(
+                input_tags,
                 input_tags.c.key == DATASET_CONTEXT_TAG,
                 self._text(input_tags.c.value, leaf),
             )
-        return exists().where(
-            uses,
+        return self._exists(
+            run_inputs,
             datasets.c.dataset_id == run_inputs.c.dataset_id,
             self._text(datasets.c[leaf.key], leaf),
         )

@@ -6,13 +6,33 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, literal, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from runstone_tracking.model import Dataset, DatasetInput
-from runstone_tracking.sqlstore_statements import among, insert_into
+from runstone_tracking.sqlstore_statements import Belonging, insert_into
 from runstone_tracking.tables import datasets, experiments, input_tags, run_inputs, runs
 
 _IDENTITY = ("experiment_id", "name", "digest")
+
+_SMALL, _LARGE = (
+    Belonging(
+        run_inputs.c.run_id,
+        select(
+            run_inputs.c.run_id,
+            run_inputs.c.dataset_id,
+            *(datasets.c.name, datasets.c.digest, datasets.c.source_type, datasets.c.source),
+            *larger,
+        )
+        .join(datasets, datasets.c.dataset_id == run_inputs.c.dataset_id)
+        .order_by(run_inputs.c.run_id, run_inputs.c.dataset_id),
+    )
+    for larger in ((), (datasets.c.schema, datasets.c.profile))
+)
+
+_TAGS = Belonging(
+    input_tags.c.run_id,
+    select(input_tags.c.run_id, input_tags.c.dataset_id, input_tags.c.key, input_tags.c.value),
+)
 
 DATASETS_A_QUERY = 100
 """Pairs of name and digest in one IN; LogInputs takes as many."""
@@ -65,35 +85,15 @@ def load_inputs(
     connection: Connection, run_ids: Sequence[str], *, large: bool
 ) -> Mapping[str, list[DatasetInput]]:
     """The inputs of each run, in the order in which their data sets were first seen."""
-    empty = literal("")
-    found = connection.execute(
-        select(
-            run_inputs.c.run_id,
-            run_inputs.c.dataset_id,
-            datasets.c.name,
-            datasets.c.digest,
-            datasets.c.source_type,
-            datasets.c.source,
-            (datasets.c.schema if large else empty).label("schema"),
-            (datasets.c.profile if large else empty).label("profile"),
-        )
-        .join(datasets, datasets.c.dataset_id == run_inputs.c.dataset_id)
-        .where(among(connection, run_inputs.c.run_id, run_ids))
-        .order_by(run_inputs.c.run_id, run_inputs.c.dataset_id)
-    ).all()
+    found = (_LARGE if large else _SMALL).read(connection, run_ids)
     if not found:
         return {}
     tags: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
-    for run_id, dataset_id, key, value in connection.execute(
-        select(input_tags).where(among(connection, input_tags.c.run_id, run_ids))
-    ):
+    for run_id, dataset_id, key, value in _TAGS.read(connection, run_ids):
         tags[run_id, dataset_id][key] = value
     inputs: dict[str, list[DatasetInput]] = defaultdict(list)
-    for row in found:
-        dataset = Dataset(
-            row.name, row.digest, row.source_type, row.source, row.schema, row.profile
-        )
-        inputs[row.run_id].append(DatasetInput(dataset, tags[row.run_id, row.dataset_id]))
+    for run_id, dataset_id, *dataset in found:
+        inputs[run_id].append(DatasetInput(Dataset(*dataset), tags[run_id, dataset_id]))
     return inputs
 
 

@@ -7,19 +7,21 @@ meet wait for each other one way round only.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from runstone_tracking import segment
 from runstone_tracking.errors import MetricNotFound, RunDeleted, RunNotFound, SequenceReused
 from runstone_tracking.model import MetricSummary, Stage
-from runstone_tracking.model_metrics import Block, NewSegment, Summaries, summary
+from runstone_tracking.model_metrics import Block, NewSegment, Summaries
 from runstone_tracking.segment_statistics import merge
 from runstone_tracking.sqlstore_metrics_sql import MetricStatements, statements
-from runstone_tracking.sqlstore_statements import among
+from runstone_tracking.sqlstore_statements import Belonging, among
 from runstone_tracking.store_metrics import Appended
 from runstone_tracking.tables import runs
 from runstone_tracking.tables_metrics import metric_segments, metric_summaries
@@ -56,16 +58,10 @@ class SqlMetricStore:
 
     def summaries(self, run_ids: Sequence[str]) -> Mapping[str, tuple[MetricSummary, ...]]:
         """The summaries of each run that has any, ordered by key."""
-        table = metric_summaries
-        rows = self._connection.execute(
-            select(*_SUMMARY_COLUMNS)
-            .where(among(self._connection, table.c.run_id, run_ids))
-            .order_by(table.c.run_id, table.c.key)
-        ).all()
-        return {
-            run_id: tuple(map(_summary, group))
-            for run_id, group in groupby(rows, key=lambda row: row.run_id)
-        }
+        found: dict[str, list[MetricSummary]] = defaultdict(list)
+        for row in _SUMMARIES.read(self._connection, run_ids):
+            found[row[0]].append(_summary(row))
+        return {run_id: tuple(sorted(items, key=_KEY)) for run_id, items in found.items()}
 
     def list_keys(self, run_id: str, after: str | None, limit: int) -> list[MetricSummary]:
         """At most ``limit`` summaries with a key above ``after``."""
@@ -145,14 +141,25 @@ _SUMMARY_COLUMNS = [
 ]
 
 
-def _summary(row: Row[Any]) -> MetricSummary:
-    _, key, value, step, timestamp_ms, low, high, count, nan_count, first_step = tuple(row)
-    points = (count, nan_count, first_step)
-    return summary(key, (_number(value), step, timestamp_ms, _number(low), _number(high), *points))
+_SUMMARIES = Belonging(metric_summaries.c.run_id, select(*_SUMMARY_COLUMNS))
+
+_KEY = itemgetter(0)
 
 
-def _number(stored: float | None) -> float:
-    return math.nan if stored is None else stored
+def _summary(row: Sequence[Any]) -> MetricSummary:
+    _, key, value, step, timestamp_ms, low, high, count, nan_count, first_step = row
+    return MetricSummary(
+        key,
+        math.nan if value is None else value,
+        step,
+        timestamp_ms,
+        math.nan if low is None else low,
+        math.nan if high is None else high,
+        count,
+        nan_count,
+        first_step,
+        step,
+    )
 
 
 def _identity(new: NewSegment) -> Identity:

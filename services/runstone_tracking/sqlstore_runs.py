@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Row,
-    Table,
     Text,
     exists,
     func,
@@ -43,6 +42,7 @@ from runstone_tracking.sqlstore_metrics import SqlMetricStore
 from runstone_tracking.sqlstore_purge import purge_runs
 from runstone_tracking.sqlstore_search import RUN_COLUMNS, find_runs
 from runstone_tracking.sqlstore_statements import (
+    Belonging,
     among,
     drop_keys,
     experiment_number,
@@ -52,6 +52,11 @@ from runstone_tracking.sqlstore_statements import (
 )
 from runstone_tracking.store import FoundRun, Query
 from runstone_tracking.tables import experiments, params, runs, tags
+
+_PARAMS, _TAGS = (
+    Belonging(table.c.run_id, select(table.c.run_id, table.c.key, table.c.value))
+    for table in (params, tags)
+)
 
 
 class SqlRunStore:
@@ -108,8 +113,8 @@ class SqlRunStore:
         ids = [info.run_id for info in infos]
         if not ids:
             return []
-        found_params = self._key_values(params, ids)
-        found_tags = self._key_values(tags, ids)
+        found_params = self._key_values(_PARAMS, ids)
+        found_tags = self._key_values(_TAGS, ids)
         summaries = self._metrics.summaries(ids)
         inputs = load_inputs(self._connection, ids, large=large)
         return [
@@ -257,14 +262,9 @@ class SqlRunStore:
             raise ExperimentNotFound(experiment_id=experiment_id)
         raise ExperimentDeleted(experiment_id)
 
-    def _key_values(self, table: Table, ids: Sequence[str]) -> Mapping[str, dict[str, str]]:
+    def _key_values(self, kind: Belonging, ids: Sequence[str]) -> Mapping[str, dict[str, str]]:
         items: dict[str, dict[str, str]] = defaultdict(dict)
-        found = self._connection.execute(
-            select(table.c.run_id, table.c.key, table.c.value).where(
-                among(self._connection, table.c.run_id, ids)
-            )
-        )
-        for run_id, key, value in found:
+        for run_id, key, value in kind.read(self._connection, ids):
             items[run_id][key] = value
         return items
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from runstone_kit.filterlang import OrderBy
 from runstone_kit.paging import KeyValue
 from runstone_tracking.model import RUN_NAME_TAG, Stage
-from runstone_tracking.sqlstore_filter import Condition, Subject, condition
+from runstone_tracking.sqlstore_filter import Condition, Joined, Subject, condition
 from runstone_tracking.sqlstore_statements import among, experiment_number
 from runstone_tracking.store import MAX_SORT_TEXT, Query
 from runstone_tracking.tables import (
@@ -153,11 +153,11 @@ def _find(
     columns: Sequence[ColumnElement[Any]],
     conditions: list[Condition],
 ) -> Found:
-    source, keys = _order(subject, table, query.order)
+    source, keys, joined = _order(subject, table, query.order)
     if len(query.stages) < len(Stage):
         conditions.append(table.c.stage == query.stages[0])
     if query.filter is not None:
-        conditions.append(condition(connection, subject, query.filter))
+        conditions.append(condition(connection, subject, query.filter, joined))
     if query.after is not None:
         conditions.append(_after(keys, query.after))
     wanted = [column for key in keys for column in key.columns()]
@@ -175,9 +175,10 @@ def _find(
 
 def _order(
     subject: Subject, table: FromClause, order: Iterable[OrderBy]
-) -> tuple[FromClause, list[SortKey]]:
-    """The table, joined with what it is sorted by, and the keys."""
+) -> tuple[FromClause, list[SortKey], Joined]:
+    """The table, joined with what it is sorted by, the keys, and what was joined."""
     source = table
+    all_joined: dict[tuple[str, str], FromClause] = {}
     keys: list[SortKey] = []
     for place, each in enumerate(order):
         attribute = subject.attributes.get(each.key) if each.entity == "attribute" else None
@@ -190,14 +191,17 @@ def _order(
         joined = found.alias(f"sorted_{place}")
         belongs = and_(joined.c[subject.owner] == subject.id, joined.c.key == each.key)
         source = source.outerjoin(joined, belongs)
+        all_joined[each.entity, each.key] = joined
         missing = (joined.c.key.is_(None), literal(_MISSING))
         if each.entity == "metric":
-            rank = case(missing, (joined.c.is_nan, literal(_NAN)), else_=literal(_NUMBER))
+            # The value of a NaN is NULL; without is_nan the index alone can answer.
+            number = (joined.c.value.is_not(None), literal(_NUMBER))
+            rank = case(number, missing, else_=literal(_NAN))
             keys.append(SortKey(joined.c.value, each.ascending, rank))
         else:
             value = func.substr(joined.c.value, 1, MAX_SORT_TEXT, type_=Text)
             keys.append(SortKey(value, each.ascending, case(missing, else_=literal(_NUMBER))))
-    return source, keys
+    return source, keys, all_joined
 
 
 def _attribute_key(order: OrderBy, column: ColumnElement[Any]) -> SortKey:

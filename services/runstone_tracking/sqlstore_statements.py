@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Insert,
+    Select,
     Table,
     Text,
     bindparam,
@@ -22,6 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy import any_ as sql_any
 from sqlalchemy.dialects import postgresql, sqlite
+
+from runstone_kit.dbengine import BINARY_OPTION
 
 INT64_MAX = 2**63 - 1
 
@@ -66,6 +69,31 @@ def among(
         return column_.in_(found)
     kind = _NUMBERS if found and isinstance(found[0], int) else _TEXTS
     return column_ == sql_any(bindparam(None, found, type_=kind))
+
+
+class Belonging:
+    """Reads the rows that belong to some owners: one statement, made once.
+
+    A page of runs has thousands of them, so they come as the driver gives them, in half the time
+    of SQLAlchemy's rows; ``columns`` must need no conversion after the driver's own.
+    """
+
+    def __init__(self, owner: ColumnElement[Any], statement: Select[Any]) -> None:
+        array = bindparam("owners", type_=postgresql.ARRAY(owner.type))
+        self._postgresql = statement.where(owner == sql_any(array))
+        self._sqlite = statement.where(owner.in_(bindparam("owners", expanding=True)))
+
+    def read(
+        self, connection: Connection, owners: Sequence[str] | Sequence[int]
+    ) -> Sequence[Sequence[Any]]:
+        """The rows, in no order but the statement's."""
+        statement = self._postgresql if is_postgresql(connection) else self._sqlite
+        result = connection.execute(
+            statement, {"owners": list(owners)}, execution_options={BINARY_OPTION: True}
+        )
+        rows: Sequence[Sequence[Any]] = result.cursor.fetchall() if result.cursor else ()
+        result.close()
+        return rows
 
 
 def put_key_values(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 import time
@@ -82,14 +83,19 @@ def timestamp_ms(value: Any) -> int:
     return now_ms() if value is None else whole_number("timestamp", value)
 
 
-def text(kind: str, key: str, value: Any, limit: int, stacklevel: int = 4) -> str:
+def warn(message: str) -> None:
+    """A warning at the line of the user's that led here, however deep in our code."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "runstone":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
+
+
+def text(kind: str, key: str, value: Any, limit: int) -> str:
     """``str(value)``, cut to ``limit`` characters with a warning."""
     result = value if type(value) is str else str(value)
     if len(result) > limit:
-        warnings.warn(
-            f"the value of {kind} {key!r} has {len(result)} characters and is cut to {limit}",
-            stacklevel=stacklevel,
-        )
+        warn(f"the value of {kind} {key!r} has {len(result)} characters and is cut to {limit}")
         result = result[:limit]
     return result
 
@@ -113,5 +119,5 @@ def texts(kind: str, values: Any, limit: int) -> dict[str, str]:
             raise invalid(f"{kind}s[{key!r}]", f"must have a text as key, not {type(key).__name__}")
         if key in found:
             raise invalid(f"{kind}s[{key!r}]", "must not stand twice in one call")
-        found[key] = text(kind, key, value, limit, stacklevel=5)
+        found[key] = text(kind, key, value, limit)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runstone._client._experiments import ExperimentCalls
+from runstone._client._explain import explained
 from runstone._client._governance import GovernanceCalls
 from runstone._client._metrics import MetricCalls
 from runstone._client._versions import VersionCalls
@@ -10,6 +11,7 @@ from runstone._client._versions import VersionCalls
 __all__ = ["Client"]
 
 
+@explained
 class Client(ExperimentCalls, MetricCalls, VersionCalls, GovernanceCalls):
     """Every call of a Runstone server. Safe to share between threads, and across a fork.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,10 +43,7 @@ class ExperimentCalls(ClientBase):
             ExperimentNameTaken: an active or deleted experiment has this name.
         """
         if artifact_location:
-            warnings.warn(
-                "artifact_location is ignored: the server chooses where files are stored",
-                stacklevel=2,
-            )
+            _values.warn("artifact_location is ignored: the server chooses where files are stored")
         response = self._tracking.CreateExperiment(
             experiment_pb2.CreateExperimentRequest(
                 name=name,

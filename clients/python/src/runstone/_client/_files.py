@@ -76,7 +76,7 @@ class FileCalls(ArtifactCalls, RunCalls):
     def download_artifacts(
         self,
         run_id: str | None,
-        path: str = "",
+        path: str | None = "",
         dst_path: str | os.PathLike[str] | None = None,
         *,
         model_version_id: str | None = None,
@@ -94,7 +94,7 @@ class FileCalls(ArtifactCalls, RunCalls):
 
         owner = convert.owner(run_id, model_version_id)
         target = Path(dst_path) if dst_path is not None else Path(tempfile.mkdtemp())
-        path = path.strip("/")
+        path = (path or "").strip("/")
         return str(_transfer.download(self._artifact, owner, path, target))
 
     def put_bytes(self, run_id: str, content: bytes, artifact_file: str) -> None:

@@ -190,13 +190,13 @@ class RunCalls(ClientBase):
             ParamImmutable: it has another value.
             RunNotFound, RunDeleted
         """
-        params = {key: _values.text("param", key, value, MAX_PARAM_VALUE)}
+        params = _values.texts("param", {key: value}, MAX_PARAM_VALUE)
         self._tracking.LogBatch(run_pb2.LogBatchRequest(run_id=run_id, params=params))
         return value
 
     def set_tag(self, run_id: str, key: str, value: Any) -> None:
         """Set a tag. Raises RunNotFound, RunDeleted."""
-        tags = {key: _values.text("tag", key, value, MAX_TAG_VALUE)}
+        tags = _values.texts("tag", {key: value}, MAX_TAG_VALUE)
         self._tracking.LogBatch(run_pb2.LogBatchRequest(run_id=run_id, tags=tags))
 
     def delete_run_tags(self, run_id: str, keys: Sequence[str]) -> None:

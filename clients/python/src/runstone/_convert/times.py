@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from google.protobuf.timestamp_pb2 import Timestamp
 
-
-def now_ms() -> int:
-    """Now, in Unix milliseconds."""
-    return time.time_ns() // 1_000_000
+from runstone import _values
 
 
 def to_ms(message: Timestamp) -> int:
@@ -18,6 +13,6 @@ def to_ms(message: Timestamp) -> int:
 
 
 def to_timestamp(milliseconds: int) -> Timestamp:
-    """The timestamp of Unix milliseconds."""
-    seconds, rest = divmod(int(milliseconds), 1000)
+    """The timestamp of Unix milliseconds. Raises InvalidField when it is no whole number."""
+    seconds, rest = divmod(_values.whole_number("time", milliseconds), 1000)
     return Timestamp(seconds=seconds, nanos=rest * 1_000_000)

@@ -27,9 +27,6 @@ from runstone_tracking.service_names import NameMaker
 from runstone_tracking.service_repeats import Repeats, earlier
 from runstone_tracking.store import Session, Transactions
 
-MAX_USER_ID = 256
-"""As the contract says; a longer claimed name is cut, because the caller did not write it here."""
-
 
 class RunService:
     """Runs: each method is one RPC and one transaction."""
@@ -63,7 +60,7 @@ class RunService:
             run_id=self._ids.run_id(),
             experiment_id=request.experiment_id,
             name=request.name or self._names.run_name(),
-            user_id=request.user_id or context.current().actor[:MAX_USER_ID],
+            user_id=request.user_id or context.current().actor,
             start_time=self._clock.now_ms() if started is None else started,
             tags=request.tags,
         )

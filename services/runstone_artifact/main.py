@@ -135,7 +135,7 @@ def build(
     rows, active = SqlArtifactStore(database), ActiveRuns(runs)
     slots = TransferSlots(settings.transfers)
     files = FileService(rows, objects, active, clock, ids)
-    closers.append(files.close)
+    closers += [files.close, slots.drain]
     services = servicer.Services(
         files,
         UploadService(rows, objects, active, slots, clock, ids),

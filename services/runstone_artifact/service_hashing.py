@@ -19,7 +19,9 @@ REMEMBERED = 256
 class HashingThread:
     """Hashes chunks in order. ``seed`` is read first, in the thread, before the first chunk."""
 
-    def __init__(self, state: Any = None, seed: Iterable[bytes] = ()) -> None:
+    def __init__(self, state: Any = None, seed: Iterable[bytes] = (), size: int = 0) -> None:
+        self.size = size
+        """Bytes hashed or about to be, those of ``state`` or ``seed`` included."""
         self._state = state if state is not None else hashlib.sha256()
         self._seed = seed
         self._queue: queue.Queue[bytes | memoryview | None] = queue.Queue(AHEAD)
@@ -29,6 +31,7 @@ class HashingThread:
 
     def update(self, data: bytes | memoryview) -> None:
         """Hash these bytes next; waits while too many are ahead."""
+        self.size += len(data)
         self._queue.put(data)
 
     def end(self) -> Any:

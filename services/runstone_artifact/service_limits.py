@@ -14,6 +14,9 @@ from runstone_artifact.store import RunDirectory
 ACTIVE_FOR_S = 3.0
 """How long a run that was active is taken to be so: a tree of files asks tracking once."""
 
+DRAIN_S = 10.0
+"""A stream that was cut off by the end of the server still makes durable what it received."""
+
 MAX_REMEMBERED = 10_000
 """Runs; a few hundred bytes each."""
 
@@ -34,6 +37,13 @@ class TransferSlots:
             yield
         finally:
             self._free.release()
+
+    def drain(self, timeout_s: float = DRAIN_S) -> None:
+        """Wait until no stream is left, at most so long; none is let in any more."""
+        until = time.monotonic() + timeout_s
+        for _ in range(self._limit):
+            if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
+                return
 
 
 class ActiveRuns:

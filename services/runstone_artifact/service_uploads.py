@@ -258,18 +258,21 @@ class UploadService:
         if upload.offset == 0:
             return HashingThread()
         if (state := self._hashes.take(upload.upload_id, upload.offset)) is not None:
-            return HashingThread(state)
+            return HashingThread(state, size=upload.offset)
         staged = self._objects.read_staged(upload)
-        return None if staged is None else HashingThread(seed=staged)
+        return None if staged is None else HashingThread(seed=staged, size=upload.offset)
 
     def _secure(self, hold: _Hold, writer: StagingWriter, hashing: HashingThread | None) -> None:
         writer.finish()
         upload, offset = hold.upload, writer.secured
         state = None if hashing is None else hashing.end()
         found = ""
-        if state is not None and offset == upload.size:
+        # What is not durable was hashed too: such a hash is of no use to the next stream.
+        if hashing is None or state is None or hashing.size != offset:
+            pass
+        elif offset == upload.size:
             found = state.hexdigest()
-        elif state is not None:
+        else:
             self._hashes.keep(upload.upload_id, offset, state)
         parts = tuple(writer.take_parts())
         self._note(hold, replace(upload, offset=offset, found_sha256=found, parts=parts))

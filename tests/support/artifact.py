@@ -3,12 +3,15 @@
 import hashlib
 import random
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from grpc_status import rpc_status
 
 from runstone._connection import Connection
 from runstone._uri import Remote
@@ -166,3 +169,77 @@ def run_owner(run_id: str = "a" * 32) -> pb.Owner:
 
 def version_owner(version_id: str = "b" * 32) -> pb.Owner:
     return pb.Owner(model_version_id=version_id)
+
+
+class Failed(NamedTuple):
+    """How a call failed."""
+
+    code: str
+    reason: str
+    metadata: dict[str, str]
+    fields: list[str]
+    retry_after: float | None
+
+
+def failure_of(call: Callable[[], object]) -> Failed:
+    """Makes a call that must fail, and tells how."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        return _told(error)
+    raise AssertionError("the call did not fail")
+
+
+def _told(error: grpc.RpcError) -> Failed:
+    reason, metadata, fields, retry_after = "", {}, [], None
+    status = rpc_status.from_call(error)
+    for detail in status.details if status is not None else ():
+        info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
+        if detail.Unpack(info):
+            assert info.domain == "artifact.runstone"
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(bad):
+            fields = [violation.field for violation in bad.field_violations]
+        elif detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToTimedelta().total_seconds()
+    return Failed(error.code().name, reason, metadata, fields, retry_after)
+
+
+def chunks(
+    upload_id: str, data: bytes, offset: int = 0, *, size: int = MIB
+) -> Iterator[pb.UploadChunksRequest]:
+    """`data` in chunks, from `offset` of the upload on."""
+    for at in range(0, len(data), size):
+        piece = data[at : at + size]
+        yield pb.UploadChunksRequest(
+            upload_id=upload_id, offset=offset + at, data=piece, crc32=zlib.crc32(piece)
+        )
+
+
+def begin(stub: ArtifactServiceStub, path: str, size: int, **more: Any) -> pb.Upload:
+    """An upload to the usual run."""
+    request = pb.BeginUploadRequest(owner=run_owner(), path=path, size=size, **more)
+    return stub.BeginUpload(request).upload
+
+
+def put(stub: ArtifactServiceStub, files: dict[str, bytes], **owner: str) -> list[pb.Artifact]:
+    """Small files for the usual run, or another owner."""
+    request = pb.PutArtifactsRequest(
+        owner=pb.Owner(**owner) if owner else run_owner(),
+        files=[pb.SmallFile(path=path, content=content) for path, content in files.items()],
+    )
+    return list(stub.PutArtifacts(request).artifacts)
+
+
+def read(stub: ArtifactServiceStub, path: str, **more: Any) -> bytes:
+    """The bytes of a file of the usual run."""
+    request = pb.DownloadArtifactRequest(owner=run_owner(), path=path, **more)
+    return b"".join(each.data for each in stub.DownloadArtifact(request))
+
+
+def listed(stub: ArtifactServiceStub, path: str = "", **owner: str) -> list[str]:
+    """All files of the usual run, or another owner."""
+    request = pb.ListArtifactsRequest(
+        owner=pb.Owner(**owner) if owner else run_owner(), path=path, recursive=True
+    )
+    return [each.path for each in stub.ListArtifacts(request).artifacts]

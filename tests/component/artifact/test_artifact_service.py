@@ -1,0 +1,386 @@
+"""Files: what a caller of the artifact service sees, good and bad."""
+
+import os
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from runstone.artifact.v1 import artifact_pb2 as pb
+from support.artifact import (
+    MIB,
+    ArtifactServer,
+    begin,
+    chunks,
+    failure_of,
+    listed,
+    noise,
+    put,
+    read,
+    run_owner,
+    sha256,
+    version_owner,
+)
+
+OTHER_RUN = "c" * 32
+VERSION = "b" * 32
+
+TRAVERSALS = [
+    "..", ".", "../x", "a/../b", "a/./b", "/etc/passwd", "a//b", "a/", "/", "a\\b", "a\x00b",
+    "a\nb",
+    "a\x7fb", "a\u2028b", "x" * 256, "/".join(["y" * 250] * 5), "\u00e9" * 128, "C:\\x",
+]  # fmt: skip
+ODD_AND_FINE = ["a b", "%2e%2e", "..a", "a..", "...", "é", "🎉", "x" * 255, "-", "~", "a:b", "con"]
+
+
+# --- Small files ------------------------------------------------------------------------------
+
+
+def test_small_files_are_committed_and_read(server: ArtifactServer) -> None:
+    stub = server.stub
+    files = {"a.txt": b"hello", "d/b.bin": noise(300_000), "d/empty": b"", "d/same": b"hello"}
+    made = put(stub, files)
+    assert [(each.path, each.size, each.sha256) for each in made] == [
+        (path, len(content), sha256(content)) for path, content in files.items()
+    ]
+    for path, content in files.items():
+        assert read(stub, path) == content
+    assert listed(stub) == sorted(files)
+    assert read(stub, "d/b.bin", offset=250_000, length=10) == files["d/b.bin"][250_000:250_010]
+    assert read(stub, "a.txt", offset=5) == b""
+    found = stub.GetArtifact(pb.GetArtifactRequest(owner=run_owner(), path="d")).artifact
+    assert found.is_directory
+
+
+def test_put_is_all_or_none(server: ArtifactServer) -> None:
+    stub = server.stub
+    put(stub, {"taken": b"x"})
+    failed = failure_of(lambda: put(stub, {"new": b"y", "taken/below": b"z"}))
+    assert failed[:3] == ("FAILED_PRECONDITION", "PATH_CONFLICT", {"path": "taken"})
+    wrong = pb.SmallFile(path="w", content=b"w", sha256="0" * 64)
+    request = pb.PutArtifactsRequest(
+        owner=run_owner(), files=[pb.SmallFile(path="v", content=b"v"), wrong]
+    )
+    failed = failure_of(lambda: stub.PutArtifacts(request))
+    assert failed.reason == "DIGEST_MISMATCH"
+    assert failed.metadata["sha256"] == sha256(b"w")
+    assert listed(stub) == ["taken"]
+
+
+def test_limits_of_put(folder_server: ArtifactServer) -> None:
+    stub = folder_server.stub
+    exact = {f"f{number}": bytes([number]) * MIB for number in range(4)}
+    assert len(put(stub, exact)) == 4
+    failed = failure_of(lambda: put(stub, {**exact, "more": b"x"}))
+    assert failed[:2] == ("INVALID_ARGUMENT", "INVALID_FIELD")
+    assert failed.fields == ["files"]
+    assert len(put(stub, {f"{number}": b"" for number in range(1000)})) == 1000
+    assert failure_of(lambda: put(stub, {f"{n}": b"" for n in range(1001)})).fields == ["files"]
+    assert failure_of(lambda: put(stub, {})).fields == ["files"]
+    twice = [pb.SmallFile(path="p", content=b"")] * 2
+    request = pb.PutArtifactsRequest(owner=run_owner(), files=twice)
+    assert failure_of(lambda: stub.PutArtifacts(request)).fields == ["files[1].path"]
+
+
+# --- Names ------------------------------------------------------------------------------------
+
+
+def calls_with_path(stub: object, path: str, owner: pb.Owner) -> list[tuple[str, object]]:
+    """Every RPC that takes a path: (field, call)."""
+    s: object = stub
+    return [
+        ("files[0].path", lambda: s.PutArtifacts(  # type: ignore[attr-defined]
+            pb.PutArtifactsRequest(owner=owner, files=[pb.SmallFile(path=path)]))),
+        ("path", lambda: s.BeginUpload(  # type: ignore[attr-defined]
+            pb.BeginUploadRequest(owner=owner, path=path, size=1))),
+        ("path", lambda: s.GetArtifact(pb.GetArtifactRequest(owner=owner, path=path))),  # type: ignore[attr-defined]
+        ("path", lambda: s.ListArtifacts(pb.ListArtifactsRequest(owner=owner, path=path))),  # type: ignore[attr-defined]
+        ("path", lambda: list(s.DownloadArtifact(  # type: ignore[attr-defined]
+            pb.DownloadArtifactRequest(owner=owner, path=path)))),
+        ("paths[0]", lambda: s.CreateDownloadUrls(  # type: ignore[attr-defined]
+            pb.CreateDownloadUrlsRequest(owner=owner, paths=[path]))),
+        ("path", lambda: s.DeleteArtifacts(pb.DeleteArtifactsRequest(owner=owner, path=path))),  # type: ignore[attr-defined]
+        ("source_path", lambda: s.CopyArtifacts(  # type: ignore[attr-defined]
+            pb.CopyArtifactsRequest(source=owner, source_path=path, destination=version_owner()))),
+        ("destination_path", lambda: s.CopyArtifacts(  # type: ignore[attr-defined]
+            pb.CopyArtifactsRequest(
+                source=owner, destination=version_owner(), destination_path=path))),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", TRAVERSALS)
+def test_bad_names_are_refused_by_every_call(folder_server: ArtifactServer, path: str) -> None:
+    for field, call in calls_with_path(folder_server.stub, path, run_owner()):
+        failed = failure_of(call)  # type: ignore[arg-type]
+        assert (failed.code, failed.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD"), field
+        assert failed.fields == [field]
+    assert listed(folder_server.stub) == []
+
+
+def test_odd_names_are_kept_as_they_are(server: ArtifactServer) -> None:
+    put(server.stub, {name: name.encode() for name in ODD_AND_FINE})
+    assert listed(server.stub) == sorted(ODD_AND_FINE)
+    for name in ODD_AND_FINE:
+        assert read(server.stub, name) == name.encode()
+
+
+@pytest.mark.parametrize("owner", [
+    pb.Owner(), pb.Owner(run_id=""), pb.Owner(run_id="../x"), pb.Owner(run_id="a" * 257),
+    pb.Owner(model_version_id="a/b"), pb.Owner(run_id="a\nb"),
+])  # fmt: skip
+def test_bad_owners_are_refused_by_every_call(
+    folder_server: ArtifactServer, owner: pb.Owner
+) -> None:
+    for _, call in calls_with_path(folder_server.stub, "fine", owner):
+        failed = failure_of(call)  # type: ignore[arg-type]
+        assert (failed.code, failed.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+        assert all(field.startswith(("owner", "source")) for field in failed.fields)
+
+
+# --- Owners -----------------------------------------------------------------------------------
+
+
+def test_a_run_must_be_there_and_active(server: ArtifactServer) -> None:
+    stub = server.stub
+    put(stub, {"before": b"x"})
+    server.runs.missing.add(OTHER_RUN)
+    server.runs.deleted.add("d" * 32)
+    failed = failure_of(lambda: put(stub, {"f": b""}, run_id=OTHER_RUN))
+    assert failed[:3] == ("NOT_FOUND", "OWNER_NOT_FOUND", {"owner": f"runs/{OTHER_RUN}"})
+    failed = failure_of(lambda: put(stub, {"f": b""}, run_id="d" * 32))
+    assert failed[:2] == ("FAILED_PRECONDITION", "OWNER_DELETED")
+    server.runs.away = True
+    failed = failure_of(lambda: put(stub, {"f": b""}, run_id="e" * 32))
+    assert failed[:2] == ("UNAVAILABLE", "TRACKING_UNAVAILABLE")
+    # Reading asks nobody.
+    assert read(stub, "before") == b"x"
+
+
+def test_an_active_run_is_asked_for_once_in_a_while(folder_server: ArtifactServer) -> None:
+    for number in range(20):
+        put(folder_server.stub, {f"f{number}": b"x"})
+    assert folder_server.runs.asked < 10
+
+
+def test_a_version_is_opened_filled_and_sealed(server: ArtifactServer) -> None:
+    stub = server.stub
+    failed = failure_of(lambda: put(stub, {"MLmodel": b"m"}, model_version_id=VERSION))
+    assert failed[:2] == ("NOT_FOUND", "OWNER_NOT_FOUND")
+    stub.OpenArtifacts(pb.OpenArtifactsRequest(owner=version_owner()))
+    put(stub, {"MLmodel": b"m", "d/w": b"ww"}, model_version_id=VERSION)
+    sealed = stub.SealArtifacts(pb.SealArtifactsRequest(owner=version_owner()))
+    assert (sealed.count, sealed.size) == (2, 3)
+    owner = version_owner()
+    for call in (
+        lambda: put(stub, {"x": b""}, model_version_id=VERSION),
+        lambda: stub.BeginUpload(pb.BeginUploadRequest(owner=owner, path="x", size=1)),
+        lambda: stub.OpenArtifacts(pb.OpenArtifactsRequest(owner=owner)),
+        lambda: stub.DeleteArtifacts(pb.DeleteArtifactsRequest(owner=owner, path="MLmodel")),
+        lambda: stub.CopyArtifacts(pb.CopyArtifactsRequest(source=run_owner(), destination=owner)),
+    ):
+        failed = failure_of(call)
+        assert failed[:2] == ("FAILED_PRECONDITION", "OWNER_SEALED")
+    assert stub.DeleteArtifacts(pb.DeleteArtifactsRequest(owner=owner)).deleted == 2
+    failed = failure_of(lambda: stub.OpenArtifacts(pb.OpenArtifactsRequest(owner=run_owner())))
+    assert failed.fields == ["owner"]
+
+
+def test_a_version_keeps_what_was_copied_when_the_run_goes(server: ArtifactServer) -> None:
+    stub = server.stub
+    model = {"model/MLmodel": b"m" * 10, "model/data/w": noise(400_000)}
+    put(stub, {**model, "other": b"o"})
+    request = pb.CopyArtifactsRequest(
+        source=run_owner(), source_path="model", destination=version_owner(), seal=True
+    )
+    for _ in range(2):
+        copied = stub.CopyArtifacts(request)
+        assert (copied.copied, copied.size) == (2, 400_010)
+    stub.DeleteArtifacts(pb.DeleteArtifactsRequest(owner=run_owner()))
+    collect = pb.CollectGarbageRequest(min_age_seconds=1)
+    stub.CollectGarbage(collect)
+    assert listed(stub, model_version_id=VERSION) == ["MLmodel", "data/w"]
+    whole = stub.DownloadArtifact(pb.DownloadArtifactRequest(owner=version_owner(), path="data/w"))
+    assert b"".join(each.data for each in whole) == model["model/data/w"]
+
+
+def test_copies_of_nothing(folder_server: ArtifactServer) -> None:
+    stub = folder_server.stub
+    folder_server.runs.missing.add(OTHER_RUN)
+    request = pb.CopyArtifactsRequest(source=run_owner(), destination=version_owner())
+    assert stub.CopyArtifacts(request).copied == 0
+    request.source_path = "model"
+    assert failure_of(lambda: stub.CopyArtifacts(request)).reason == "ARTIFACT_NOT_FOUND"
+    request.source.run_id = OTHER_RUN
+    assert failure_of(lambda: stub.CopyArtifacts(request)).reason == "OWNER_NOT_FOUND"
+    request = pb.CopyArtifactsRequest(
+        source=version_owner("9" * 32), destination=version_owner("8" * 32)
+    )
+    assert failure_of(lambda: stub.CopyArtifacts(request)).reason == "OWNER_NOT_FOUND"
+
+
+# --- Reading ----------------------------------------------------------------------------------
+
+
+def test_lists_are_paged(server: ArtifactServer) -> None:
+    stub = server.stub
+    put(stub, {f"d{number % 7}/f{number:03}": b"x" for number in range(100)})
+    for recursive, expected in ((True, 100), (False, 7)):
+        seen: list[str] = []
+        token = ""
+        while True:
+            page = stub.ListArtifacts(
+                pb.ListArtifactsRequest(
+                    owner=run_owner(), recursive=recursive, page_size=3, page_token=token
+                )
+            )
+            seen += [each.path for each in page.artifacts]
+            token = page.next_page_token
+            if not token:
+                break
+        assert len(seen) == expected
+        assert seen == sorted(set(seen))
+    alone = pb.ListArtifactsRequest(owner=run_owner(), path="d0/f000")
+    assert [each.path for each in stub.ListArtifacts(alone).artifacts] == ["d0/f000"]
+
+
+def test_tokens_of_another_list(folder_server: ArtifactServer) -> None:
+    stub = folder_server.stub
+    put(stub, {"a": b"", "b": b""})
+    page = stub.ListArtifacts(pb.ListArtifactsRequest(owner=run_owner(), page_size=1))
+    other = pb.ListArtifactsRequest(
+        owner=run_owner(OTHER_RUN), page_size=1, page_token=page.next_page_token
+    )
+    assert failure_of(lambda: stub.ListArtifacts(other)).reason == "PAGE_TOKEN_OTHER_QUERY"
+    other.page_token = "nonsense"
+    assert failure_of(lambda: stub.ListArtifacts(other)).reason == "PAGE_TOKEN_INVALID"
+    negative = pb.ListArtifactsRequest(owner=run_owner(), page_size=-1)
+    assert failure_of(lambda: stub.ListArtifacts(negative)).fields == ["page_size"]
+
+
+def test_what_cannot_be_read(server: ArtifactServer) -> None:
+    stub = server.stub
+    put(stub, {"d/f": b"12345"})
+    assert failure_of(lambda: read(stub, "x"))[:2] == ("NOT_FOUND", "ARTIFACT_NOT_FOUND")
+    failed = failure_of(lambda: read(stub, "d"))
+    assert failed[:3] == ("FAILED_PRECONDITION", "PATH_CONFLICT", {"path": "d"})
+    assert failure_of(lambda: read(stub, "d/f", offset=6)).fields == ["offset"]
+    assert failure_of(lambda: read(stub, "d/f", offset=-1)).fields == ["offset"]
+    assert failure_of(lambda: read(stub, "d/f", length=-1)).fields == ["length"]
+    failed = failure_of(
+        lambda: stub.GetArtifact(pb.GetArtifactRequest(owner=run_owner(), path="x"))
+    )
+    assert failed.reason == "ARTIFACT_NOT_FOUND"
+    failed = failure_of(
+        lambda: stub.DeleteArtifacts(pb.DeleteArtifactsRequest(owner=run_owner(), path="x"))
+    )
+    assert failed.reason == "ARTIFACT_NOT_FOUND"
+
+
+def test_a_file_that_is_replaced_while_it_is_downloaded(server: ArtifactServer) -> None:
+    stub = server.stub
+    old, new = noise(3 * MIB, 1), noise(3 * MIB, 2)
+    put(stub, {"f": old})
+    stream = stub.DownloadArtifact(pb.DownloadArtifactRequest(owner=run_owner(), path="f"))
+    got = bytearray(next(stream).data)
+    put(stub, {"f": new})
+    for each in stream:
+        got += each.data
+    assert bytes(got) == old
+    assert read(stub, "f") == new
+    failed = failure_of(lambda: read(stub, "f", offset=MIB, sha256=sha256(old)))
+    assert failed[:2] == ("FAILED_PRECONDITION", "DIGEST_MISMATCH")
+
+
+def test_urls_read_the_file_from_the_store(s3_server: ArtifactServer) -> None:
+    stub = s3_server.stub
+    large = noise(300_000)
+    put(stub, {"large": large, "small": b"s", "little": b"l"})
+    request = pb.CreateDownloadUrlsRequest(owner=run_owner(), paths=["large", "small"])
+    urls = stub.CreateDownloadUrls(request).urls
+    with urllib.request.urlopen(urls[0].url) as response:
+        assert response.read() == large
+    assert urls[1].url == ""
+    assert urls[1].artifact.sha256 == sha256(b"s")
+    request.paths.append("nothing")
+    assert failure_of(lambda: stub.CreateDownloadUrls(request)).reason == "ARTIFACT_NOT_FOUND"
+
+
+def test_a_folder_has_no_urls(folder_server: ArtifactServer) -> None:
+    put(folder_server.stub, {"f": b""})
+    request = pb.CreateDownloadUrlsRequest(owner=run_owner(), paths=["f"])
+    failed = failure_of(lambda: folder_server.stub.CreateDownloadUrls(request))
+    assert failed[:2] == ("FAILED_PRECONDITION", "PRESIGN_UNSUPPORTED")
+
+
+def objects_of(server: ArtifactServer) -> list[Path]:
+    return [path for path in (server.folder / "objects-root/objects").rglob("*") if path.is_file()]
+
+
+def test_damaged_and_missing_objects_are_told(folder_server: ArtifactServer) -> None:
+    stub = folder_server.stub
+    data = noise(2 * MIB)
+    put(stub, {"f": data})
+    (path,) = objects_of(folder_server)
+    os.truncate(path, MIB + 5)
+    failed = failure_of(lambda: read(stub, "f"))
+    assert failed[:3] == ("DATA_LOSS", "OBJECT_DAMAGED", {"sha256": sha256(data)})
+    scrubbed = stub.ScrubArtifacts(pb.ScrubArtifactsRequest())
+    assert [each.problem for each in scrubbed.damaged] == [f"size {MIB + 5} instead of {2 * MIB}"]
+    assert list(scrubbed.damaged[0].artifacts) == [f"runs/{'a' * 32}/f"]
+    path.write_bytes(noise(2 * MIB, 9))
+    scrubbed = stub.ScrubArtifacts(pb.ScrubArtifactsRequest())
+    assert [each.problem[:9] for each in scrubbed.damaged] == ["sha256 is"]
+    path.unlink()
+    assert failure_of(lambda: read(stub, "f")).reason == "OBJECT_DAMAGED"
+    assert stub.ScrubArtifacts(pb.ScrubArtifactsRequest()).damaged[0].problem == "missing"
+
+
+def test_scrub_goes_on_where_it_stopped(server: ArtifactServer) -> None:
+    stub = server.stub
+    put(stub, {f"f{number}": noise(1000, number) for number in range(5)})
+    checked, token, calls = 0, "", 0
+    while True:
+        scrubbed = stub.ScrubArtifacts(pb.ScrubArtifactsRequest(max_bytes=1500, page_token=token))
+        assert not scrubbed.damaged
+        checked, token, calls = checked + scrubbed.checked, scrubbed.next_page_token, calls + 1
+        if not token:
+            break
+    assert checked == 5
+    assert calls == 3
+
+
+def test_more_streams_than_allowed(tmp_path: Path) -> None:
+    server = ArtifactServer(tmp_path, f"sqlite:///{tmp_path}/a.db", max_transfers=1).start()
+    try:
+        stub = server.stub
+        data = noise(4 * MIB)
+        upload = begin(stub, "f", len(data))
+        stub.UploadChunks(chunks(upload.upload_id, data))
+        stub.CommitUpload(pb.CommitUploadRequest(upload_id=upload.upload_id))
+        stream = stub.DownloadArtifact(pb.DownloadArtifactRequest(owner=run_owner(), path="f"))
+        next(stream)
+        failed = failure_of(lambda: read(stub, "f"))
+        assert failed[:2] == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+        assert failed.retry_after
+        # Short calls are served all the same.
+        assert listed(stub) == ["f"]
+        stream.cancel()
+    finally:
+        server.stop()
+
+
+def test_every_call_survives_nonsense(folder_server: ArtifactServer) -> None:
+    assert folder_server.channel is not None
+    service = pb.DESCRIPTOR.package + ".ArtifactService"
+    for name in ("PutArtifacts", "BeginUpload", "CommitUpload", "ListArtifacts", "CopyArtifacts"):
+        call = folder_server.channel.unary_unary(f"/{service}/{name}")
+        assert failure_of(lambda call=call: call(b"\xff\xff nonsense")).code == "INVALID_ARGUMENT"
+    up = folder_server.channel.stream_unary(f"/{service}/UploadChunks")
+    for raw in (
+        b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\x1a\x05ab",
+        b"\x0a\x02\xff\xfe",
+        b"",
+    ):
+        assert failure_of(lambda raw=raw: up(iter([raw]))).code == "INVALID_ARGUMENT"
+    assert failure_of(lambda: up(iter([]))).fields == ["upload_id"]

@@ -273,6 +273,8 @@ MLFLOW_SCRIPT = """
         client.get_run("0" * 32)
     except MlflowException as e:
         print(e.error_code)
+    old = mlflow.tracking.MlflowClient(mlflow.tracking.get_tracking_uri())
+    print(old.get_experiment(experiment.experiment_id).name)
 """
 
 
@@ -295,4 +297,5 @@ def test_a_script_written_for_mlflow(tmp_path: Path, data_dir: Path) -> None:
         "0.5 True",
         "1",
         "RESOURCE_DOES_NOT_EXIST",
+        "ported",
     ]

@@ -137,7 +137,7 @@ __all__ = [
     "__version__",
 ]
 
-_LAZY_MODULES = {"artifacts", "data", "entities"}
+_LAZY_MODULES = {"artifacts", "data", "entities", "tracking"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,83 @@
+"""The object store full, away and back; the service restarted under what it holds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runstone.artifact.v1 import artifact_pb2 as pb
+from support.artifact import (
+    MIB,
+    ArtifactServer,
+    begin,
+    chunks,
+    failure_of,
+    listed,
+    noise,
+    put,
+    read,
+)
+from support.full_disk import FullDisk
+from support.processes import wait_until
+from support.s3 import S3Server
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[FullDisk]:
+    disk = FullDisk(tmp_path / "small", 12 * MIB)
+    yield disk
+    disk.close()
+
+
+def test_a_full_disk(full: FullDisk, tmp_path: Path) -> None:
+    server = ArtifactServer(tmp_path, f"sqlite:///{tmp_path}/a.db", str(full.folder)).start()
+    try:
+        stub = server.stub
+        put(stub, {"kept": b"kept"})
+        upload_id = begin(stub, "big", 32 * MIB).upload_id
+        failed = failure_of(lambda: stub.UploadChunks(chunks(upload_id, noise(32 * MIB))))
+        assert failed[:2] == ("RESOURCE_EXHAUSTED", "STORAGE_FULL")
+        assert failed.retry_after
+        failed = failure_of(lambda: put(stub, {"a": noise(3 * MIB), "b": noise(MIB, 2)}))
+        assert failed[:2] == ("RESOURCE_EXHAUSTED", "STORAGE_FULL")
+        assert listed(stub) == ["kept"]
+        assert read(stub, "kept") == b"kept"
+        stub.AbortUpload(pb.AbortUploadRequest(upload_id=upload_id))
+        left = [path for path in full.folder.rglob("*") if path.is_file()]
+        assert [path.read_bytes() for path in left] == [b"kept"]
+        put(stub, {"a": noise(3 * MIB), "b": noise(MIB, 2)})
+        assert listed(stub) == ["a", "b", "kept"]
+    finally:
+        server.stop()
+
+
+def test_an_object_store_that_is_killed_and_started_again(tmp_path: Path) -> None:
+    minio = S3Server()
+    minio.start()
+    url = minio.url(minio.create_bucket())
+    server = ArtifactServer(tmp_path, f"sqlite:///{tmp_path}/a.db", url).start()
+    try:
+        stub = server.stub
+        data = noise(20 * MIB)
+        put(stub, {"f": b"before"})
+        upload_id = begin(stub, "big", len(data)).upload_id
+        stub.UploadChunks(chunks(upload_id, data[: 9 * MIB]))
+        minio.kill()
+        for call in (
+            lambda: put(stub, {"g": b"x"}),
+            lambda: read(stub, "f"),
+            lambda: begin(stub, "h", 100 * MIB),
+        ):
+            failed = failure_of(call)
+            assert failed[:2] == ("UNAVAILABLE", "OBJECT_STORE_UNAVAILABLE")
+        minio.start()
+        wait_until(lambda: put(stub, {"g": b"after"}), 15, "a put after the restart")
+        at = stub.GetUpload(pb.GetUploadRequest(upload_id=upload_id)).upload.offset
+        assert at == 8 * MIB
+        stub.UploadChunks(chunks(upload_id, data[at:], at))
+        stub.CommitUpload(pb.CommitUploadRequest(upload_id=upload_id))
+        assert read(stub, "big") == data
+        assert listed(stub) == ["big", "f", "g"]
+    finally:
+        server.stop()
+        minio.close()

@@ -259,7 +259,7 @@ class DatasetInput(_message.Message):
 
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Marks of the use, such as "mlflow.data.context" = "training". Keys at most 255 characters, values at most 500."""
+        """Marks of the use, such as "mlflow.data.context" = "training". At most 100. Keys at most 255 characters, values at most 500."""
 
     def __init__(
         self,
@@ -601,7 +601,7 @@ class SearchRunsResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Run]:
-        """The runs of this page."""
+        """The runs of this page; the schemas and profiles of their data sets are left out, GetRun has them."""
 
     def __init__(
         self,
@@ -677,15 +677,15 @@ class LogBatchRequest(_message.Message):
     """Required with series. As in AppendMetrics."""
     @_builtins.property
     def params(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Parameters to set; each is immutable once set. Keys at most 250 characters, values at most 6000."""
+        """Parameters to set; each is immutable once set. At most 10000. Keys at most 250 characters, values at most 6000."""
 
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Tags to set. Keys at most 250 characters, values at most 8000."""
+        """Tags to set. At most 10000. Keys at most 250 characters, values at most 8000."""
 
     @_builtins.property
     def series(self) -> _containers.RepeatedCompositeFieldContainer[_metric_pb2.Series]:
-        """Metric points to append, as in AppendMetrics."""
+        """Metric points to append, as in AppendMetrics. At most 4 MiB."""
 
     def __init__(
         self,
@@ -734,7 +734,7 @@ class DeleteRunTagsRequest(_message.Message):
     """Required. An active run."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. 1 to 100 keys; all are deleted or, when one is not set, none."""
+        """Required. 1 to 100 keys; all are deleted or, when one is not set, none. "mlflow.runName" can't be deleted."""
 
     def __init__(
         self,

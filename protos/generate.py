@@ -49,7 +49,6 @@ def generate(output: Path) -> None:
         sys.exit(f"protoc failed with status {status}")
     for package in packages():
         (output / package / "__init__.py").touch()
-        (output / package.parent / "__init__.py").touch()
         if (PROTOS / package / COPIED).exists():
             shutil.copyfile(PROTOS / package / COPIED, output / package / COPIED)
         drop_empty_stubs(output / package)
@@ -99,7 +98,12 @@ def replace_committed() -> None:
         generate(fresh)
         for path in generated(OUTPUT) - generated(fresh):
             (OUTPUT / path).unlink()
-        shutil.copytree(fresh, OUTPUT, dirs_exist_ok=True)
+        # File by file: runstone/<service>/ beside v1/ holds hand-written modules.
+        for path in generated(fresh):
+            (OUTPUT / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(fresh / path, OUTPUT / path)
+    for package in packages():
+        (OUTPUT / package.parent / "__init__.py").touch()
 
 
 def main() -> None:

@@ -105,6 +105,8 @@ class DataDir:
 
     def withdraw(self) -> None:
         """Tell new clients to go elsewhere; calls under way go on."""
+        if self._lock is None or self.is_gone():
+            return
         with contextlib.suppress(OSError):
             (self.path / STATUS_FILE).unlink(missing_ok=True)
 
@@ -115,6 +117,16 @@ class DataDir:
             if descriptor is not None:
                 os.close(descriptor)
         self._lock = self._clients = None
+
+    def is_gone(self) -> bool:
+        """Whether the folder was removed or replaced: what is served then has no name any more."""
+        assert self._lock is not None
+        try:
+            named = (self.path / LOCK_FILE).stat()
+        except FileNotFoundError:
+            return True
+        held = os.fstat(self._lock)
+        return (named.st_dev, named.st_ino) != (held.st_dev, held.st_ino)
 
     def nobody_uses_it(self) -> bool:
         """Whether no client holds the folder; if so, none can join until `release`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -23,12 +24,15 @@ def watch(folder: DataDir, calls: Idle, idle_seconds: float, stop: threading.Eve
     """Start a thread that sets `stop` once the suite is idle; it ends with `stop`.
 
     From the decision until the process ends no client can join: it waits for the folder and then
-    starts a suite of its own.
+    starts a suite of its own. When the folder was removed, the process ends on the spot.
     """
     pause = min(LONGEST_LOOK_SECONDS, idle_seconds / 4)
 
     def look() -> None:
         while not stop.wait(pause):
+            if folder.is_gone():
+                # An end in order would remove the socket of a suite that came after.
+                os._exit(0)
             if calls.idle_s() < idle_seconds or not folder.nobody_uses_it():
                 continue
             # A client may have called and gone between the two questions.

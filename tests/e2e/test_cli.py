@@ -89,7 +89,7 @@ def test_every_command(call: Caller, tmp_path: Path) -> None:
     use_artifacts(call, run_id, tmp_path)
     use_models(call, run_id, tmp_path)
     use_governance(call)
-    use_gc(call)
+    use_gc(call, run_id, tmp_path)
     assert call.called | WITHOUT_SUITE == set(all_commands())
 
 
@@ -212,7 +212,7 @@ def use_governance(call: Caller) -> None:
     assert "TransitionModelVersionStage" in call.said("models", "audit", "net", "1")
 
 
-def use_gc(call: Caller) -> None:
+def use_gc(call: Caller, run_id: str, folder: Path) -> None:
     would = call.told("gc", "--dry-run")
     assert (len(would["run_ids"]), would["dry_run"]) == (1, True)
     assert "0 runs" in call.said("gc", "--yes", "--older-than", "1d")
@@ -220,6 +220,11 @@ def use_gc(call: Caller) -> None:
     assert removed["run_ids"] == would["run_ids"]
     assert len(removed["experiment_ids"]) == 1
     assert call.told("gc")["run_ids"] == []
+    # A version keeps its files when the run that it came from is gone.
+    call.told("runs", "delete", run_id)
+    assert call.told("gc", "--objects-older-than", "1s")["run_ids"] == [run_id]
+    got = call.told("artifacts", "download", "models:/net/1", "--to", str(folder / "kept"))
+    assert (Path(got["path"]) / "deep" / "weights.bin").read_bytes() == b"weights"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import fcntl
 import queue
+import shutil
 import signal
 import subprocess
 import zlib
@@ -63,6 +64,15 @@ def test_idle_it_ends_and_leaves_nothing_behind(data: Path) -> None:
         started.kill()
     assert read_status(data) == {}
     assert not (data / "runstone.sock").exists()
+
+
+def test_it_ends_when_its_folder_is_removed(data: Path) -> None:
+    with suite(data, background=True) as removed:
+        shutil.rmtree(data)
+        with suite(data, background=True) as another:
+            assert removed.wait_end() == 0
+            # The one that went has left the files of the other alone.
+            assert create_experiment(another.status["address"], "one")
 
 
 def test_a_client_keeps_it_alive(data: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -171,6 +172,25 @@ class Caller:
     def close(self) -> None:
         """Closes the channel."""
         self.channel.close()
+
+
+def page(port: int | None) -> str:
+    """The text of a server's metrics page."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text: bytes = answer.read()
+        return text.decode()
+
+
+def handled(text: str, method: str, code: str) -> float:
+    """The counter grpc_server_handled_total of a method and code."""
+    for line in text.splitlines():
+        if (
+            line.startswith("grpc_server_handled_total{")
+            and f'grpc_method="{method}"' in line
+            and f'grpc_code="{code}"' in line
+        ):
+            return float(line.rpartition(" ")[2])
+    return 0.0
 
 
 def main(arguments: list[str]) -> int:

@@ -46,7 +46,9 @@ def tracking_stub(address: str) -> Iterator[TrackingServiceStub]:
 @contextmanager
 def tracking_server(database_url: str) -> Iterator[grpc.Channel]:
     """A channel to the service, which runs in this process."""
-    settings = TrackingSettings.load(database_url=database_url, listen="127.0.0.1:0", access_log="off")
+    settings = TrackingSettings.load(
+        database_url=database_url, listen="127.0.0.1:0", access_log="off"
+    )
     running = start(ServerSpec.from_settings("tracking", settings, lambda: [build(settings)]))
     try:
         with grpc.insecure_channel(f"127.0.0.1:{running.port}", LARGE) as opened:

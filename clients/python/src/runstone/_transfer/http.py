@@ -45,8 +45,8 @@ class HttpPool:
             raise _away(error) from error
         _check(response.status, said, connection)
 
-    def get(self, url: str, offset: int, size: int) -> Iterator[memoryview]:
-        """A range of an object, in views that are good until the next one is asked for.
+    def get(self, url: str, offset: int, size: int) -> Iterator[bytes]:
+        """A range of an object, in blocks.
 
         Raises Unavailable, UrlExpired, ObjectDamaged.
         """
@@ -59,13 +59,12 @@ class HttpPool:
                 _check(response.status, response.read(BLOCK_BYTES), connection)
                 connection.close()
                 raise Unavailable(f"the object store answers {response.status} to a range")
-            block = memoryview(bytearray(min(BLOCK_BYTES, size)))
             while size:
-                count = response.readinto(block[:size])
-                if not count:
+                block = response.read(min(BLOCK_BYTES, size))
+                if not block:
                     raise http.client.IncompleteRead(b"", size)
-                size -= count
-                yield block[:count]
+                size -= len(block)
+                yield block
             response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()

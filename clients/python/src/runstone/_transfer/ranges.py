@@ -12,6 +12,7 @@ import hashlib
 import os
 import threading
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,9 +34,14 @@ MIB = 2**20
 RANGE_BYTES = 32 * MIB
 """What a broken connection loses at most is a megabyte; a range is what one worker takes."""
 
-STREAMS_AT_ONCE = 2
+STREAMS_AT_ONCE = 1
+"""HTTP/2 widens its window by itself; two streams only made hashing read half the file back."""
+
 URLS_AT_ONCE = 3
 """Hashing is the bound on a near network; side by side helps on a far one."""
+
+HASHED_AHEAD = 4
+"""Chunks that wait to be hashed."""
 
 READ_BYTES = MIB
 
@@ -117,15 +123,15 @@ class RangedDownload:
                 for data in source.read(at, end - at):
                     if hashing.stopped.is_set():
                         return
-                    at += _write(descriptor, data, at)
+                    _write(descriptor, data, at)
+                    hashing.wrote(offset, at, data)
+                    at += len(data)
                     self._progress.advance(len(data))
                     patience.progressed()
             except RunstoneException as error:
                 patience.wait(error)
                 if isinstance(error, UrlExpired):
                     source.refresh()
-        if at >= end:
-            hashing.completed(offset, end)
 
     def _source(self, file: artifact_pb2.Artifact) -> _Source:
         if self._presigns:
@@ -217,24 +223,36 @@ class _Urls:
 
 
 class _InOrder:
-    """Hashes a file's ranges in their order, in a thread, as they become whole."""
+    """Hashes a file's bytes in their order, in a thread, while they arrive range by range.
+
+    Bytes that arrive where the hash stands are hashed from memory; those that came early are read
+    back from the file when their turn comes.
+    """
 
     def __init__(self, descriptor: int, size: int, begun: int) -> None:
         self._descriptor = descriptor
         self._size = size
-        self._whole: dict[int, int] = {0: begun} if begun else {}
-        self._until = 0
+        # How far each range is written, by its start.
+        self._written = {start: start + RANGE_BYTES for start in range(0, begun, RANGE_BYTES)}
+        self._ahead: deque[bytes | memoryview] = deque()
+        self._taken = 0
         self._changed = threading.Condition()
         self._state = hashlib.sha256()
         self.stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sha256", daemon=True)
         self._thread.start()
 
-    def completed(self, offset: int, end: int) -> None:
-        """The bytes of a range are in the file."""
+    def wrote(self, start: int, offset: int, data: bytes | memoryview) -> None:
+        """These bytes of the range at ``start`` are in the file; waits while too many are ahead."""
         with self._changed:
-            self._whole[offset] = end
-            self._changed.notify()
+            if offset == self._taken:
+                self._changed.wait_for(
+                    lambda: len(self._ahead) < HASHED_AHEAD or self.stopped.is_set()
+                )
+                self._ahead.append(data)
+                self._taken += len(data)
+            self._written[start] = offset + len(data)
+            self._changed.notify_all()
 
     def digest(self) -> str:
         """Wait for the end."""
@@ -243,32 +261,43 @@ class _InOrder:
 
     def stop(self) -> int:
         """End early; returns how many bytes from the start are whole."""
+        self.stopped.set()
         with self._changed:
-            self.stopped.set()
-            until = self._until
-            while until in self._whole:
-                until = self._whole[until]
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
-        return until
+        whole = 0
+        while (until := self._written.get(whole, whole)) == whole + RANGE_BYTES:
+            whole = until
+        return whole
 
     def _run(self) -> None:
         buffer = memoryview(bytearray(READ_BYTES))
-        while self._until < self._size:
+        hashed = 0
+        while hashed < self._size:
             with self._changed:
-                self._changed.wait_for(lambda: self.stopped.is_set() or self._until in self._whole)
+                self._changed.wait_for(
+                    lambda: self.stopped.is_set() or self._ahead or self._readable()
+                )
                 if self.stopped.is_set():
                     return
-                end = self._whole[self._until]
-            at = self._until
-            while at < end and not self.stopped.is_set():
-                count = os.preadv(self._descriptor, [buffer[: end - at]], at)
-                if not count:
-                    # Cut by somebody else: the digest will tell.
-                    break
-                self._state.update(buffer[:count])
-                at += count
-            self._until = end
+                if self._ahead:
+                    data: bytes | memoryview | None = self._ahead.popleft()
+                    self._changed.notify_all()
+                else:
+                    data, count = None, min(self._readable(), READ_BYTES)
+                    self._taken += count
+            if data is None:
+                data = buffer[: os.preadv(self._descriptor, [buffer[:count]], hashed)]
+                if len(data) < count:
+                    # Cut by somebody else; the digest will tell.
+                    hashed += count - len(data)
+            self._state.update(data)
+            hashed += len(data)
+
+    def _readable(self) -> int:
+        """Bytes in the file from where the hash stands, to the end of the range."""
+        start = self._taken // RANGE_BYTES * RANGE_BYTES
+        return max(0, min(self._written.get(start, 0), self._size) - self._taken)
 
 
 def _open_partial(target: Path, sha256: str) -> tuple[Path, int]:
@@ -288,10 +317,9 @@ def _open_partial(target: Path, sha256: str) -> tuple[Path, int]:
     raise AssertionError("unreachable: nobody knows the second name")
 
 
-def _write(descriptor: int, data: bytes | memoryview, offset: int) -> int:
+def _write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     left = memoryview(data)
     while left:
         written = os.pwrite(descriptor, left, offset)
         offset += written
         left = left[written:]
-    return len(data)

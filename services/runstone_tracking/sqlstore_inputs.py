@@ -6,13 +6,41 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import BigInteger, Connection, case, func, literal, select, tuple_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from runstone_tracking.model import Dataset, DatasetInput
 from runstone_tracking.sqlstore_statements import Belonging, insert_into
 from runstone_tracking.tables import datasets, experiments, input_tags, run_inputs, runs
 
+
+class _Bytes(FunctionElement[int]):
+    """The bytes of a text, which PostgreSQL knows without reading it."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(_Bytes, "postgresql")
+def _bytes_postgresql(element: _Bytes, compiler: SQLCompiler, **options: Any) -> str:
+    return f"octet_length({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Bytes, "sqlite")
+def _bytes_sqlite(element: _Bytes, compiler: SQLCompiler, **options: Any) -> str:
+    return f"length(CAST({compiler.process(element.clauses, **options)} AS BLOB))"
+
+
 _IDENTITY = ("experiment_id", "name", "digest")
+
+MAX_LARGE_BYTES = 32 * 1024 * 1024
+"""Schemas and profiles that come with one run: a message has at most 64 MiB."""
+
+_BYTES_SO_FAR = func.sum(_Bytes(datasets.c.schema) + _Bytes(datasets.c.profile)).over(
+    partition_by=run_inputs.c.run_id, order_by=run_inputs.c.dataset_id
+)
 
 _SMALL, _LARGE = (
     Belonging(
@@ -26,7 +54,13 @@ _SMALL, _LARGE = (
         .join(datasets, datasets.c.dataset_id == run_inputs.c.dataset_id)
         .order_by(run_inputs.c.run_id, run_inputs.c.dataset_id),
     )
-    for larger in ((), (datasets.c.schema, datasets.c.profile))
+    for larger in (
+        (),
+        [
+            case((_BYTES_SO_FAR <= MAX_LARGE_BYTES, large), else_=literal(""))
+            for large in (datasets.c.schema, datasets.c.profile)
+        ],
+    )
 )
 
 _TAGS = Belonging(

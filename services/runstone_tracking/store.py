@@ -133,7 +133,11 @@ class RunStore(Protocol):
         ...
 
     def get(self, run_id: str) -> Run:
-        """The run with all it holds, deleted or not. MUST raise RunNotFound."""
+        """The run with all it holds, deleted or not. MUST raise RunNotFound.
+
+        The schemas and profiles of its data sets, in the order in which these were first seen, up
+        to 32 MiB in all; those that would be more MUST be left empty.
+        """
         ...
 
     def load(self, infos: Sequence[RunInfo], *, large: bool = True) -> list[Run]:

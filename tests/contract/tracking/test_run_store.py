@@ -385,3 +385,17 @@ def test_concurrent_claims_agree(transactions: SqlTransactions) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(claim, range(4)))) == 1
+
+
+def test_large_texts_of_data_sets_are_left_out_past_a_limit(transactions: SqlTransactions) -> None:
+    run, other = transactions.write(lambda s: (add_run(s), add_run(s)))
+    profile = "é" * 4_000_000
+    inputs = [
+        DatasetInput(replace(DATASET, digest=str(number), profile=profile)) for number in range(5)
+    ]
+    for each in inputs:
+        transactions.write(lambda s, i=each: s.runs.add_inputs(run, [i]))
+    transactions.write(lambda s: s.runs.add_inputs(other, inputs[-1:]))
+    last = replace(inputs[-1], dataset=replace(inputs[-1].dataset, schema="", profile=""))
+    assert get(transactions, run).inputs == (*inputs[:-1], last)
+    assert get(transactions, other).inputs == (inputs[-1],)

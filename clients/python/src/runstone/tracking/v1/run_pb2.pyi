@@ -156,7 +156,9 @@ class Run(_message.Message):
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetInput]:
-        """Output only. Datasets that the run read."""
+        """Output only. Datasets that the run read, in the order in which they were first seen. Schemas and profiles are
+        left empty from where they would be more than 32 MiB.
+        """
 
     def __init__(
         self,

@@ -122,7 +122,9 @@ def build(
     Unavailable when the database is away, SettingsError when something is not set.
     """
     closers: list[Callable[[], None]] = []
-    objects = objects or open_objects(settings)
+    if objects is None:
+        objects = open_objects(settings)
+        closers.append(objects.close)
     if database is None:
         database = _open_migrated(settings)
         closers.append(database.dispose)
@@ -163,7 +165,7 @@ def main() -> int:
     try:
         settings = ArtifactSettings.load()
         open_database(settings).dispose()
-        open_objects(settings)
+        open_objects(settings).close()
     except SettingsError as error:
         print(f"runstone-artifact: {error}", file=sys.stderr)  # noqa: T201 - before there are logs
         return 2

@@ -86,6 +86,9 @@ class FolderObjectStore:
         if not os.access(self._staging, os.W_OK | os.X_OK):
             raise ObjectStoreUnavailable
 
+    def close(self) -> None:
+        """See ObjectStore."""
+
     def put(self, key: str, chunks: Sequence[bytes]) -> None:
         """See ObjectStore."""
         path = self._path(key)

@@ -131,7 +131,7 @@ class S3ObjectStore:
             self._signer = _client(address, public.netloc, secure, self._pool)
 
     def close(self) -> None:
-        """Close idle connections."""
+        """See ObjectStore."""
         self._pool.clear()
 
     def ping(self) -> None:

@@ -255,6 +255,10 @@ class ObjectStore(Protocol):
         """Raise when objects cannot be read and written."""
         ...
 
+    def close(self) -> None:
+        """Let go of idle connections."""
+        ...
+
     def put(self, key: str, chunks: Sequence[bytes]) -> None:
         """Store an object; durable on return."""
         ...

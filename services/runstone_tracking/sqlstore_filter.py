@@ -46,6 +46,9 @@ from runstone_tracking.tables_metrics import metric_summaries
 
 Condition: TypeAlias = ColumnElement[bool]
 
+MAX_JOINED = 6
+"""Comparisons that PostgreSQL may make joins of: the plan of 20 takes it ten seconds to find."""
+
 _GLOB = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 
 
@@ -71,14 +74,17 @@ def condition(
     connection: Connection, subject: Subject, tree: Expression, joined: Joined
 ) -> Condition:
     """The condition that holds for the rows that ``tree`` matches."""
-    return _Translator(connection, subject, joined).translate(tree)
+    return _Translator(connection, subject, tree, joined).translate(tree)
 
 
 class _Translator:
-    def __init__(self, connection: Connection, subject: Subject, joined: Joined) -> None:
+    def __init__(
+        self, connection: Connection, subject: Subject, tree: Expression, joined: Joined
+    ) -> None:
         self._connection = connection
         self._subject = subject
         self._joined = joined
+        self._may_join = _leaves(tree) <= MAX_JOINED
         self._leaves: dict[str, Callable[[Comparison | In], Condition]] = {
             "attribute": self._attribute,
             "metric": self._metric,
@@ -117,7 +123,9 @@ class _Translator:
         """Whether ``table`` has a row of the subject's for which the conditions hold."""
         owner = table.c[self._subject.owner]
         if is_postgresql(self._connection):
-            return exists().where(owner == self._subject.id, *conditions)
+            found = exists().where(owner == self._subject.id, *conditions)
+            # Inside IS TRUE it stays a subquery, which is planned by itself.
+            return found if self._may_join else found.is_(true())
         # SQLite would look once for every run; this it does once for all.
         return self._subject.id.in_(select(owner).where(*conditions))
 
@@ -219,6 +227,15 @@ class _Translator:
         if is_postgresql(self._connection):
             return column.ilike(pattern, escape="")
         return column.op("LIKE", is_comparison=True)(pattern)
+
+
+def _leaves(tree: Expression) -> int:
+    match tree:
+        case And(terms) | Or(terms):
+            return sum(map(_leaves, terms))
+        case Not(term):
+            return _leaves(term)
+    return 1
 
 
 _COMPARE: Mapping[Operator, Callable[[Any, Any], Condition]] = {

@@ -332,6 +332,23 @@ def test_large_filters(data: Data, search: SearchService) -> None:
     assert caught.value.violations[0].field == "filter"
 
 
+def test_many_comparisons_and_many_sort_keys(data: Data, search: SearchService) -> None:
+    """PostgreSQL takes ten seconds to plan 20 joins; these are planned as something else."""
+    for word in ("AND", "OR"):
+        for count in (7, 60):
+            terms = (f"params.`{PARAMS[n % 3]}` != 'none {n}'" for n in range(count))
+            text = f" {word} ".join(terms)
+            tree = parse(text, service_search.RUNS)
+            order_by = [f"metrics.`{METRICS[n % 3]}x{n // 3}`" for n in range(13)]
+            order_by += [f"metrics.`{key}` DESC" for key in METRICS]
+            wanted = ordered([row for row in data.rows if matches(tree, row)], full_order(order_by))
+            request = SearchRequest(
+                filter=text, order_by=tuple(order_by), page_size=7, experiment_ids=("0",)
+            )
+            found = [run.info.run_id for page in pages(search, request) for run in page]
+            assert found == [row.id for row in wanted]
+
+
 def test_the_longest_page_token_is_taken_back(
     transactions: SqlTransactions, search: SearchService
 ) -> None:

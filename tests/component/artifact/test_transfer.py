@@ -171,6 +171,27 @@ def test_a_download_that_failed_goes_on_where_it_stopped(
     assert list(target.iterdir()) == [got]
 
 
+def test_every_worker_ends_when_one_fails(
+    s3_server: ArtifactServer, big: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No room ahead and a slow hash: the others wait for it when the one fails.
+    monkeypatch.setattr(ranges, "HASHED_AHEAD", 1)
+    _transfer.upload_file(s3_server.transfers(), run_owner(), big, "big")
+
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    target = tmp_path / "down"
+    for at in range(4, 68, 8):
+        with pytest.raises(LocalPathError, match="No space left"):
+            _transfer.download(
+                s3_server.transfers(), run_owner(), "big", target, Seen(at * MIB, fail)
+            )
+        for left in target.iterdir():
+            left.unlink()
+    _transfer.download(s3_server.transfers(), run_owner(), "big", target)
+
+
 def test_what_was_left_is_not_trusted(
     folder_server: ArtifactServer, big: Path, tmp_path: Path
 ) -> None:

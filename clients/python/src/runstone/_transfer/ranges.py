@@ -97,7 +97,7 @@ class RangedDownload:
                         future.result()
                 except BaseException:
                     # The others see it and end, instead of fetching what nobody will use.
-                    hashing.stopped.set()
+                    hashing.abandon()
                     workers.shutdown(wait=False, cancel_futures=True)
                     raise
             return hashing.digest()
@@ -259,11 +259,15 @@ class _InOrder:
         self._thread.join()
         return self._state.hexdigest()
 
+    def abandon(self) -> None:
+        """Have everybody end early who works on the file, also those who wait for the hash."""
+        with self._changed:
+            self.stopped.set()
+            self._changed.notify_all()
+
     def stop(self) -> int:
         """End early; returns how many bytes from the start are whole."""
-        self.stopped.set()
-        with self._changed:
-            self._changed.notify_all()
+        self.abandon()
         self._thread.join()
         whole = 0
         while (until := self._written.get(whole, whole)) == whole + RANGE_BYTES:

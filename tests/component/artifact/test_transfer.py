@@ -21,6 +21,7 @@ from runstone.exceptions import (
     PathConflict,
 )
 from support.artifact import MIB, ArtifactServer, listed, noise, put, read, run_owner, sha256
+from support.processes import wait_until
 
 BIG = 70 * MIB + 321
 """More than is hashed first, more than two ranges."""
@@ -171,25 +172,45 @@ def test_a_download_that_failed_goes_on_where_it_stopped(
     assert list(target.iterdir()) == [got]
 
 
-def test_every_worker_ends_when_one_fails(
-    s3_server: ArtifactServer, big: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_disk_that_is_full_here_is_told(
+    s3_server: ArtifactServer, big: Path, tmp_path: Path
 ) -> None:
-    # No room ahead and a slow hash: the others wait for it when the one fails.
-    monkeypatch.setattr(ranges, "HASHED_AHEAD", 1)
     _transfer.upload_file(s3_server.transfers(), run_owner(), big, "big")
 
     def fail() -> None:
         raise OSError(28, "No space left on device")
 
     target = tmp_path / "down"
-    for at in range(4, 68, 8):
-        with pytest.raises(LocalPathError, match="No space left"):
-            _transfer.download(
-                s3_server.transfers(), run_owner(), "big", target, Seen(at * MIB, fail)
-            )
-        for left in target.iterdir():
-            left.unlink()
-    _transfer.download(s3_server.transfers(), run_owner(), "big", target)
+    with pytest.raises(LocalPathError, match="No space left"):
+        _transfer.download(s3_server.transfers(), run_owner(), "big", target, Seen(MIB, fail))
+    assert not (target / "big").exists()
+
+
+def test_whoever_waits_for_the_hash_is_woken_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    class Stuck:
+        def update(self, _data: bytes) -> None:
+            gate.wait(20)
+
+    monkeypatch.setattr(ranges.hashlib, "sha256", Stuck)
+    with (tmp_path / "f").open("w+b") as file:
+        hashing = ranges._InOrder(file.fileno(), 100, 0)
+
+        def write() -> None:
+            for at in range(ranges.HASHED_AHEAD + 2):
+                hashing.wrote(0, at, b"x")
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        wait_until(lambda: len(hashing._ahead) == ranges.HASHED_AHEAD, 10, "a full queue")
+        hashing.abandon()
+        writer.join(10)
+        assert not writer.is_alive()
+        gate.set()
+        hashing.stop()
 
 
 def test_what_was_left_is_not_trusted(

@@ -81,7 +81,8 @@ class DataDir:
         when the owner stays, SuiteError when the folder cannot be used.
         """
         with _explained(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            # A folder that is there already keeps its mode: somebody chose it.
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if not _lock_within(lock, LOOK_SECONDS):

@@ -28,6 +28,8 @@ from runstone_suite.settings import SuiteSettings
 
 EXIT_FAILED = 1
 
+PRIVATE_UMASK = 0o077
+
 LOOK_SECONDS = 0.05
 
 LARGEST_LOG_BYTES = 4 * 2**20
@@ -96,6 +98,9 @@ def _settings(options: Options) -> SuiteSettings:
 
 
 def _run(options: Options, settings: SuiteSettings) -> int:
+    if settings.needs_data_dir or options.background:
+        # Databases, artifacts and the socket are the user's alone: there is no password.
+        os.umask(PRIVATE_UMASK)
     with _folder(options, settings) as folder:
         # Later mistakes go to the log: whoever started a background suite has its own life.
         if options.background and folder is not None:
@@ -108,6 +113,9 @@ def _run(options: Options, settings: SuiteSettings) -> int:
         stop = threading.Event()
 
         def started(running: Running) -> None:
+            if place is not None:
+                # Said once more: not every system's bind heeds the umask.
+                place.chmod(0o600)
             if workers.is_worker():
                 return
             _tell(options, settings, folder, running.ports, place)

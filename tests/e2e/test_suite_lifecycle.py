@@ -1,12 +1,15 @@
 """One folder, one suite: how it starts, how it is found, how it changes hands, how it ends."""
 
 import fcntl
+import os
 import queue
 import shutil
 import signal
+import stat
 import subprocess
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,28 @@ def test_idle_it_ends_and_leaves_nothing_behind(data: Path) -> None:
         started.kill()
     assert read_status(data) == {}
     assert not (data / "runstone.sock").exists()
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_what_it_makes_is_its_users_alone(
+    data: Path, background: bool, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(partial(os.umask, os.umask(0)))
+    arguments = [] if background else ["--grpc-port", "0"]
+    with suite(data, *arguments, background=background):
+        open_to_others = [
+            path.name for path in (data, *data.rglob("*")) if path.stat().st_mode & 0o077
+        ]
+        assert open_to_others == []
+        assert stat.S_IMODE((data / "runstone.sock").stat().st_mode) == 0o600
+
+
+def test_a_folder_that_is_there_keeps_its_mode(data: Path) -> None:
+    data.mkdir()
+    data.chmod(0o755)
+    with suite(data, background=True):
+        assert stat.S_IMODE(data.stat().st_mode) == 0o755
+        assert stat.S_IMODE((data / "tracking.db").stat().st_mode) == 0o600
 
 
 def test_it_ends_when_its_folder_is_removed(data: Path) -> None:

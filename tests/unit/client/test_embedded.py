@@ -100,6 +100,18 @@ def test_a_suite_is_started_once_and_kept(stand_in: Path, monkeypatch: pytest.Mo
     suite.release()
 
 
+def test_the_folder_and_the_log_are_the_users_alone(stand_in: Path) -> None:
+    before = os.umask(0)
+    try:
+        suite = EmbeddedSuite(stand_in)
+        suite.address()
+    finally:
+        os.umask(before)
+    assert stand_in.stat().st_mode & 0o777 == 0o700
+    assert (stand_in / "suite.log").stat().st_mode & 0o777 == 0o600
+    suite.release()
+
+
 def test_a_running_suite_is_adopted(stand_in: Path) -> None:
     first, second = EmbeddedSuite(stand_in), EmbeddedSuite(stand_in)
     assert first.address() == second.address()

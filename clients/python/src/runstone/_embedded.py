@@ -89,7 +89,8 @@ class EmbeddedSuite:
         if self._client_lock is not None:
             return
         try:
-            self.data_dir.mkdir(parents=True, exist_ok=True)
+            # Whoever can write to the socket in it can do everything, without a password.
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = _open_lock(self.data_dir / "clients.lock")
         except OSError as error:
             raise SuiteUnavailable(
@@ -171,7 +172,8 @@ class EmbeddedSuite:
         # -P: a file of the user's that is called like a module of Python must not take its place.
         command = [sys.executable, "-P", "-m", "runstone_suite", "--background"]
         command += ["--data-dir", str(self.data_dir)]
-        with (self.data_dir / "suite.log").open("ab") as log:
+        path = self.data_dir / "suite.log"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

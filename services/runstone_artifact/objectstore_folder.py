@@ -265,18 +265,32 @@ class FolderWriter:
 
     def finish(self) -> None:
         """See StagingWriter."""
+        self._settle()
         with _kinds():
-            os.fdatasync(self._descriptor)
+            # The kernel tells an error once: the next sync of the same file would succeed.
+            if self._failure is not None:
+                raise self._failure
+            try:
+                os.fdatasync(self._descriptor)
+            except OSError as error:
+                self._failure = error
+                raise
         self._secured = self._written
 
     def close(self) -> None:
         """See StagingWriter."""
+        self._settle()
+        with suppress(OSError):
+            os.close(self._descriptor)
+
+    def _settle(self) -> None:
+        """End the thread, so that what it found is known."""
         if self._thread is not None:
             self._closing = True
             self._wanted.set()
             self._thread.join()
-        with suppress(OSError):
-            os.close(self._descriptor)
+            self._thread, self._closing = None, False
+            self._wanted.clear()
 
     def _sync(self) -> None:
         while True:

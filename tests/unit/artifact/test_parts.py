@@ -1,6 +1,8 @@
 """The small parts of the artifact service, each alone."""
 
+import errno
 import hashlib
+import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,14 @@ from runstone.tracking.v1 import run_pb2
 from runstone_artifact.convert_chunks import read_chunk, write_chunk
 from runstone_artifact.convert_paths import check_path
 from runstone_artifact.errors import (
+    ObjectStoreUnavailable,
     Overloaded,
     OwnerDeleted,
     OwnerNotFound,
     TrackingUnavailable,
 )
 from runstone_artifact.main import open_objects
+from runstone_artifact.model import Upload
 from runstone_artifact.objectstore_folder import FolderObjectStore
 from runstone_artifact.objectstore_s3 import S3Address
 from runstone_artifact.peers import RpcRunDirectory
@@ -196,6 +200,35 @@ def test_part_checks_do_not_care_how_the_bytes_come(step: int) -> None:
     for at in range(0, 25, step):
         checks.update(data[at : at + step])
     assert checks.found == [zlib.crc32(data[:10]), zlib.crc32(data[10:20]), zlib.crc32(data[20:])]
+
+
+# --- A folder whose disk fails ----------------------------------------------------------------
+
+
+def test_a_sync_that_failed_is_never_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel tells an error once; whoever syncs next is told that all is well."""
+    failed = threading.Event()
+
+    def told_once(_descriptor: int) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise OSError(errno.EIO, "I/O error")
+
+    monkeypatch.setattr("runstone_artifact.objectstore_folder.SYNC_BYTES", 4)
+    objects = FolderObjectStore(tmp_path)
+    upload = Upload("1" * 32, run(), "f", 8, "2" * 32, 0)
+    objects.stage(upload.upload_id, upload.object_key, 8, presigned=False)
+    writer = objects.writer(upload)
+    monkeypatch.setattr("runstone_artifact.objectstore_folder.os.fdatasync", told_once)
+    writer.write(b"12345678")
+    assert failed.wait(10)
+    for _ in range(2):
+        with pytest.raises(ObjectStoreUnavailable):
+            writer.finish()
+    assert writer.secured == 0
+    writer.close()
 
 
 # --- Settings and peers -----------------------------------------------------------------------

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from runstone.artifact.v1 import artifact_pb2
 from runstone.cli import cli, gc
 from runstone.cli._session import Session
+from runstone.exceptions import RunNotDeleted
 from runstone.tracking.v1 import run_pb2
 
 BATCH = 2
@@ -29,6 +30,7 @@ class World:
         self.garbage = 3
         self.left = 10**9
         self.changes: list[str] = []
+        self.restored_late = ""
 
     def service(self, _name: str) -> Any:
         return self
@@ -41,6 +43,11 @@ class World:
     def PurgeRuns(self, request: Any) -> Any:
         self._count()
         assert request.HasField("deleted_before")
+        if self.restored_late in request.run_ids:
+            self.deleted_runs.remove(self.restored_late)
+            raise RunNotDeleted("restored")
+        if request.dry_run and request.run_ids:
+            return run_pb2.PurgeRunsResponse(run_ids=request.run_ids)
         if request.dry_run:
             listed = self.deleted_runs[:BATCH]
             return run_pb2.PurgeRunsResponse(
@@ -93,10 +100,19 @@ def test_everything_goes_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (answer["artifacts"], answer["experiment_ids"], answer["objects"]) == (10, ["1"], 3)
     assert world.files == {"active": 2}
     assert [kind for kind, _ in itertools.groupby(world.changes)] == [
-        *["delete files", "purge runs"] * 3,
+        *["delete files", "purge runs"] * 5,
         "purge experiments",
         "collect",
     ]
+
+
+def test_a_run_that_is_restored_meanwhile_keeps_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.restored_late = "run1"
+    answer = collect(world, monkeypatch)
+    assert answer["run_ids"] == ["run0", "run2", "run3", "run4"]
+    assert world.files == {"active": 2, "run1": 2}
+    assert world.deleted_runs == []
 
 
 def test_a_dry_run_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import click
 
 from runstone.artifact.v1 import artifact_pb2
 from runstone.cli._session import Command, Session, confirm, yes
+from runstone.exceptions import RunNotDeleted, RunNotFound
 from runstone.tracking.v1 import run_pb2
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -83,11 +84,9 @@ def command(
     before = int((time.time() - older_than) * 1000)
     removed = Removed(dry_run)
     for run_ids in _purgeable(session, before, removed):
-        if not dry_run:
-            for run_id in run_ids:
-                removed.artifacts += _delete_files(session, run_id)
-            _purge(session, run_ids, before)
-        removed.run_ids += run_ids
+        for run_id in run_ids:
+            if dry_run or _remove(session, run_id, before, removed):
+                removed.run_ids.append(run_id)
     removed.experiment_ids = _purge_experiments(session, before, dry_run)
     _collect(session, removed, int(objects_older_than))
     session.answer(asdict(removed), _said(removed))
@@ -109,16 +108,33 @@ def _purgeable(session: Session, before: int, removed: Removed) -> Iterator[list
             return
 
 
+def _remove(session: Session, run_id: str, before: int, removed: Removed) -> bool:
+    """Remove one run and its files; not when it was restored, or removed, since it was listed.
+
+    Run by run: with a batch, files of a run that is restored meanwhile would go long after the
+    look at it. Between the look and the deletion there is one call's time, no more.
+    """
+    try:
+        # The server's own rule, so that a run deleted anew after `before` is left alone too.
+        if not _purge(session, run_id, before, dry_run=True):
+            return False
+    except (RunNotFound, RunNotDeleted):
+        return False
+    removed.artifacts += _delete_files(session, run_id)
+    _purge(session, run_id, before, dry_run=False)
+    return True
+
+
 def _delete_files(session: Session, run_id: str) -> int:
     request = artifact_pb2.DeleteArtifactsRequest(owner=artifact_pb2.Owner(run_id=run_id))
     deleted: int = session.service("artifact").DeleteArtifacts(request).deleted
     return deleted
 
 
-def _purge(session: Session, run_ids: list[str], before: int) -> None:
-    request = run_pb2.PurgeRunsRequest(run_ids=run_ids)
+def _purge(session: Session, run_id: str, before: int, *, dry_run: bool) -> bool:
+    request = run_pb2.PurgeRunsRequest(run_ids=[run_id], dry_run=dry_run)
     request.deleted_before.FromMilliseconds(before)
-    session.service("tracking").PurgeRuns(request)
+    return run_id in session.service("tracking").PurgeRuns(request).run_ids
 
 
 def _purge_experiments(session: Session, before: int, dry_run: bool) -> list[str]:

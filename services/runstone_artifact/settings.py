@@ -28,7 +28,10 @@ class ArtifactSettings(BaseServiceSettings):
         "127.0.0.1:5051", description="host:port or unix:/path of the tracking service"
     )
     max_transfers: int | None = Field(
-        None, ge=1, le=1024, description="uploads and downloads at once; unset: half of max_threads"
+        None,
+        ge=1,
+        le=1024,
+        description="uploads and downloads at once; unset, and at most: half of max_threads",
     )
 
     @property

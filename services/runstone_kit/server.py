@@ -33,6 +33,7 @@ from runstone_kit.interceptors.error_mapping import ErrorMappingLayer
 from runstone_kit.interceptors.metrics import MetricsLayer, process_metrics
 from runstone_kit.interceptors.permission import PermissionLayer
 from runstone_kit.interceptors.request_context import RequestContextLayer
+from runstone_kit.interceptors.stream_limit import StreamLimitLayer
 from runstone_kit.logs import access_writer
 from runstone_kit.registration import RegistrationError, register
 from runstone_kit.spec import ServerSpec, ServiceParts
@@ -254,6 +255,7 @@ def _layers(spec: ServerSpec, activity: Activity) -> list[Layer]:
         MetricsLayer(process_metrics()),
         ErrorMappingLayer(),
         PermissionLayer(),
+        StreamLimitLayer(max(1, spec.max_threads // 2)),
         DeadlineLayer(),
     ]
     return layers

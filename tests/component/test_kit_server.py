@@ -238,6 +238,38 @@ def test_work_whose_caller_gave_up_in_the_queue_is_not_begun() -> None:
         assert handled(server.metrics(), "Unary", "INTERNAL") == crashes
 
 
+def test_streams_leave_half_of_the_threads_to_other_calls() -> None:
+    with contextlib.closing(Probe(max_threads=4)) as server:
+        end = threading.Event()
+
+        def requests() -> Iterator[StringValue]:
+            yield StringValue(value="open")
+            end.wait(30)
+
+        held = [server.caller.bidi_stream(requests()) for _ in range(2)]
+        for call in held:
+            assert next(call).value == "open"
+        kinds = each_kind(server, "hello")
+        for name in ("ServerStream", "ClientStream", "BidiStream"):
+            error = refused(kinds[name])
+            assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert details(error, error_details_pb2.ErrorInfo).reason == "OVERLOADED"
+            assert details(error, error_details_pb2.RetryInfo).retry_delay.nanos > 0
+        assert server.caller.say("hello") == "hello"
+        held[0].cancel()
+        end.set()
+        assert list(held[1]) == []
+        wait_until(lambda: _succeeds(kinds["ServerStream"]), 10, "a place for a stream")
+
+
+def _succeeds(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except grpc.RpcError:
+        return False
+    return True
+
+
 def test_refused_calls_are_counted_under_their_code(server: Probe) -> None:
     def counts() -> dict[str, float]:
         text = server.metrics()

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Double,
     Text,
     and_,
-    exists,
     false,
     literal,
     not_,
@@ -37,19 +36,15 @@ from runstone_kit.filterlang import (
     Value,
 )
 from runstone_kit.paging import KeyValue
-
-Condition = ColumnElement[bool]
-
-_COMPARE: Mapping[Operator, Callable[[Any, Any], Condition]] = {
-    Operator.EQ: lambda left, right: left == right,
-    Operator.NE: lambda left, right: left != right,
-    Operator.LT: lambda left, right: left < right,
-    Operator.LE: lambda left, right: left <= right,
-    Operator.GT: lambda left, right: left > right,
-    Operator.GE: lambda left, right: left >= right,
-}
-
-_GLOB_SPECIAL = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
+from runstone_kit.sqlfilter import (
+    COMPARE,
+    MAX_JOINED,
+    Condition,
+    comparisons,
+    has_row,
+    ilike,
+    like,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +66,23 @@ class FilterCompiler:
     def __init__(self, columns: Columns, dialect: str) -> None:
         self._columns = columns
         self._dialect = dialect
+        self._may_join = True
 
     def compile(self, tree: Expression | None) -> Condition:
         """The condition that rows fulfil which match ``tree``; None matches all."""
+        self._may_join = comparisons(tree) <= MAX_JOINED
+        return self._condition(tree)
+
+    def _condition(self, tree: Expression | None) -> Condition:
         match tree:
             case None:
                 return true()
             case And(terms):
-                return and_(*map(self.compile, terms))
+                return and_(*map(self._condition, terms))
             case Or(terms):
-                return or_(*map(self.compile, terms))
+                return or_(*map(self._condition, terms))
             case Not(term):
-                return not_(self.compile(term))
+                return not_(self._condition(term))
             case Comparison(entity, key, op, value):
                 return self._on(entity, key, lambda column: self._compare(column, op, value))
             case In(entity, key, values, negated):
@@ -111,25 +111,15 @@ class FilterCompiler:
 
     def _has_tag(self, key: str, condition: Condition) -> Condition:
         tags = self._columns.tags
-        return exists().where(self._columns.tag_owner, tags.c.key == key, condition)
+        return has_row(
+            self._columns.tag_owner, tags.c.key == key, condition, may_join=self._may_join
+        )
 
     def _compare(self, column: ColumnElement[Any], op: Operator, value: Value) -> Condition:
-        if op is Operator.LIKE:
-            return self._like(column, str(value))
-        if op is Operator.ILIKE:
-            return self._ilike(column, str(value))
-        return _COMPARE[op](column, _typed(value))
-
-    def _like(self, column: ColumnElement[Any], pattern: str) -> Condition:
-        if self._dialect == "postgresql":
-            return column.like(_unescaped(pattern))
-        # SQLite's LIKE ignores case; its GLOB does not.
-        return column.op("GLOB", is_comparison=True)(literal(pattern.translate(_GLOB_SPECIAL)))
-
-    def _ilike(self, column: ColumnElement[Any], pattern: str) -> Condition:
-        if self._dialect == "postgresql":
-            return column.ilike(_unescaped(pattern))
-        return column.like(pattern)
+        if op in (Operator.LIKE, Operator.ILIKE):
+            matches = like if op is Operator.LIKE else ilike
+            return matches(column, str(value), postgresql=self._dialect == "postgresql")
+        return COMPARE[op](column, _typed(value))
 
 
 def sort_keys(
@@ -170,8 +160,3 @@ def _typed(value: Value) -> ColumnElement[Any]:
     if isinstance(value, str):
         return literal(value, Text())
     return literal(value, Double() if isinstance(value, float) else BigInteger())
-
-
-def _unescaped(pattern: str) -> str:
-    """PostgreSQL reads a backslash as an escape; in this language nothing escapes."""
-    return pattern.replace("\\", "\\\\")

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
-    exists,
     false,
     func,
     not_,
@@ -28,6 +27,15 @@ from sqlalchemy import (
 )
 
 from runstone_kit.filterlang import And, Comparison, Expression, In, IsNull, Not, Operator, Or
+from runstone_kit.sqlfilter import (
+    COMPARE,
+    MAX_JOINED,
+    Condition,
+    comparisons,
+    has_row,
+    ilike,
+    like,
+)
 from runstone_tracking.model import DATASET_CONTEXT_TAG, RUN_NAME_TAG
 from runstone_tracking.sqlstore_statements import (
     INT64_MAX,
@@ -43,13 +51,6 @@ from runstone_tracking.tables import (
     run_inputs,
 )
 from runstone_tracking.tables_metrics import metric_summaries
-
-Condition: TypeAlias = ColumnElement[bool]
-
-MAX_JOINED = 6
-"""Comparisons that PostgreSQL may make joins of: the plan of 20 takes it ten seconds to find."""
-
-_GLOB = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class _Translator:
         self._connection = connection
         self._subject = subject
         self._joined = joined
-        self._may_join = _leaves(tree) <= MAX_JOINED
+        self._may_join = comparisons(tree) <= MAX_JOINED
         self._leaves: dict[str, Callable[[Comparison | In], Condition]] = {
             "attribute": self._attribute,
             "metric": self._metric,
@@ -123,9 +124,7 @@ class _Translator:
         """Whether ``table`` has a row of the subject's for which the conditions hold."""
         owner = table.c[self._subject.owner]
         if is_postgresql(self._connection):
-            found = exists().where(owner == self._subject.id, *conditions)
-            # Inside IS TRUE it stays a subquery, which is planned by itself.
-            return found if self._may_join else found.is_(true())
+            return has_row(owner == self._subject.id, *conditions, may_join=self._may_join)
         # SQLite would look once for every run; this it does once for all.
         return self._subject.id.in_(select(owner).where(*conditions))
 
@@ -183,7 +182,7 @@ class _Translator:
         table = metric_summaries if joined is None else joined
         column = table.c.value
         # The value of a NaN is NULL, which no comparison holds for but this one.
-        found = and_(column.is_not(None), _COMPARE[leaf.op](column, float(leaf.value)))
+        found = and_(column.is_not(None), COMPARE[leaf.op](column, float(leaf.value)))
         if leaf.op is Operator.NE:
             found = or_(found, and_(table.c.key.is_not(None), column.is_(None)))
         if joined is not None:
@@ -213,49 +212,18 @@ class _Translator:
                 return column == value
             case Operator.NE:
                 return column != value
-            case Operator.LIKE:
-                return self._like(column, value)
-        return self._ilike(column, value)
-
-    def _like(self, column: ColumnElement[Any], pattern: str) -> Condition:
-        if is_postgresql(self._connection):
-            return column.like(pattern, escape="")
-        # SQLite's LIKE ignores case; its GLOB does not.
-        return column.op("GLOB", is_comparison=True)(pattern.translate(_GLOB))
-
-    def _ilike(self, column: ColumnElement[Any], pattern: str) -> Condition:
-        if is_postgresql(self._connection):
-            return column.ilike(pattern, escape="")
-        return column.op("LIKE", is_comparison=True)(pattern)
-
-
-def _leaves(tree: Expression) -> int:
-    match tree:
-        case And(terms) | Or(terms):
-            return sum(map(_leaves, terms))
-        case Not(term):
-            return _leaves(term)
-    return 1
-
-
-_COMPARE: Mapping[Operator, Callable[[Any, Any], Condition]] = {
-    Operator.EQ: lambda left, right: left == right,
-    Operator.NE: lambda left, right: left != right,
-    Operator.LT: lambda left, right: left < right,
-    Operator.LE: lambda left, right: left <= right,
-    Operator.GT: lambda left, right: left > right,
-    Operator.GE: lambda left, right: left >= right,
-}
+        matches = like if leaf.op is Operator.LIKE else ilike
+        return matches(column, value, postgresql=is_postgresql(self._connection))
 
 
 def _compare_whole(column: ColumnElement[Any], op: Operator, value: str | float) -> Condition:
     """Compare an int64 column with any number, exactly: PostgreSQL would round the column."""
     if isinstance(value, (str, int)):
-        return _COMPARE[op](column, int(value))
+        return COMPARE[op](column, int(value))
     if abs(value) > INT64_MAX:
-        return true() if _COMPARE[op](0.0, value) else false()
+        return true() if COMPARE[op](0.0, value) else false()
     if value.is_integer():
-        return _COMPARE[op](column, int(value))
+        return COMPARE[op](column, int(value))
     if op in (Operator.EQ, Operator.NE):
         return true() if op is Operator.NE else false()
     # Nothing lies between a fraction and its neighbours: x < 1.5 is x <= 1.

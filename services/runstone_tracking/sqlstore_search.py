@@ -26,8 +26,9 @@ from sqlalchemy import (
 
 from runstone_kit.filterlang import OrderBy
 from runstone_kit.paging import KeyValue
+from runstone_kit.sqlfilter import Condition
 from runstone_tracking.model import RUN_NAME_TAG, Stage
-from runstone_tracking.sqlstore_filter import Condition, Joined, Subject, condition
+from runstone_tracking.sqlstore_filter import Joined, Subject, condition
 from runstone_tracking.sqlstore_statements import among, experiment_number, is_postgresql
 from runstone_tracking.store import MAX_SORT_TEXT, Query
 from runstone_tracking.tables import (

@@ -1,6 +1,7 @@
 """Searches over models and versions: filter, order, pages."""
 
 import pytest
+from sqlalchemy import text
 
 from runstone_kit.errors import InvalidArgument
 from runstone_registry.model import Stage
@@ -220,3 +221,17 @@ def test_a_page_of_versions_ends_early_at_four_mebibytes(registry: Registry) -> 
     assert versions(registry) == [f"churn{number}" for number in range(10, 0, -1)]
     registry.model("big", tags={f"k{i}": "x" * 90_000 for i in range(60)})
     assert models(registry) == ["big", "churn"]
+
+
+def test_two_hundred_comparisons_are_planned(registry: Registry) -> None:
+    """PostgreSQL took ten seconds to plan half as many, and memory without end for more."""
+    registry.model("found", tags={f"k{n}": "v" for n in range(100)})
+    registry.model("other", tags={f"k{n}": "v" for n in range(99)})
+    if registry.database.dialect == "postgresql":
+        with registry.database.write() as connection:
+            name = connection.execute(text("SELECT current_database()")).scalar_one()
+            connection.execute(text(f"ALTER DATABASE {name} SET statement_timeout = '10s'"))
+        registry.database.dispose()
+    terms = [f"tags.k{n % 100} {'=' if n < 100 else 'LIKE'} 'v'" for n in range(200)]
+    assert models(registry, " AND ".join(terms)) == ["found"]
+    assert models(registry, " OR ".join(terms[:99])) == ["found", "other"]

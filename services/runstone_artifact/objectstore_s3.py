@@ -241,8 +241,13 @@ class S3ObjectStore:
                     [SentPart(part.number, part.etag) for part in upload.parts],
                 )
         except KeyError:
-            if self.size(upload.object_key) is None:
+            if self.size(upload.object_key) != upload.size:
                 raise UploadNotFound(upload.upload_id) from None
+            return
+        # S3 may answer 200 with an error in the body, which the client does not look at.
+        if self.size(upload.object_key) != upload.size:
+            _log.warning("object store completed nothing", key=upload.object_key)
+            raise ObjectStoreUnavailable
 
     def discard(self, upload: Upload) -> None:
         """See ObjectStore."""

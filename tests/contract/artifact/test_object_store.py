@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from runstone_artifact.errors import PresignUnsupported, UploadBusy, UploadNotFound
+from runstone_artifact.errors import (
+    ObjectStoreUnavailable,
+    PresignUnsupported,
+    UploadBusy,
+    UploadNotFound,
+)
 from runstone_artifact.model import Part, Upload
 from runstone_artifact.objectstore_folder import FolderObjectStore
 from runstone_artifact.objectstore_s3 import PRESIGNED_PART, STREAM_PART, S3ObjectStore
@@ -222,3 +227,20 @@ def test_a_part_that_was_sent_again_fails_the_old_list(s3: S3ObjectStore) -> Non
     with pytest.raises(Exception, match="cannot be reached"):
         s3.complete(advanced(upload, upload.size, [old, last]))
     assert s3.size(KEY) is None
+
+
+@pytest.mark.parametrize("objects", ["s3"], indirect=True)
+def test_a_completion_that_made_nothing_is_noticed(
+    s3: S3ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 says 200 before it begins, and the error in the body afterwards."""
+    upload = staged(s3, 2 * STREAM_PART)
+    upload = advanced(upload, upload.size, [s3.put_part(upload, 1, noise(STREAM_PART))])
+    with monkeypatch.context() as patched:
+        patched.setattr(s3._client, "_complete_multipart_upload", lambda *_: None)
+        with pytest.raises(ObjectStoreUnavailable):
+            s3.complete(upload)
+    s3.discard(upload)
+    s3.put(KEY, [b"shorter"])
+    with pytest.raises(UploadNotFound):
+        s3.complete(upload)

@@ -20,6 +20,7 @@ from runstone_artifact.errors import (
     DigestMismatch,
     OffsetMismatch,
     SizeMismatch,
+    UploadBusy,
     UploadNotFound,
 )
 from runstone_artifact.model import Begun, Blob, File, NewFile, Owner, Part, PartUrl, Upload
@@ -150,20 +151,22 @@ class UploadService:
             if upload.artifact is not None:
                 self._compare(upload, sha256, upload.artifact.sha256)
                 return upload.artifact
+            self._renew(hold)
             self._runs.require(upload.owner)
             if sha256 and upload.sha256 and sha256 != upload.sha256:
-                self._refuse(upload, sha256, upload.sha256)
+                self._refuse(hold, sha256, upload.sha256)
             expected = sha256 or upload.sha256
             if upload.presigned and not expected and not part_crc32s:
                 raise invalid_field("sha256", "or part_crc32s is required for an upload by URL")
             hold.upload = upload = self._all_sent(upload)
             if expected and upload.found_sha256 and upload.found_sha256 != expected:
-                self._refuse(upload, expected, upload.found_sha256)
+                self._refuse(hold, expected, upload.found_sha256)
+            self._renew(hold)
             self._objects.complete(upload)
             if not upload.found_sha256:
                 found = self._read_back(hold, part_crc32s)
                 if expected and found != expected:
-                    self._refuse(upload, expected, found)
+                    self._refuse(hold, expected, found)
                 upload = replace(upload, found_sha256=found, parts=())
                 self._note(hold, upload)
             return self._commit(hold, upload)
@@ -171,26 +174,31 @@ class UploadService:
     def abort_upload(self, upload_id: str) -> None:
         """Give up an upload that is not committed; it may be gone."""
         with contextlib.suppress(UploadNotFound), self._held(upload_id) as hold:
-            if hold.upload.artifact is None:
-                self._drop(hold.upload)
+            if hold.upload.artifact is None and not self._drop(hold):
+                raise UploadBusy(upload_id)
 
     # --- Holding ------------------------------------------------------------------------------
 
     @contextmanager
     def _held(self, upload_id: str) -> Iterator[_Hold]:
-        holder, now = self._ids.hex_id(), self._clock.now_ms()
+        holder, now, begun = self._ids.hex_id(), self._clock.now_ms(), time.monotonic()
         upload = self._rows.hold_upload(upload_id, holder, now, now + HOLD_MS)
         try:
-            yield _Hold(upload, holder, time.monotonic())
+            yield _Hold(upload, holder, begun)
         finally:
             # A hold that cannot be let go ends by itself.
             with contextlib.suppress(RunstoneError):
                 self._rows.release_upload(upload_id, holder)
 
     def _note(self, hold: _Hold, upload: Upload) -> None:
-        now = self._clock.now_ms()
+        now, begun = self._clock.now_ms(), time.monotonic()
         self._rows.note_progress(replace(upload, update_ms=now), hold.holder, now + HOLD_MS)
-        hold.renewed = time.monotonic()
+        hold.renewed = begun
+
+    def _renew(self, hold: _Hold) -> None:
+        """Before and in long steps. Raises UploadBusy when another call has the upload now."""
+        if time.monotonic() - hold.renewed > RENEW_S:
+            self._note(hold, replace(hold.upload, parts=()))
 
     # --- Receiving ----------------------------------------------------------------------------
 
@@ -198,6 +206,10 @@ class UploadService:
         upload = hold.upload
         if first.offset != upload.offset:
             raise OffsetMismatch(upload.upload_id, upload.offset, first.offset)
+        if upload.offset == upload.size:
+            # Whole already: a writer would begin anew what was put in one piece.
+            self._check(upload, first, upload.offset)
+            return replace(upload, parts=())
         writer = self._objects.writer(upload)
         hashing: HashingThread | None = None
         try:
@@ -316,17 +328,16 @@ class UploadService:
                 hashing.update(chunk)
                 checks.update(chunk)
                 size += len(chunk)
-                if time.monotonic() - hold.renewed > RENEW_S:
-                    self._note(hold, replace(upload, parts=()))
+                self._renew(hold)
         except KeyError:
             raise UploadNotFound(upload.upload_id) from None
         finally:
             state = hashing.end()
         if size != upload.size or self._objects.size(upload.object_key) != size:
-            self._drop(upload)
+            self._drop(hold)
             raise SizeMismatch(upload.upload_id, upload.size, size)
         if ranges and checks.found != list(part_crc32s):
-            self._drop(upload)
+            self._drop(hold)
             wrong = [a != b for a, b in zip(checks.found, part_crc32s, strict=False)]
             at = wrong.index(True) if True in wrong else 0
             raise ChunkDamaged(upload.upload_id, ranges[at][1])
@@ -348,16 +359,21 @@ class UploadService:
         if sha256 and sha256 != found:
             raise DigestMismatch("the file", sha256, found, upload_id=upload.upload_id)
 
-    def _refuse(self, upload: Upload, expected: str, found: str) -> None:
-        self._drop(upload)
-        raise DigestMismatch("the file", expected, found, upload_id=upload.upload_id)
+    def _refuse(self, hold: _Hold, expected: str, found: str) -> None:
+        self._drop(hold)
+        raise DigestMismatch("the file", expected, found, upload_id=hold.upload_id)
 
-    def _drop(self, upload: Upload) -> None:
-        """Row first; bytes that cannot be removed now are garbage for later."""
-        self._rows.remove_upload(upload.upload_id)
+    def _drop(self, hold: _Hold) -> bool:
+        """Row first; bytes that cannot be removed now are garbage for later.
+
+        False when the hold was lost: whoever has it now may have made a file of the bytes.
+        """
+        if not self._rows.remove_upload(hold.upload_id, hold.holder):
+            return False
         with contextlib.suppress(RunstoneError):
-            self._objects.discard(upload)
-            self._objects.delete(upload.object_key)
+            self._objects.discard(hold.upload)
+            self._objects.delete(hold.upload.object_key)
+        return True
 
     def _urls(self, upload: Upload, sent: Sequence[Part]) -> tuple[PartUrl, ...]:
         if not upload.presigned or upload.artifact is not None:

@@ -241,7 +241,7 @@ class FileSql:
             totals = Totals(len(rows), sum(size for _, _, size in rows))
             owner = destination[0]
             if sealed:
-                if rows and _holds_exactly(connection, owner, rows):
+                if _holds_exactly(connection, owner, rows):
                     return totals
                 raise OwnerSealed(owner)
             if rows:

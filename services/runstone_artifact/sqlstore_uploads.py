@@ -110,10 +110,16 @@ class UploadSql:
 
         return self._database.run_write(work)
 
-    def remove_upload(self, upload_id: str) -> None:
+    def remove_upload(self, upload_id: str, holder: str) -> bool:
         """See UploadRows."""
-        statement = delete(uploads).where(uploads.c.upload_id == upload_id)
-        self._database.run_write(lambda connection: connection.execute(statement) and None)
+        statement = delete(uploads).where(
+            uploads.c.upload_id == upload_id,
+            uploads.c.holder == holder,
+            uploads.c.commit_ms.is_(None),
+        )
+        return (
+            self._database.run_write(lambda connection: connection.execute(statement).rowcount) == 1
+        )
 
 
 def _row(connection: Connection, upload_id: str) -> Row[Any]:

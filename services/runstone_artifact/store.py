@@ -154,8 +154,11 @@ class UploadRows(Protocol):
         """
         ...
 
-    def remove_upload(self, upload_id: str) -> None:
-        """Forget it; it may be gone."""
+    def remove_upload(self, upload_id: str, holder: str) -> bool:
+        """Forget it, if ``holder`` has it still and it is not committed; tell whether that was so.
+
+        Only whoever is told so MAY remove its bytes.
+        """
         ...
 
 

@@ -249,6 +249,11 @@ def test_a_copy_that_seals_may_be_repeated_as_it_was(rows: Rows) -> None:
         rows.copy_files((run(), "m"), (version(), ""), seal=True, now_ms=NOW)
 
 
+def test_a_copy_of_nothing_that_seals_may_be_repeated(rows: Rows) -> None:
+    for _ in range(2):
+        assert rows.copy_files((run(), ""), (version(), ""), seal=True, now_ms=NOW) == Totals()
+
+
 def test_a_copy_makes_no_illegal_path(rows: Rows) -> None:
     store(rows, run(), "x" * 200 + "/" + "y" * 200, "dir/f")
     with pytest.raises(InvalidArgument, match="destination_path"):
@@ -278,6 +283,16 @@ def test_an_upload_is_held_by_one(rows: Rows) -> None:
         rows.note_progress(new_upload(offset=5), "you", NOW + 300)
 
 
+def test_an_upload_is_removed_by_its_holder_alone(rows: Rows) -> None:
+    rows.add_upload(new_upload())
+    rows.hold_upload(key(1), "me", NOW, NOW + 100)
+    assert not rows.remove_upload(key(1), "you")
+    assert rows.upload(key(1)) == new_upload()
+    assert rows.remove_upload(key(1), "me")
+    with pytest.raises(UploadNotFound):
+        rows.upload(key(1))
+
+
 def test_progress_and_parts_are_kept(rows: Rows) -> None:
     rows.add_upload(new_upload())
     rows.hold_upload(key(1), "me", NOW, NOW + 100)
@@ -298,7 +313,7 @@ def test_unknown_uploads(rows: Rows) -> None:
     ):
         with pytest.raises(UploadNotFound):
             call()
-    rows.remove_upload(key(9))
+    assert not rows.remove_upload(key(9), "me")
     rows.release_upload(key(9), "me")
 
 
@@ -318,7 +333,10 @@ def test_an_upload_of_known_bytes_leaves_its_object_unknown(rows: Rows) -> None:
     rows.add_upload(new_upload(size=1))
     rows.hold_upload(key(1), "me", NOW, NOW + 100)
     rows.commit_upload(new_upload(size=1), "me", Blob(digest("x"), 1, key(1001)), NOW)
-    rows.remove_upload(key(1))
+    assert not rows.remove_upload(key(1), "me")
+    assert not rows.remove_upload(key(1), "")
+    assert rows.upload(key(1)).artifact is not None
+    assert rows.take_abandoned_uploads(LATER, NOW + 100_000_000, 10) == []
     assert rows.known_objects([key(1001)]) == set()
     assert rows.count_garbage(LATER) == Totals()
 

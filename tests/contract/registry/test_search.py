@@ -1,7 +1,7 @@
 """Searches over models and versions: filter, order, pages."""
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text as sql
 
 from runstone_kit.errors import InvalidArgument
 from runstone_registry.model import Stage
@@ -229,8 +229,8 @@ def test_two_hundred_comparisons_are_planned(registry: Registry) -> None:
     registry.model("other", tags={f"k{n}": "v" for n in range(99)})
     if registry.database.dialect == "postgresql":
         with registry.database.write() as connection:
-            name = connection.execute(text("SELECT current_database()")).scalar_one()
-            connection.execute(text(f"ALTER DATABASE {name} SET statement_timeout = '10s'"))
+            name = connection.execute(sql("SELECT current_database()")).scalar_one()
+            connection.execute(sql(f"ALTER DATABASE {name} SET statement_timeout = '10s'"))
         registry.database.dispose()
     terms = [f"tags.k{n % 100} {'=' if n < 100 else 'LIKE'} 'v'" for n in range(200)]
     assert models(registry, " AND ".join(terms)) == ["found"]

@@ -6,12 +6,15 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import runstone
 from runstone import _fork
 from runstone._writer import Writer
+from runstone.artifact.v1 import artifact_pb2
 from runstone.tracking.v1 import metric_pb2, run_pb2
 
 
@@ -39,6 +42,74 @@ def test_a_fork_waits_for_the_calls_under_way() -> None:
     assert closed.wait(20)
     caller.join()
     forker.join()
+
+
+def test_a_fork_that_waits_keeps_new_calls_out() -> None:
+    gate = _fork.Gate()
+    entered, leave, closed, reopen, late = (threading.Event() for _ in range(5))
+
+    def call() -> None:
+        with gate.call():
+            entered.set()
+            leave.wait(20)
+            with gate.call():
+                pass
+
+    def fork() -> None:
+        gate.close()
+        closed.set()
+        reopen.wait(20)
+        gate.open()
+
+    def call_late() -> None:
+        with gate.call():
+            late.set()
+
+    threads = [threading.Thread(target=each) for each in (call, fork, call_late)]
+    threads[0].start()
+    entered.wait(20)
+    threads[1].start()
+    while not gate._closing:
+        closed.wait(0.01)
+    threads[2].start()
+    assert not late.wait(0.1)
+    leave.set()
+    assert closed.wait(20)
+    assert not late.wait(0.1)
+    reopen.set()
+    assert late.wait(20)
+    for each in threads:
+        each.join()
+
+
+def test_a_fork_does_not_wait_for_an_upload(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_fork, "LONGEST_WAIT_SECONDS", 60)
+    server.answers["UploadChunks"] = lambda *_: artifact_pb2.UploadChunksResponse()
+    begun, more, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def chunks() -> Iterator[bytes]:
+        yield b"a"
+        begun.set()
+        more.wait(20)
+        yield b"b"
+
+    def fork() -> None:
+        _fork.gate.close()
+        closed.set()
+        _fork.gate.open()
+
+    client = runstone.Client(server.uri)
+    caller = threading.Thread(target=lambda: client.upload_chunks("u", chunks()))
+    caller.start()
+    assert begun.wait(20)
+    forker = threading.Thread(target=fork)
+    forker.start()
+    in_time = closed.wait(10)
+    more.set()
+    caller.join()
+    forker.join()
+    assert in_time
+    assert len(server.named("UploadChunks")[0][2]) == 2
 
 
 def test_a_fork_does_not_wait_for_its_own_call() -> None:

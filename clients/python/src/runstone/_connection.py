@@ -161,10 +161,13 @@ class _Unary:
         while True:
             stub = pool.stub(attempts.address, self._name)
             try:
-                with _fork.gate.call():
-                    response = getattr(stub, method.name)(
-                        request, timeout=attempts.remaining(), metadata=attempts.metadata
-                    )
+                call = getattr(stub, method.name)
+                how = {"timeout": attempts.remaining(), "metadata": attempts.metadata}
+                if method.request_streaming:
+                    response = call(_fork.gate.paced(request), **how)
+                else:
+                    with _fork.gate.call():
+                        response = call(request, **how)
             except grpc.RpcError as error:
                 repeatable = method.idempotent and not method.request_streaming
                 attempts.failed(error, repeatable=repeatable)

@@ -2,15 +2,19 @@
 
 gRPC survives a fork only when no thread is inside it at that moment (measured: with three threads
 calling, 1 child in 20 hung; with this gate none of 100 did). So a fork waits for the calls under
-way, calls wait for the fork, and the child starts with channels of its own.
+way, new calls wait for the fork, and the child starts with channels of its own.
+
+A call is one answer awaited: of a stream of responses each message by itself. A stream of requests
+is not waited for, since it lasts as long as its file; only its next message waits for the fork.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 LONGEST_WAIT_SECONDS = 2.0
 """A fork is not held up longer: a call that takes seconds waits for a server, not inside gRPC."""
@@ -22,14 +26,20 @@ class Gate:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._inside = 0
+        self._closing = 0
         self._here = threading.local()
 
     @contextmanager
     def call(self) -> Iterator[None]:
         """Hold this while a thread is inside gRPC."""
+        depth = getattr(self._here, "depth", 0)
         with self._condition:
+            # A call within a call must end for the fork to begin, and the forking thread's own
+            # (by another hook) before it is over.
+            if depth == 0 and not getattr(self._here, "forking", False):
+                self._condition.wait_for(lambda: not self._closing)
             self._inside += 1
-        self._here.depth = getattr(self._here, "depth", 0) + 1
+        self._here.depth = depth + 1
         try:
             yield
         finally:
@@ -38,14 +48,26 @@ class Gate:
                 self._inside -= 1
                 self._condition.notify_all()
 
+    def paced(self, messages: Iterable[Any]) -> Iterator[Any]:
+        """The messages of a stream of requests; none is handed on while a fork is under way."""
+        for message in messages:
+            with self.call():
+                pass
+            yield message
+
     def close(self) -> None:
         """Keep new calls out and wait for those under way; `open` must follow in this thread."""
         self._condition.acquire()
+        self._closing += 1
+        self._here.forking = True
         mine = getattr(self._here, "depth", 0)
         self._condition.wait_for(lambda: self._inside <= mine, LONGEST_WAIT_SECONDS)
 
     def open(self) -> None:
         """Undo `close`."""
+        self._closing -= 1
+        self._here.forking = False
+        self._condition.notify_all()
         self._condition.release()
 
 

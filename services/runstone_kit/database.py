@@ -2,6 +2,7 @@
 
     with database.read() as connection: ...                one statement, or several unrelated ones
     with database.read(snapshot=True) as connection: ...   several that must see one state; cursors
+    with database.read(snapshot=True, bounded=True) ...    the same, given up at the call's deadline
     with database.write() as connection: ...               one transaction, committed at the end
     result = database.run_write(work)                      the same, repeated on a lost race
 
@@ -23,6 +24,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from runstone_kit import dbengine
+from runstone_kit.context import current
 from runstone_kit.dberrors import OVERLOADED, is_disconnect, is_lost_race, translate
 from runstone_kit.errors import ResourceExhausted
 
@@ -86,17 +88,24 @@ class Database:
         return f"{self.schema}.{table}" if self.dialect == "postgresql" else table
 
     @contextmanager
-    def read(self, *, snapshot: bool = False) -> Iterator[Connection]:
+    def read(self, *, snapshot: bool = False, bounded: bool = False) -> Iterator[Connection]:
         """A connection for reading, with no transaction unless ``snapshot``.
 
         A snapshot is one consistent, read-only state for every statement of the block, and allows
-        server-side cursors (``yield_per``). Raises Unavailable, ResourceExhausted.
+        server-side cursors (``yield_per``). ``bounded``, for a snapshot only, stops a statement
+        that outlives the deadline of the current call; on PostgreSQL it costs a round trip, so it
+        is for statements that callers can make slow. Raises Unavailable, ResourceExhausted;
+        DeadlineExceeded if bounded.
         """
+        if bounded and not snapshot:
+            raise ValueError("only a snapshot can be bounded")
         begin = dbengine.BEGIN_SNAPSHOT[self.dialect] if snapshot else None
+        remaining = current().remaining() if bounded else None
         with (
             self._not_nested(),
             self._kinds(),
             self._connect(self._engines.readers, begin) as connection,
+            dbengine.time_limit(connection, remaining),
         ):
             yield connection
 
@@ -119,9 +128,13 @@ class Database:
             yield connection
             connection.commit()
 
-    def run_read(self, work: Callable[[Connection], T], *, snapshot: bool = False) -> T:
+    def run_read(
+        self, work: Callable[[Connection], T], *, snapshot: bool = False, bounded: bool = False
+    ) -> T:
         """``work(connection)`` in ``read()``, repeated once if the connection was lost."""
-        return self._repeat_lost_connection(lambda: self.read(snapshot=snapshot), work)
+        return self._repeat_lost_connection(
+            lambda: self.read(snapshot=snapshot, bounded=bounded), work
+        )
 
     def run_write(self, work: Callable[[Connection], T], *, attempts: int = WRITE_ATTEMPTS) -> T:
         """``work(connection)`` in ``write()``, repeated after a deadlock or a failed serialization.

@@ -8,10 +8,14 @@ would do the same for 30 us more per connection.)
 
 from __future__ import annotations
 
+import math
 import select
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
@@ -37,6 +41,10 @@ BEGIN_SNAPSHOT = {
     "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "sqlite": "BEGIN",
 }
+
+
+PROGRESS_STEPS = 10_000
+"""Steps of SQLite's machine between two looks at the clock: well under a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,26 @@ def create(
             writers.execution_options(**translated),
         )
     raise ValueError(f"no such database: {backend!r}; use postgresql:// or sqlite:///")
+
+
+@contextmanager
+def time_limit(connection: Connection, seconds: float | None) -> Iterator[None]:
+    """Stop statements of the open transaction that take longer; None for no limit."""
+    if seconds is None:
+        yield
+    elif connection.dialect.name == "postgresql":
+        # Rounded up: whoever is stopped must find the deadline passed. Zero would mean no limit.
+        limit = max(1, math.ceil(seconds * 1000))
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
+        yield
+    else:
+        until = time.monotonic() + seconds
+        driver = cast("Any", connection.connection.driver_connection)
+        driver.set_progress_handler(lambda: time.monotonic() > until, PROGRESS_STEPS)
+        try:
+            yield
+        finally:
+            driver.set_progress_handler(None, 0)
 
 
 def _postgresql(url: URL, pool_size: int, pool_timeout: float, application_name: str) -> Engine:

@@ -6,7 +6,8 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
-from runstone_kit.errors import ResourceExhausted, RunstoneError, Unavailable
+from runstone_kit.context import current
+from runstone_kit.errors import DeadlineExceeded, ResourceExhausted, RunstoneError, Unavailable
 
 DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
 STORAGE_FULL = "STORAGE_FULL"
@@ -19,6 +20,9 @@ _AWAY = {"53300", "55P03", "57014", "25006"}
 """PostgreSQL: too many connections, lock or statement timed out, a standby that cannot write."""
 _AWAY_CLASSES = {"08", "57"}
 """PostgreSQL: connection exceptions, operator intervention (shutdown, starting up)."""
+
+_STOPPED = "57014"
+"""PostgreSQL: a statement was stopped, by its time limit or by an administrator."""
 
 _SQLITE_FULL = {sqlite3.SQLITE_FULL}
 _SQLITE_AWAY = {
@@ -50,6 +54,8 @@ def translate(error: DBAPIError) -> RunstoneError | None:
         return LostRace()
     if state in _FULL:
         return _full()
+    if state == _STOPPED and _deadline_passed():
+        return _too_late()
     if error.connection_invalidated or state in _AWAY or state[:2] in _AWAY_CLASSES:
         return _away()
     if not state and type(original).__name__ == "OperationalError":
@@ -72,11 +78,22 @@ def is_disconnect(error: BaseException) -> bool:
 def _translate_sqlite(error: sqlite3.Error) -> RunstoneError | None:
     # The low byte is the primary code; the rest tells which kind of I/O failed.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_INTERRUPT and _deadline_passed():
+        return _too_late()
     if code in _SQLITE_FULL:
         return _full()
     if code in _SQLITE_AWAY:
         return _away()
     return None
+
+
+def _deadline_passed() -> bool:
+    remaining = current().remaining()
+    return remaining is not None and remaining <= 0
+
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("the deadline passed before the database had answered")
 
 
 def _full() -> ResourceExhausted:

@@ -9,7 +9,7 @@
     ├── ResourceExhausted    a limit, a quota, a full disk, a busy pool
     ├── Unavailable          a dependency is away; the same call may be repeated as it is
     ├── DataLoss             stored bytes are damaged; only a backup helps
-    └── EdgeError            raised by the kit's interceptors only, never by a service
+    └── EdgeError            raised by the kit, not by a service's rules
         ├── PermissionDenied
         └── DeadlineExceeded
 
@@ -120,7 +120,7 @@ class DataLoss(RunstoneError):
 
 
 class EdgeError(RunstoneError):
-    """Raised by interceptors before or around a handler; a service never raises one."""
+    """Raised before or around a handler, or where it waits; no rule of a service raises one."""
 
 
 class PermissionDenied(EdgeError):
@@ -131,7 +131,8 @@ class PermissionDenied(EdgeError):
 
 
 class DeadlineExceeded(EdgeError):
-    """The call's deadline passed before its work began or between two messages of a stream."""
+    """The call's deadline passed: before its work began, between two messages of a stream, or while
+    it waited for the database."""
 
     code = "DEADLINE_EXCEEDED"
     reason = "DEADLINE_EXCEEDED"

@@ -50,7 +50,9 @@ class MetricService:
         Raises RunNotFound, MetricNotFound; the iterator raises RunNotFound when the run is purged
         while it is read.
         """
-        blocks = self._transactions.read(lambda session: session.metrics.find_blocks(run_id, key))
+        blocks = self._transactions.read(
+            lambda session: session.metrics.find_blocks(run_id, key), bounded=True
+        )
         return self._read(run_id, sorted(blocks, key=lambda block: block.min_timestamp_ms))
 
     def list_keys(self, run_id: str, page_size: int, page_token: str) -> Page[MetricSummary]:
@@ -85,7 +87,9 @@ class MetricService:
             yield from cut(ordered(complete))
 
     def _decode(self, run_id: str, blocks: Sequence[Block]) -> list[Columns]:
-        data = self._transactions.read(lambda session: session.metrics.read_blocks(run_id, blocks))
+        data = self._transactions.read(
+            lambda session: session.metrics.read_blocks(run_id, blocks), bounded=True
+        )
         return [
             segment.decode_block(block, stored) for block, stored in zip(blocks, data, strict=True)
         ]

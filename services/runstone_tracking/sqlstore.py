@@ -33,9 +33,11 @@ class SqlTransactions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def read(self, work: Callable[[Session], T]) -> T:
+    def read(self, work: Callable[[Session], T], *, bounded: bool = False) -> T:
         """``work`` on a snapshot."""
-        return self._database.run_read(lambda c: work(SqlSession(c)), snapshot=True)
+        return self._database.run_read(
+            lambda c: work(SqlSession(c)), snapshot=True, bounded=bounded
+        )
 
     def write(self, work: Callable[[Session], T]) -> T:
         """``work`` in one transaction, repeated when it lost a race."""

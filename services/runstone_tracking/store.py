@@ -248,8 +248,12 @@ class Session(Protocol):
 class Transactions(Protocol):
     """Opens transactions. ``work`` MUST have no effect but on the session: it may be repeated."""
 
-    def read(self, work: Callable[[Session], T]) -> T:
-        """``work`` on one consistent state, which it MUST NOT change."""
+    def read(self, work: Callable[[Session], T], *, bounded: bool = False) -> T:
+        """``work`` on one consistent state, which it MUST NOT change.
+
+        ``bounded`` is for work that a caller can make slow: it MUST raise DeadlineExceeded soon
+        after the call's deadline.
+        """
         ...
 
     def write(self, work: Callable[[Session], T]) -> T:

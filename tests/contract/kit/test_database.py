@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, insert, select, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from runstone_kit.context import RequestContext, use
 from runstone_kit.database import Database, driver_connection
 from runstone_kit.dberrors import LostRace
-from runstone_kit.errors import ResourceExhausted, Unavailable
+from runstone_kit.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 from support.postgres import PostgresServer
 
 SCHEMA = "runstone_probe"
@@ -120,6 +122,28 @@ def test_a_snapshot_streams(database: Database) -> None:
     with database.read(snapshot=True) as connection:
         rows = connection.execution_options(yield_per=100).execute(select(things.c.id))
         assert sum(row.id for row in rows) == 499500
+
+
+ENDLESS = """
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)
+    SELECT count(*) FROM n
+"""
+
+
+def test_a_bounded_read_ends_with_its_caller(database: Database) -> None:
+    began = time.monotonic()
+    with (
+        use(RequestContext(deadline=began + 0.2)),
+        pytest.raises(DeadlineExceeded),
+        database.read(snapshot=True, bounded=True) as connection,
+    ):
+        connection.execute(text(ENDLESS))
+    # Neither the connection nor a read without a deadline keeps the limit.
+    some = ENDLESS.replace("1000000000", "100000")
+    with database.read(snapshot=True, bounded=True) as connection:
+        assert connection.execute(text(some)).scalar_one() == 100_000
+        if database.dialect == "postgresql":
+            assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "0"
 
 
 def test_blocks_do_not_nest(database: Database) -> None:

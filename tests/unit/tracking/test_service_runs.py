@@ -85,7 +85,7 @@ class FakeTransactions:
         self.runs = FakeRuns()
         self.requests = FakeRequests()
 
-    def read(self, work: Callable[[Any], T]) -> T:
+    def read(self, work: Callable[[Any], T], *, bounded: bool = False) -> T:
         return work(self)
 
     def write(self, work: Callable[[Any], T]) -> T:

@@ -50,7 +50,7 @@ class FakeTransactions:
     def __init__(self, runs: FakeRuns) -> None:
         self.runs = runs
 
-    def read(self, work: Callable[[Any], T]) -> T:
+    def read(self, work: Callable[[Any], T], *, bounded: bool = False) -> T:
         return work(self)
 
     def write(self, work: Callable[[Any], T]) -> T:

@@ -15,14 +15,17 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+import runstone
 from runstone import _embedded
 from runstone._embedded import EmbeddedSuite
+from runstone._fluent import _runs
 from runstone.exceptions import SuiteNotInstalled, SuiteUnavailable
 
 STAND_IN = """
@@ -221,6 +224,23 @@ def test_a_suite_that_never_serves_is_given_up(
     assert starts(stand_in) == []
     os.close(held)
     suite.release()
+
+
+def test_at_the_end_of_a_program_a_suite_is_waited_for_only_so_long(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_runs, "EXIT_SECONDS", 0.3)
+    client = runstone.Client(f"file:{stand_in}")
+    stand_in.mkdir()
+    with (stand_in / "suite.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for run_id in ("a", "b"):
+            _runs._open[run_id] = (os.getpid(), client)
+        began = time.monotonic()
+        _runs._end_left_over()
+    assert time.monotonic() - began < _embedded.START_SECONDS / 4
+    assert _runs._open == {}
+    _embedded.suite(stand_in).release()
 
 
 def test_without_the_server_the_error_says_what_to_install(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import pickle
 import subprocess
@@ -170,6 +171,15 @@ def test_the_users_error_is_seen_when_the_run_cannot_be_ended(
     with pytest.raises(exceptions.Unimplemented), runstone.start_run():
         pass
     assert runstone.active_run() is None
+
+
+def test_a_block_that_is_left_in_another_context(runs: dict[str, run_pb2.Run]) -> None:
+    run = contextvars.Context().run(runstone.start_run)
+    contextvars.Context().run(run.__exit__, ValueError, ValueError("x"), None)
+    assert status(runs[run.info.run_id]) == "FAILED"
+    assert _runs._open == {}
+    contextvars.Context().run(run.__exit__, None, None, None)
+    assert status(runs[run.info.run_id]) == "FAILED"
 
 
 def test_resuming(runs: dict[str, run_pb2.Run]) -> None:

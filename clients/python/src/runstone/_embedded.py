@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from runstone import _fork, _settings
@@ -28,9 +29,27 @@ from runstone.exceptions import SuiteNotInstalled, SuiteUnavailable
 START_SECONDS = 60.0
 """A first start makes three databases; on a busy machine Python alone takes seconds."""
 
+_latest: ContextVar[float | None] = ContextVar("runstone_latest", default=None)
+
 POLL_SECONDS = 0.02
 CONNECT_SECONDS = 2.0
 LOG_TAIL_BYTES = 2000
+
+
+@contextlib.contextmanager
+def no_longer_than(seconds: float) -> Iterator[None]:
+    """Inside, all waiting for a suite and for answers ends together after so many seconds."""
+    token = _latest.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _latest.reset(token)
+
+
+def earliest(end: float) -> float:
+    """A deadline, or the one of ``no_longer_than`` when that is sooner."""
+    latest = _latest.get()
+    return end if latest is None else min(end, latest)
 
 
 class EmbeddedSuite:
@@ -97,7 +116,7 @@ class EmbeddedSuite:
                 f"the data folder {self.data_dir} cannot be used: {error.strerror or error}"
             ) from None
         # A suite that is ending as idle holds it exclusively until it is gone.
-        end = time.monotonic() + START_SECONDS
+        end = earliest(time.monotonic() + START_SECONDS)
         while not _flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB):
             if time.monotonic() > end:
                 os.close(descriptor)
@@ -119,7 +138,8 @@ class EmbeddedSuite:
         return True
 
     def _start(self) -> None:
-        end = time.monotonic() + START_SECONDS
+        began = time.monotonic()
+        end = earliest(time.monotonic() + START_SECONDS)
         with self._starting(end):
             started: int | None = None
             while not self._adopt():
@@ -133,7 +153,7 @@ class EmbeddedSuite:
                     started = self._spawn()
                 if time.monotonic() > end:
                     raise SuiteUnavailable(
-                        self._explained(f"does not serve after {START_SECONDS:.0f} s")
+                        self._explained(f"does not serve after {time.monotonic() - began:.0f} s")
                     )
                 time.sleep(POLL_SECONDS)
 

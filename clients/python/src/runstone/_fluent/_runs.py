@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runstone._client import Client
 
 EXIT_SECONDS = 5.0
-"""A program that ends waits no longer for a server that is away."""
+"""A program that ends waits no longer for a server that is away or that it must start anew."""
 
 _open: dict[str, tuple[int, Client]] = {}
 """Runs begun and not ended here: run id to the process and the client that began them."""
@@ -218,13 +218,26 @@ def _end_through(run_id: str, status: str) -> None:
     active = _state.stack.get()
     place = next((i for i, each in enumerate(active) if each.info.run_id == run_id), None)
     if place is None:
-        return  # ended before the block was over
+        # The block was left in another context than it was entered in, as in a dependency of a
+        # web framework or an asynchronous fixture; or the run was ended before the block was over.
+        _end_here(run_id, status)
+        return
     # First, so that a failing call does not leave the next run nested in a dead one.
     _state.stack.set(active[:place])
     for each in reversed(active[place:]):
         _last = each.info.run_id
         each.client.set_terminated(each.info.run_id, status)
         _open.pop(each.info.run_id, None)
+
+
+def _end_here(run_id: str, status: str) -> None:
+    """End a run that this process began and has not ended; nothing happens to another."""
+    global _last
+    pid, client = _open.get(run_id, (0, None))
+    if client is not None and pid == os.getpid():
+        _last = run_id
+        client.set_terminated(run_id, status)
+        _open.pop(run_id, None)
 
 
 def active_run() -> ActiveRun | None:
@@ -264,13 +277,21 @@ def active_or_new_run() -> ActiveRun:
 def _end_left_over() -> None:
     """End what the program left running: FINISHED, FAILED after an error, KILLED after Ctrl-C."""
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
-    for run_id, (pid, client) in reversed(list(_open.items())):
-        if pid != os.getpid():
-            continue  # a forked child is not the one to end its parent's run
-        try:
-            client.with_timeout(EXIT_SECONDS).set_terminated(run_id, _status_of(error))
-        except Exception as failure:
-            import logging
+    # A forked child is not the one to end its parent's runs.
+    mine = [(key, client) for key, (pid, client) in _open.items() if pid == os.getpid()]
+    if mine:
+        from runstone._embedded import no_longer_than
 
-            logging.getLogger("runstone").warning("run %s could not be ended: %s", run_id, failure)
+        with no_longer_than(EXIT_SECONDS):
+            for run_id, client in reversed(mine):
+                _end_at_exit(run_id, client, _status_of(error))
     _open.clear()
+
+
+def _end_at_exit(run_id: str, client: Client, status: str) -> None:
+    try:
+        client.set_terminated(run_id, status)
+    except Exception as failure:
+        import logging
+
+        logging.getLogger("runstone").warning("run %s could not be ended: %s", run_id, failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import zlib
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from runstone import Client, _channel, exceptions
 from runstone._channel import Address, pool
 from runstone._connection import Connection
 from runstone._uri import Remote
+from runstone.artifact.v1 import artifact_pb2
 from runstone.tracking.v1 import metric_pb2, run_pb2
 
 
@@ -166,8 +168,51 @@ def test_a_stream_is_repeated_only_before_its_first_message(server: Any) -> None
     assert [(p.key, p.step, p.timestamp, p.value) for p in points] == [("whole", 1, 2, 3.0)]
     assert attempts == 2
     with pytest.raises(exceptions.Unavailable):
-        client.get_metric_history("a", "breaks")
+        list(client._tracking.GetMetricHistory(metric_pb2.GetMetricHistoryRequest(key="breaks")))
     assert attempts == 3
+
+
+def test_a_history_begins_anew_when_its_stream_breaks(server: Any) -> None:
+    attempts = 0
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        nonlocal attempts
+        attempts += 1
+        yield metric_pb2.GetMetricHistoryResponse(steps=[1], timestamps_ms=[1], values=[attempts])
+        if attempts < 3:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        yield metric_pb2.GetMetricHistoryResponse(steps=[2], timestamps_ms=[2], values=[attempts])
+
+    server.answers["GetMetricHistory"] = answer
+    points = Client(server.uri).get_metric_history("a", "loss")
+    assert [(p.step, p.value) for p in points] == [(1, 3.0), (2, 3.0)]
+
+
+def test_a_clients_timeout_is_not_for_transfers(server: Any) -> None:
+    remaining: list[float] = []
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        remaining.append(context.time_remaining())
+        yield artifact_pb2.DownloadArtifactResponse(data=b"abc", crc32=zlib.crc32(b"abc"))
+
+    server.answers["DownloadArtifact"] = answer
+    client = Client(server.uri, timeout=1)
+    assert b"".join(client.download_artifact("a", "file")) == b"abc"
+    assert remaining[0] > 80000
+    list(client._artifact.DownloadArtifact(artifact_pb2.DownloadArtifactRequest(), timeout=5))
+    assert remaining[1] < 6
+
+
+def test_a_transfer_does_not_wait_a_day_for_a_server(server: Any) -> None:
+    def away(request: Any, context: grpc.ServicerContext) -> Any:
+        context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+
+    server.answers["DownloadArtifact"] = away
+    client = Client(server.uri, timeout=0.5)
+    client._connections[0].reached()
+    with pytest.raises(exceptions.Unavailable):
+        list(client.download_artifact("a", "file"))
+    assert len(server.named("DownloadArtifact")) > 1
 
 
 def test_clients_of_one_place_share_a_channel(server: Any) -> None:

@@ -22,6 +22,9 @@ from runstone import _fork
 RECONNECT_MS = {"initial": 100, "min": 1000, "max": 2000}
 """gRPC's own backoff grows to two minutes; a server that came back is found within seconds."""
 
+TRANSFER_SECONDS = 3600.0
+"""An RPC whose own timeout is an hour or more works on bytes; a client's is not meant for it."""
+
 LOOPBACK = ("unix:", "localhost:", "127.", "[::1]:")
 
 
@@ -44,6 +47,11 @@ class Method:
     idempotent: bool
     request_streaming: bool
     response_streaming: bool
+
+    @property
+    def transfer(self) -> bool:
+        """Whether it takes as long as the bytes that it moves or reads take."""
+        return self.timeout >= TRANSFER_SECONDS
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A service is used through an object with the methods of its generated stub. Each takes the request
 and a ``timeout`` in seconds (else the client's, else the one in service_config.json), and raises
-exceptions of ours.
+exceptions of ours. The client's timeout is not for transfers: they take as long as their bytes do.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -26,6 +26,9 @@ USER = "x-runstone-user"
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 """Between attempts while a server restarts: soon enough to resume well within ten seconds."""
+
+AWAY_SECONDS = 60.0
+"""How long a transfer, which itself may take a day, waits for a server that does not answer."""
 
 
 def new_id() -> str:
@@ -116,9 +119,14 @@ class _Attempts:
         self.request_id = new_id()
         self.metadata = connection.metadata(self.request_id)
         self.address = connection.address()
-        seconds = timeout if timeout is not None else connection.timeout
+        own = connection.timeout
+        # How long one server is away does not depend on how long the bytes take.
+        self._away = (own or AWAY_SECONDS) if method.transfer else float("inf")
+        if timeout is None:
+            timeout = method.timeout if own is None or method.transfer else own
         # Counted from here: starting a suite is not the call's time.
-        self.deadline = time.monotonic() + (method.timeout if seconds is None else seconds)
+        self.deadline = _embedded.earliest(time.monotonic() + timeout)
+        self._until = self.deadline
         self._pause = FIRST_PAUSE_SECONDS
         self._unavailable: RunstoneException | None = None
 
@@ -137,7 +145,9 @@ class _Attempts:
         if error.code() is not grpc.StatusCode.UNAVAILABLE:
             raise failure from None
         again = self.connection.lost(self.address)
-        left = self.deadline - time.monotonic()
+        if self._unavailable is None:
+            self._until = min(self.deadline, time.monotonic() + self._away)
+        left = self._until - time.monotonic()
         if not (again and repeatable) or left <= self._pause:
             raise failure from None
         self._unavailable = failure
@@ -189,7 +199,8 @@ class _Streaming:
 
 
 class ResponseStream(Iterable[Any]):
-    """The responses as they come. Repeated from the start only before the first one.
+    """The responses as they come. Repeated from the start only before the first one, or when the
+    caller can begin anew: set ``restart`` to what forgets the responses that came so far.
 
     Leave it early with ``cancel()`` or as a context manager.
     """
@@ -206,6 +217,7 @@ class ResponseStream(Iterable[Any]):
         self._request = request
         self._attempts = _Attempts(connection, method, timeout)
         self._begun = False
+        self.restart: Callable[[], None] | None = None
         self._call: Any = self._open()
 
     def _open(self) -> Any:
@@ -226,8 +238,10 @@ class ResponseStream(Iterable[Any]):
                 with _fork.gate.call():
                     message = next(self._call)
             except grpc.RpcError as error:
-                repeatable = attempts.method.idempotent and not self._begun
-                attempts.failed(error, repeatable=repeatable)
+                possible = not self._begun or self.restart is not None
+                attempts.failed(error, repeatable=attempts.method.idempotent and possible)
+                if self._begun and self.restart is not None:
+                    self.restart()
                 self._call = self._open()
             else:
                 if not self._begun:

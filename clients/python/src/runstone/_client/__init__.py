@@ -25,6 +25,7 @@ class Client(ExperimentCalls, MetricCalls, VersionCalls, GovernanceCalls):
         registry_uri: Where the registry is when it stands elsewhere; else RUNSTONE_REGISTRY_URI.
         artifact_uri: The same for the artifact service; else RUNSTONE_ARTIFACT_URI.
         timeout: Seconds that a call may take; else RUNSTONE_TIMEOUT, else 30 for most calls.
+            Uploads and downloads take as long as their bytes do.
         user: Who is at work; else RUNSTONE_USER, else the login's name.
 
     Raises:

@@ -128,7 +128,10 @@ class MetricCalls(ClientBase):
         request = metric_pb2.GetMetricHistoryRequest(run_id=run_id, key=key)
         points: list[Metric] = []
         try:
-            for page in self._tracking.GetMetricHistory(request):
+            stream: Any = self._tracking.GetMetricHistory(request)
+            # A server that is restarted in the middle sends everything again.
+            stream.restart = points.clear
+            for page in stream:
                 points.extend(
                     Metric(key, value, timestamp, step)
                     for value, timestamp, step in zip(

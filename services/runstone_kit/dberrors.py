@@ -16,11 +16,13 @@ OVERLOADED = "OVERLOADED"
 _LOST_RACES = {"40001", "40P01"}
 _FULL = {"53100", "53200"}
 """PostgreSQL: disk full, out of memory."""
-_AWAY = {"53300", "55P03", "57014", "25006"}
-"""PostgreSQL: too many connections, lock or statement timed out, a standby that cannot write."""
+_AWAY = {"53300", "57014", "25006"}
+"""PostgreSQL: too many connections, a statement that was stopped, a standby that cannot write."""
 _AWAY_CLASSES = {"08", "57"}
 """PostgreSQL: connection exceptions, operator intervention (shutdown, starting up)."""
 
+_LOCKED = "55P03"
+"""PostgreSQL: a lock was not had in time."""
 _STOPPED = "57014"
 """PostgreSQL: a statement was stopped, by its time limit or by an administrator."""
 
@@ -54,6 +56,10 @@ def translate(error: DBAPIError) -> RunstoneError | None:
         return LostRace()
     if state in _FULL:
         return _full()
+    if state == _LOCKED:
+        return Unavailable(
+            "another call holds what this one needs; try again", reason=OVERLOADED, retry_after=0.5
+        )
     if state == _STOPPED and _deadline_passed():
         return _too_late()
     if error.connection_invalidated or state in _AWAY or state[:2] in _AWAY_CLASSES:

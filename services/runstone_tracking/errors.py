@@ -15,11 +15,13 @@ FailedPrecondition
 ├── RunDeleted              RUN_DELETED
 ├── RunNotDeleted           RUN_NOT_DELETED
 └── ParamImmutable          PARAM_IMMUTABLE
+ResourceExhausted
+└── RunTooLarge             RUN_TOO_LARGE
 """
 
 from __future__ import annotations
 
-from runstone_kit.errors import AlreadyExists, FailedPrecondition, NotFound
+from runstone_kit.errors import AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted
 
 DOMAIN = "tracking.runstone"
 
@@ -172,4 +174,18 @@ class ParamImmutable(FailedPrecondition):
         super().__init__(
             f"changing param values is not allowed: param {key!r} has the value {shown!r} already",
             metadata={"run_id": run_id, "key": key, "value": shown},
+        )
+
+
+class RunTooLarge(ResourceExhausted):
+    """The run would hold more params, tags and inputs than a message can bring."""
+
+    domain = DOMAIN
+    reason = "RUN_TOO_LARGE"
+
+    def __init__(self, run_id: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"params, tags and inputs of run {run_id} would have {size} bytes; "
+            f"a run holds at most {limit}; nothing was written",
+            metadata={"run_id": run_id, "size": str(size), "limit": str(limit)},
         )

@@ -134,6 +134,16 @@ class Run:
     inputs: tuple[DatasetInput, ...] = ()
 
 
+ENTRY_BYTES = 16
+"""What an entry takes in a message beside its key and value, at most."""
+
+
+def entries_bytes(entries: Mapping[str, str]) -> int:
+    """What params or tags take in a message: UTF-8 bytes, and ENTRY_BYTES for each."""
+    text = "".join([*entries.keys(), *entries.values()])
+    return ENTRY_BYTES * len(entries) + (len(text) if text.isascii() else len(text.encode()))
+
+
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A run to be created; ``tags`` are without RUN_NAME_TAG."""

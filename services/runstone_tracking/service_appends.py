@@ -10,7 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from runstone_kit.errors import RunstoneError
+from runstone_kit.context import current
+from runstone_kit.errors import DeadlineExceeded, RunstoneError, Unavailable
 from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.store_metrics import Appended
 
@@ -56,8 +57,10 @@ class GroupedAppends:
     def append(self, segment: NewSegment) -> Appended:
         """The segment's outcome, once it is committed.
 
-        Raises what ``write`` raised. Another call's segment never fails this one: when a group
-        fails for a reason that is no RunstoneError, its segments are written one by one.
+        Raises what ``write`` raised, and DeadlineExceeded when the call's deadline passes while
+        another writes: the segment may be committed then. Another call's segment never fails this
+        one: when a group fails for a reason that may be one segment's (a run that is locked, an
+        error that is no RunstoneError), its segments are written one by one.
         """
         ticket = _Ticket(segment)
         with self._lock:
@@ -67,10 +70,20 @@ class GroupedAppends:
             else:
                 self._waiting.append(ticket)
         if not ticket.leads:
-            ticket.ready.wait()
+            self._wait(ticket)
         if ticket.leads:
             self._lead(ticket)
         return ticket.result()
+
+    def _wait(self, ticket: _Ticket) -> None:
+        if ticket.ready.wait(_patience()):
+            return
+        with self._lock:
+            if ticket.leads or ticket.ready.is_set():
+                return
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+        raise DeadlineExceeded("the deadline passed before the points were written")
 
     def _lead(self, mine: _Ticket) -> None:
         try:
@@ -94,18 +107,28 @@ class GroupedAppends:
         """Give every ticket its outcome or error; raises nothing."""
         try:
             outcomes = self._write([ticket.segment for ticket in group])
-        except RunstoneError as error:
-            for ticket in group:
-                ticket.error = error
         except BaseException as error:
-            if len(group) == 1:
-                group[0].error = error
+            if len(group) > 1 and _may_be_one_segments(error):
+                self._commit_each(group)
                 return
             for ticket in group:
-                self._commit([ticket])
+                ticket.error = error
         else:
             for ticket, outcome in zip(group, outcomes, strict=True):
                 ticket.outcome = outcome
+
+    def _commit_each(self, group: Sequence[_Ticket]) -> None:
+        locked: dict[str, BaseException] = {}
+        for ticket in group:
+            run_id = ticket.segment.run_id
+            # The others of a locked run would each wait as long again.
+            if run_id in locked:
+                ticket.error = locked[run_id]
+            else:
+                self._commit([ticket])
+            if ticket.error is not None and _is_locked(ticket.error):
+                locked[run_id] = ticket.error
+            ticket.ready.set()
 
     def _appoint(self) -> None:
         with self._lock:
@@ -113,5 +136,19 @@ class GroupedAppends:
                 self._free_leaders += 1
                 return
             following = self._waiting.popleft()
-        following.leads = True
-        following.ready.set()
+            following.leads = True
+            following.ready.set()
+
+
+def _patience() -> float | None:
+    """How long this call may wait, in seconds; None outside a call."""
+    remaining = current().remaining()
+    return None if remaining is None else max(0.0, remaining)
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, Unavailable) and error.reason == "OVERLOADED"
+
+
+def _may_be_one_segments(error: BaseException) -> bool:
+    return _is_locked(error) or not isinstance(error, RunstoneError)

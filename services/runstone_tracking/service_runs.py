@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from runstone_kit import context
 from runstone_kit.clock import Clock
 from runstone_kit.ids import IdMaker
-from runstone_tracking.errors import RunNotFound
+from runstone_tracking.errors import RunNotFound, RunTooLarge
 from runstone_tracking.model import (
     RUN_NAME_TAG,
     DatasetInput,
@@ -19,6 +19,7 @@ from runstone_tracking.model import (
     RunInfo,
     RunRequest,
     RunUpdate,
+    entries_bytes,
 )
 from runstone_tracking.model_metrics import MetricBatch
 from runstone_tracking.service_experiments import PURGED_AT_ONCE
@@ -26,6 +27,10 @@ from runstone_tracking.service_metrics import make_segment
 from runstone_tracking.service_names import NameMaker
 from runstone_tracking.service_repeats import Repeats, earlier
 from runstone_tracking.store import Session, Transactions
+
+MAX_RUN_BYTES = 16 * 1024 * 1024
+"""Params, tags and inputs of one run: with 32 MiB of data sets' large texts and its metrics it
+must fit into one message, which has at most 64 MiB."""
 
 
 class RunService:
@@ -114,16 +119,23 @@ class RunService:
     def log_batch(self, batch: RunBatch, metrics: MetricBatch | None) -> None:
         """Set params and tags and append points, all or nothing.
 
-        Raises RunNotFound, RunDeleted, ParamImmutable, SequenceReused.
+        Raises RunNotFound, RunDeleted, ParamImmutable, SequenceReused, RunTooLarge.
         """
+        size = entries_bytes(batch.params) + entries_bytes(batch.tags)
         segment = None
         if metrics is not None:
             segment = make_segment(batch.run_id, batch.writer_id, batch.sequence, metrics)
 
         def work(session: Session) -> None:
-            session.runs.require_active(batch.run_id)
-            session.runs.set_tags(batch.run_id, batch.tags)
-            session.runs.add_params(batch.run_id, batch.params)
+            if size:
+                total = session.runs.grow(batch.run_id, size)
+                session.runs.set_tags(batch.run_id, batch.tags)
+                session.runs.add_params(batch.run_id, batch.params)
+                # What replaces or repeats was counted twice, so it is counted anew at the limit.
+                if total is None or total > MAX_RUN_BYTES:
+                    _check_size(session, batch.run_id)
+            else:
+                session.runs.require_active(batch.run_id)
             if segment is not None:
                 (outcome,) = session.metrics.append([segment])
                 if isinstance(outcome, Exception):
@@ -141,11 +153,14 @@ class RunService:
         self._transactions.write(work)
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
-        """Raises RunNotFound, RunDeleted."""
+        """Raises RunNotFound, RunDeleted, RunTooLarge."""
 
         def work(session: Session) -> None:
             session.runs.require_active(run_id)
             session.runs.add_inputs(run_id, inputs)
+            # Not before: the experiment is locked in add_inputs, and comes before its runs.
+            session.runs.grow(run_id, 0)
+            _check_size(session, run_id)
 
         self._transactions.write(work)
 
@@ -160,3 +175,9 @@ class RunService:
             return session.runs.purge(named, deleted_before, PURGED_AT_ONCE, dry_run=dry_run)
 
         return self._transactions.read(work) if dry_run else self._transactions.write(work)
+
+
+def _check_size(session: Session, run_id: str) -> None:
+    size = session.runs.recount(run_id)
+    if size > MAX_RUN_BYTES:
+        raise RunTooLarge(run_id, size, MAX_RUN_BYTES)

@@ -6,39 +6,19 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, case, func, literal, select, tuple_
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy import ColumnElement, Connection, case, func, literal, select, tuple_
 
-from runstone_tracking.model import Dataset, DatasetInput
-from runstone_tracking.sqlstore_statements import Belonging, insert_into
+from runstone_tracking.model import ENTRY_BYTES, Dataset, DatasetInput
+from runstone_tracking.sqlstore_statements import Belonging, TextBytes, insert_into
 from runstone_tracking.tables import datasets, experiments, input_tags, run_inputs, runs
 
-
-class _Bytes(FunctionElement[int]):
-    """The bytes of a text, which PostgreSQL knows without reading it."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(_Bytes, "postgresql")
-def _bytes_postgresql(element: _Bytes, compiler: SQLCompiler, **options: Any) -> str:
-    return f"octet_length({compiler.process(element.clauses, **options)})"
-
-
-@compiles(_Bytes, "sqlite")
-def _bytes_sqlite(element: _Bytes, compiler: SQLCompiler, **options: Any) -> str:
-    return f"length(CAST({compiler.process(element.clauses, **options)} AS BLOB))"
-
-
+_SMALL_TEXTS = ("name", "digest", "source_type", "source")
 _IDENTITY = ("experiment_id", "name", "digest")
 
 MAX_LARGE_BYTES = 32 * 1024 * 1024
 """Schemas and profiles that come with one run: a message has at most 64 MiB."""
 
-_BYTES_SO_FAR = func.sum(_Bytes(datasets.c.schema) + _Bytes(datasets.c.profile)).over(
+_BYTES_SO_FAR = func.sum(TextBytes(datasets.c.schema) + TextBytes(datasets.c.profile)).over(
     partition_by=run_inputs.c.run_id, order_by=run_inputs.c.dataset_id
 )
 
@@ -48,7 +28,7 @@ _SMALL, _LARGE = (
         select(
             run_inputs.c.run_id,
             run_inputs.c.dataset_id,
-            *(datasets.c.name, datasets.c.digest, datasets.c.source_type, datasets.c.source),
+            *(datasets.c[name] for name in _SMALL_TEXTS),
             *larger,
         )
         .join(datasets, datasets.c.dataset_id == run_inputs.c.dataset_id)
@@ -129,6 +109,24 @@ def load_inputs(
     for run_id, dataset_id, *dataset in found:
         inputs[run_id].append(DatasetInput(Dataset(*dataset), tags[run_id, dataset_id]))
     return inputs
+
+
+def inputs_bytes(run_id: str) -> list[ColumnElement[int]]:
+    """What the run's data sets, without their large texts, and their tags take in a message."""
+    dataset = sum(
+        (TextBytes(datasets.c[name]) + ENTRY_BYTES for name in _SMALL_TEXTS), start=literal(0)
+    )
+    entry = TextBytes(input_tags.c.key) + TextBytes(input_tags.c.value) + ENTRY_BYTES
+    used = run_inputs.join(datasets, datasets.c.dataset_id == run_inputs.c.dataset_id)
+    return [
+        select(func.coalesce(func.sum(dataset), 0))
+        .select_from(used)
+        .where(run_inputs.c.run_id == run_id)
+        .scalar_subquery(),
+        select(func.coalesce(func.sum(entry), 0))
+        .where(input_tags.c.run_id == run_id)
+        .scalar_subquery(),
+    ]
 
 
 def _dataset_row(experiment: int, dataset: Dataset) -> dict[str, Any]:

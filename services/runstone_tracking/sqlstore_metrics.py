@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from runstone_kit.dberrors import LostRace
 from runstone_tracking import segment
 from runstone_tracking.errors import MetricNotFound, RunDeleted, RunNotFound, SequenceReused
 from runstone_tracking.model import MetricSummary, Stage
@@ -43,6 +44,7 @@ class SqlMetricStore:
         for new in segments:
             first.setdefault(_identity(new), new)
         ordered = [first[identity] for identity in sorted(first)]
+        self._sql.bound_waits(self._connection)
         written = self._sql.insert_segments(self._connection, ordered)
         added = [new for new in ordered if _identity(new) in written]
         if added:
@@ -109,10 +111,13 @@ class SqlMetricStore:
             if stored is not None:
                 same = stored == new.digest
                 outcomes[id(new)] = not same and SequenceReused(*_identity(new))
-            elif stages.get(new.run_id) == Stage.DELETED:
+            elif new.run_id not in stages:
+                outcomes[id(new)] = RunNotFound(new.run_id)
+            elif stages[new.run_id] == Stage.DELETED:
                 outcomes[id(new)] = RunDeleted(new.run_id)
             else:
-                outcomes[id(new)] = RunNotFound(new.run_id)
+                # Restored since the insert looked: the next attempt writes it.
+                raise LostRace
         return outcomes
 
     def _stored_digest(self, new: NewSegment) -> bytes | None:

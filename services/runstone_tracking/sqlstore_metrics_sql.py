@@ -25,6 +25,9 @@ RunSummaries = Sequence[tuple[str, Summaries]]
 HEADER_ROWS = 1_000
 """Headers fetched at a time: a run may have a million, of a kilobyte each."""
 
+LOCK_WAIT_MS = 1_000
+"""Only a purge holds a run for long, and calls of many other runs may wait in the same group."""
+
 _NEWER = """(
     excluded.step > s.step OR excluded.step = s.step AND (
         excluded.timestamp_ms > s.timestamp_ms
@@ -54,6 +57,10 @@ def _folding(insert: str) -> str:
 
 class MetricStatements(Protocol):
     """What SqlMetricStore asks of a database."""
+
+    def bound_waits(self, connection: Connection) -> None:
+        """Let no statement of the transaction wait for another's lock longer than LOCK_WAIT_MS."""
+        ...
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
@@ -127,6 +134,9 @@ class _PostgreSQL:
             ON s.run_id = %b AND s.writer_id = b.writer_id AND s.sequence = b.sequence
         ORDER BY b.place
     """
+
+    def bound_waits(self, connection: Connection) -> None:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
@@ -211,6 +221,9 @@ class _SQLite:
         SELECT substr(payload, ?, ?) FROM metric_segments
         WHERE run_id = ? AND writer_id = ? AND sequence = ?
     """
+
+    def bound_waits(self, connection: Connection) -> None:
+        """There is one writer, and whoever waits for its turn waits for a bounded time."""
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]

@@ -27,6 +27,7 @@ from runstone_tracking.errors import (
     TagNotFound,
 )
 from runstone_tracking.model import (
+    ENTRY_BYTES,
     RUN_NAME_TAG,
     DatasetInput,
     NewRun,
@@ -36,13 +37,15 @@ from runstone_tracking.model import (
     RunInfo,
     RunStatus,
     Stage,
+    entries_bytes,
 )
-from runstone_tracking.sqlstore_inputs import add_inputs, load_inputs
+from runstone_tracking.sqlstore_inputs import add_inputs, inputs_bytes, load_inputs
 from runstone_tracking.sqlstore_metrics import SqlMetricStore
 from runstone_tracking.sqlstore_purge import purge_runs
 from runstone_tracking.sqlstore_search import RUN_COLUMNS, find_runs
 from runstone_tracking.sqlstore_statements import (
     Belonging,
+    TextBytes,
     among,
     drop_keys,
     experiment_number,
@@ -79,6 +82,7 @@ class SqlRunStore:
             "stage": literal(Stage.ACTIVE.value, Text),
             "user_id": literal(new.user_id, Text),
             "start_time": literal(new.start_time, runs.c.start_time.type),
+            "bytes": literal(entries_bytes(new.tags), runs.c.bytes.type),
         }
         source = (
             select(*values.values())
@@ -140,6 +144,37 @@ class SqlRunStore:
             raise RunNotFound(run_id)
         if stage != Stage.ACTIVE:
             raise RunDeleted(run_id)
+
+    def grow(self, run_id: str, size: int) -> int | None:
+        """One update; its lock makes others that count wait."""
+        found = self._connection.execute(
+            update(runs)
+            .where(runs.c.run_id == run_id, runs.c.stage == Stage.ACTIVE)
+            .values(bytes=runs.c.bytes + size)
+            .returning(runs.c.bytes)
+        ).one_or_none()
+        if found is None:
+            self._refuse(run_id)
+            raise RunDeleted(run_id)
+        total: int | None = found.bytes
+        return total
+
+    def recount(self, run_id: str) -> int:
+        """Add up what is there, without reading long texts on PostgreSQL."""
+        entries = (
+            select(
+                func.coalesce(
+                    func.sum(TextBytes(table.c.key) + TextBytes(table.c.value) + ENTRY_BYTES), 0
+                )
+            )
+            .where(table.c.run_id == run_id)
+            .scalar_subquery()
+            for table in (params, tags)
+        )
+        parts = self._connection.execute(select(*entries, *inputs_bytes(run_id))).one()
+        total = int(sum(parts))
+        self._connection.execute(update(runs).where(runs.c.run_id == run_id).values(bytes=total))
+        return total
 
     def update(self, run_id: str, changes: RunChanges) -> RunInfo:
         """One update that returns the row; asked why only when there is none."""

@@ -154,6 +154,20 @@ class RunStore(Protocol):
         """
         ...
 
+    def grow(self, run_id: str, size: int) -> int | None:
+        """``require_active``, and count ``size`` bytes more; no other may count until the end.
+
+        Returns what the run holds at most; None when ``recount`` was never called since 0003.
+        """
+        ...
+
+    def recount(self, run_id: str) -> int:
+        """What the run's params, tags and inputs take in a message; expects ``grow`` before.
+
+        UTF-8 bytes and ENTRY_BYTES for each, without schemas and profiles. MUST be kept.
+        """
+        ...
+
     def update(self, run_id: str, changes: RunChanges) -> RunInfo:
         """Change an active run and return it as it is now."""
         ...

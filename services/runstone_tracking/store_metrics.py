@@ -22,7 +22,8 @@ class MetricStore(Protocol):
         Each has its own outcome, in the order given; a refused one MUST leave nothing behind.
         A segment whose identity is stored with the same digest MUST write nothing; with another
         digest it is refused. Segments of one call may repeat an identity. Concurrent calls MUST
-        NOT deadlock, whatever runs and keys they share.
+        NOT deadlock, whatever runs and keys they share, and MUST NOT wait for the lock of another
+        longer than about a second: Unavailable, with the reason OVERLOADED.
         """
         ...
 

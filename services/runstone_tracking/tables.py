@@ -86,6 +86,8 @@ runs = Table(
     Column("delete_time", BigInteger),
     # Deleted by deleting its experiment, so restoring the experiment restores it.
     Column("deleted_with_experiment", Boolean, nullable=False, server_default=text("false")),
+    # At least what RunStore.recount counts; NULL where that was never done.
+    Column("bytes", BigInteger),
     Index("ix_runs_listed", "experiment_id", "stage", text("start_time DESC"), "run_id"),
     Index(
         "ix_runs_deleted",

@@ -7,19 +7,21 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from runstone_kit.database import Database
-from runstone_kit.errors import RunstoneError
-from runstone_tracking import segment
+from runstone_kit.errors import RunstoneError, Unavailable
+from runstone_tracking import segment, sqlstore_metrics_sql
 from runstone_tracking.errors import MetricNotFound, RunDeleted, RunNotFound, SequenceReused
 from runstone_tracking.model import MetricSummary
 from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.store_metrics import Appended
+from runstone_tracking.tables import runs
 from runstone_tracking.tables_metrics import metric_segments, metric_summaries
 from support.metric_points import Point, batch, bits, points_of, total_order
 from support.tracking import add_run, run_id
@@ -271,6 +273,45 @@ def test_purging_a_run_takes_its_metrics_along(
     with database.read() as connection:
         left = connection.execute(select(metric_summaries.c.run_id)).scalars().all()
     assert left == [kept]
+
+
+def test_a_locked_run_stops_no_other(transactions: SqlTransactions, database: Database) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("there is one writer and no lock of a run")
+    locked, free = _run(transactions), _run(transactions)
+    service = MetricService(transactions)
+    with (
+        ThreadPoolExecutor(3) as pool,
+        database.write() as connection,
+    ):
+        connection.execute(select(runs).where(runs.c.run_id == locked).with_for_update())
+        points = batch({"k": [(1, 1, 0.5)]})
+        stopped = [pool.submit(service.append, locked, "w", each, points) for each in (1, 2)]
+        assert pool.submit(service.append, free, "w", 1, points).result(timeout=30)
+        for future in stopped:
+            error = future.exception(timeout=30)
+            assert isinstance(error, Unavailable)
+            assert error.reason == "OVERLOADED"
+    assert service.append(locked, "w", 1, points)
+
+
+def test_a_run_restored_while_it_is_appended_to_is_written(
+    transactions: SqlTransactions, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("there is one writer")
+    run = _run(transactions)
+    transactions.write(lambda s: s.runs.delete(run, 5))
+    insert = sqlstore_metrics_sql._PostgreSQL.insert_segments
+
+    def insert_then_restore(*arguments: Any) -> set[tuple[str, str, int]]:
+        written = insert(*arguments)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(transactions.write, lambda s: s.runs.restore(run)).result(timeout=30)
+        return written
+
+    monkeypatch.setattr(sqlstore_metrics_sql._PostgreSQL, "insert_segments", insert_then_restore)
+    assert _append(transactions, _segment(run, 1, {"k": [(1, 1, 0.5)]})) == [True]
 
 
 def test_many_writers_of_the_same_series_lose_nothing(transactions: SqlTransactions) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from runstone_kit.errors import Unavailable
+from runstone_kit.context import RequestContext, use
+from runstone_kit.errors import DeadlineExceeded, Unavailable
 from runstone_tracking import segment
 from runstone_tracking.errors import RunDeleted
 from runstone_tracking.model_metrics import NewSegment
@@ -113,6 +115,39 @@ def test_a_database_that_is_away_is_told_to_the_whole_group_and_work_goes_on() -
     with ThreadPoolExecutor(1) as pool:
         writer.let_go.release()
         assert pool.submit(GroupedAppends(writer).append, _segment(9)).result() is True
+
+
+def test_a_locked_run_fails_only_its_own_segments_and_is_tried_once() -> None:
+    locked = [Unavailable("locked", reason="OVERLOADED")]
+
+    def answer(each: NewSegment) -> Appended:
+        if each.run_id == "locked":
+            raise locked[0]
+        return True
+
+    segments = [_segment(number) for number in range(1, 6)]
+    for each in segments[1:3]:
+        object.__setattr__(each, "run_id", "locked")
+    writer = Writer(answer)
+    futures = _run(writer, segments, writes=5)
+    assert writer.groups == [[1], [2, 3, 4, 5], [2], [4], [5]]
+    assert [future.exception() for future in futures] == [None, locked[0], locked[0], None, None]
+
+
+def test_whoever_waits_gives_up_at_its_deadline() -> None:
+    writer = Writer(lambda _each: True)
+    appends = GroupedAppends(writer, leaders=1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(appends.append, _segment(1))
+        assert writer.started.acquire(timeout=30)
+        with (
+            use(RequestContext(deadline=time.monotonic() + 0.01)),
+            pytest.raises(DeadlineExceeded),
+        ):
+            appends.append(_segment(2))
+        writer.let_go.release()
+        assert first.result() is True
+    assert writer.groups == [[1]]
 
 
 def test_a_group_is_bounded_in_bytes() -> None:

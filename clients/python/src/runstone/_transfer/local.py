@@ -87,7 +87,7 @@ def _check_name(source: Path, name: str, path: str) -> None:
 
 
 class Reader:
-    """A file that is being sent, and that must not change meanwhile."""
+    """A file that is being sent: the bytes that it has when opened. It may grow, as a log does."""
 
     def __init__(self, path: Path) -> None:
         check_local(path)
@@ -99,6 +99,11 @@ class Reader:
         self._descriptor = self._file.fileno()
         self._state = _identity(os.fstat(self._descriptor))
         self.size = self._state[0]
+        try:
+            self._check_sized()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -107,18 +112,40 @@ class Reader:
         self._file.close()
 
     def read(self, offset: int, size: int) -> bytes:
-        """Bytes of the file; safe to call from many threads. Raises LocalPathError."""
-        try:
-            data = os.pread(self._descriptor, size, offset)
-        except OSError as error:
-            raise LocalPathError(f"{_shown(self.path)} cannot be read: {error.strerror}") from None
-        if not data and size:
-            self.fail_changed()
+        """So many bytes of the file; safe to call from many threads.
+
+        Raises:
+            LocalPathError: it cannot be read, or has fewer bytes.
+        """
+        data = self._pread(size, offset)
+        while len(data) < size:
+            # A network file system may give less than there is.
+            more = self._pread(size - len(data), offset + len(data))
+            if not more:
+                self.fail_changed()
+            data += more
         return data
 
+    def _pread(self, size: int, offset: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, size, offset)
+        except OSError as error:
+            raise LocalPathError(f"{_shown(self.path)} cannot be read: {error.strerror}") from None
+
+    def _check_sized(self) -> None:
+        if not self.size and self._pread(1, 0) and not os.fstat(self._descriptor).st_size:
+            raise LocalPathError(
+                f"{_shown(self.path)} does not tell its size, as files of /proc: send a copy"
+            )
+
     def check_unchanged(self) -> None:
-        """Raise LocalPathError if the file was written to since it was opened."""
-        if _identity(os.fstat(self._descriptor)) != self._state:
+        """Raise LocalPathError if the file was written to since it was opened, but for growing.
+
+        The server's digest is of what was sent. What was rewritten below the old end of a file that
+        grew too shows only where the file was hashed first (DigestMismatch).
+        """
+        now = _identity(os.fstat(self._descriptor))
+        if now != self._state and now[0] <= self.size:
             self.fail_changed()
 
     def fail_changed(self) -> NoReturn:

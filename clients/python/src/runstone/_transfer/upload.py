@@ -113,7 +113,7 @@ class _Upload:
     def _hash(self) -> str:
         digest, offset = hashlib.sha256(), 0
         while offset < self._reader.size:
-            data = self._reader.read(offset, CHUNK_BYTES)
+            data = self._reader.read(offset, min(CHUNK_BYTES, self._reader.size - offset))
             digest.update(data)
             offset += len(data)
         return digest.hexdigest()

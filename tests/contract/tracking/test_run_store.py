@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+from runstone_kit.clock import SystemClock
 from runstone_kit.database import Database
+from runstone_kit.ids import SystemIds
 from runstone_tracking import tables
 from runstone_tracking.errors import (
     ExperimentDeleted,
@@ -17,26 +19,39 @@ from runstone_tracking.errors import (
     RunDeleted,
     RunNotDeleted,
     RunNotFound,
+    RunTooLarge,
     TagNotFound,
 )
 from runstone_tracking.model import (
+    ENTRY_BYTES,
     RUN_NAME_TAG,
     CreateRequest,
     Dataset,
     DatasetInput,
     NewRun,
     Run,
+    RunBatch,
     RunChanges,
     RunInfo,
     RunStatus,
     Stage,
+    entries_bytes,
 )
+from runstone_tracking.service_names import RandomNames
+from runstone_tracking.service_repeats import Repeats
+from runstone_tracking.service_runs import MAX_RUN_BYTES, RunService
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.store import Session
 from runstone_tracking.tables_metrics import metric_segments, metric_summaries
 from support.tracking import add_experiment, add_run, run_id
 
 DATASET = Dataset("iris", "abc", "local", "{}", '{"columns": []}', '{"rows": 150}')
+
+
+def run_service(transactions: SqlTransactions) -> RunService:
+    clock = SystemClock()
+    repeats = Repeats(transactions, clock)
+    return RunService(transactions, clock, SystemIds(), RandomNames(), repeats)
 
 
 def get(transactions: SqlTransactions, run: str) -> Run:
@@ -399,3 +414,56 @@ def test_large_texts_of_data_sets_are_left_out_past_a_limit(transactions: SqlTra
     last = replace(inputs[-1], dataset=replace(inputs[-1].dataset, schema="", profile=""))
     assert get(transactions, run).inputs == (*inputs[:-1], last)
     assert get(transactions, other).inputs == (inputs[-1],)
+
+
+def test_what_a_run_holds_is_counted(transactions: SqlTransactions, database: Database) -> None:
+    held = {"ä": "é" * 100, "b": ""}
+    new = NewRun(run_id(), "0", "name", "ann", 0, held)
+    run = transactions.write(lambda s: s.runs.create(new)).run_id
+    size = entries_bytes(held)
+    assert transactions.write(lambda s: s.runs.grow(run, 7)) == size + 7
+    transactions.write(lambda s: s.runs.add_params(run, held))
+    assert transactions.write(lambda s: s.runs.recount(run)) == 2 * size
+    transactions.write(lambda s: s.runs.add_inputs(run, [DatasetInput(DATASET, held)]))
+    dataset = len("irisabclocal{}") + 4 * ENTRY_BYTES
+    assert transactions.write(lambda s: s.runs.recount(run)) == 3 * size + dataset
+    assert transactions.write(lambda s: s.runs.grow(run, 0)) == 3 * size + dataset
+    with database.write() as connection:
+        connection.execute(update(tables.runs).values(bytes=None))
+    assert transactions.write(lambda s: s.runs.grow(run, 7)) is None
+    with pytest.raises(RunNotFound):
+        transactions.write(lambda s: s.runs.grow("nope", 1))
+    transactions.write(lambda s: s.runs.delete(run, 1))
+    with pytest.raises(RunDeleted):
+        transactions.write(lambda s: s.runs.grow(run, 1))
+
+
+def test_a_run_grows_no_larger_than_can_be_read(transactions: SqlTransactions) -> None:
+    service = run_service(transactions)
+    run = transactions.write(add_run)
+    half = {f"k{n}": "é" * 4000 for n in range(1000)}
+
+    def log(tags: dict[str, str], params: dict[str, str]) -> None:
+        service.log_batch(RunBatch(run, params, tags, "", 0), None)
+
+    # Set again, it is not held twice.
+    for _ in range(4):
+        log(half, {"p": "1"})
+    more = {f"more {key}": value for key, value in half.items()}
+    log(more, {})
+    with pytest.raises(RunTooLarge):
+        log({f"most {key}": value for key, value in half.items()}, {"q": "1"})
+    source = DatasetInput(replace(DATASET, source="é" * 65535), {})
+    inputs = [
+        replace(source, dataset=replace(source.dataset, digest=str(each))) for each in range(9)
+    ]
+    with pytest.raises(RunTooLarge):
+        service.log_inputs(run, inputs)
+    found = get(transactions, run)
+    assert found.params == {"p": "1"}
+    assert found.tags.keys() == half.keys() | more.keys() | {RUN_NAME_TAG}
+    assert not found.inputs
+    assert entries_bytes(found.params) + entries_bytes(found.tags) <= MAX_RUN_BYTES
+    service.delete_tags(run, [f"more k{n}" for n in range(100)])
+    service.log_inputs(run, inputs[:1])
+    assert get(transactions, run).inputs == tuple(inputs[:1])

@@ -26,7 +26,7 @@
     ├── Aborted                            another change came between; read again and retry
     │   └── EtagMismatch   ChunkDamaged   UploadBusy
     ├── ResourceExhausted                  retry_after holds seconds when the server said so
-    │   └── StorageFull   Overloaded
+    │   └── StorageFull   Overloaded   RunTooLarge
     ├── Unavailable                        the same call may be repeated as it is
     │   ├── DatabaseUnavailable   ObjectStoreUnavailable   TrackingUnavailable   PeerUnavailable
     │   └── SuiteUnavailable               the embedded suite does not start or answer
@@ -108,6 +108,7 @@ from runstone._exceptions.reasons import (
     RunDeleted,
     RunNotDeleted,
     RunNotFound,
+    RunTooLarge,
     SequenceReused,
     SizeMismatch,
     SourceNotFound,
@@ -154,6 +155,7 @@ __all__ = [
     "LocalPathError",
     "ExperimentNotFound",
     "RunNotFound",
+    "RunTooLarge",
     "TagNotFound",
     "MetricNotFound",
     "OwnerNotFound",

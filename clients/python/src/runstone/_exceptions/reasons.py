@@ -298,6 +298,12 @@ class StorageFull(ResourceExhausted):
     reason = "STORAGE_FULL"
 
 
+class RunTooLarge(ResourceExhausted):
+    """The run would hold more than 16 MiB of params, tags and inputs; nothing was written."""
+
+    reason = "RUN_TOO_LARGE"
+
+
 class Overloaded(ResourceExhausted):
     """The service is at its limit; wait ``retry_after`` seconds."""
 

@@ -70,6 +70,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED. The deadline was over before the work began; nothing was done."""
     ERROR_REASON_UNFORESEEN: _ErrorReason.ValueType  # 23
     """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
+    ERROR_REASON_RUN_TOO_LARGE: _ErrorReason.ValueType  # 24
+    """RESOURCE_EXHAUSTED. The run would hold more than 16 MiB of params, tags and inputs. Metadata: run_id, size, limit."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "tracking.runstone". ErrorInfo.reason is the
@@ -124,4 +126,6 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 22
 """DEADLINE_EXCEEDED. The deadline was over before the work began; nothing was done."""
 ERROR_REASON_UNFORESEEN: ErrorReason.ValueType  # 23
 """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
+ERROR_REASON_RUN_TOO_LARGE: ErrorReason.ValueType  # 24
+"""RESOURCE_EXHAUSTED. The run would hold more than 16 MiB of params, tags and inputs. Metadata: run_id, size, limit."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

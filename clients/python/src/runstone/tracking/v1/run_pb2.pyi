@@ -621,7 +621,9 @@ Global___SearchRunsResponse: _TypeAlias = SearchRunsResponse  # noqa: Y015
 
 @_typing.final
 class LogBatchRequest(_message.Message):
-    """Request of LogBatch."""
+    """Request of LogBatch. All params, tags and inputs of a run together: at most 16 MiB of UTF-8, each entry counted as 16
+    bytes more than its key and value; past that nothing is set and the call fails with RUN_TOO_LARGE.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -771,7 +773,7 @@ Global___DeleteRunTagsResponse: _TypeAlias = DeleteRunTagsResponse  # noqa: Y015
 
 @_typing.final
 class LogInputsRequest(_message.Message):
-    """Request of LogInputs."""
+    """Request of LogInputs. Names, digests, sources and tags count for the run's 16 MiB, see LogBatchRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

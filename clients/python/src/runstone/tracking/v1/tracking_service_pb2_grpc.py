@@ -331,6 +331,7 @@ class TrackingServiceServicer:
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE.
+        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -355,6 +356,7 @@ class TrackingServiceServicer:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: RUN_NOT_FOUND.
         - FAILED_PRECONDITION: RUN_DELETED.
+        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -154,6 +154,7 @@ class TrackingServiceStub:
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE.
+    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
     """
     DeleteRunTags: _grpc.UnaryUnaryMultiCallable[_run_pb2.DeleteRunTagsRequest, _run_pb2.DeleteRunTagsResponse]
     """Deletes tags of an active run.
@@ -170,6 +171,7 @@ class TrackingServiceStub:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: RUN_NOT_FOUND.
     - FAILED_PRECONDITION: RUN_DELETED.
+    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
     """
     AppendMetrics: _grpc.UnaryUnaryMultiCallable[_metric_pb2.AppendMetricsRequest, _metric_pb2.AppendMetricsResponse]
     """Appends metric points to an active run. OK means that they are committed. Identity is (run, writer,
@@ -334,6 +336,7 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE.
+    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
     """
     DeleteRunTags: _aio.UnaryUnaryMultiCallable[_run_pb2.DeleteRunTagsRequest, _run_pb2.DeleteRunTagsResponse]  # type: ignore[assignment]
     """Deletes tags of an active run.
@@ -350,6 +353,7 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: RUN_NOT_FOUND.
     - FAILED_PRECONDITION: RUN_DELETED.
+    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
     """
     AppendMetrics: _aio.UnaryUnaryMultiCallable[_metric_pb2.AppendMetricsRequest, _metric_pb2.AppendMetricsResponse]  # type: ignore[assignment]
     """Appends metric points to an active run. OK means that they are committed. Identity is (run, writer,
@@ -601,6 +605,7 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE.
+        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
         """
 
     @_abc_1.abstractmethod
@@ -629,6 +634,7 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: RUN_NOT_FOUND.
         - FAILED_PRECONDITION: RUN_DELETED.
+        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
         """
 
     @_abc_1.abstractmethod

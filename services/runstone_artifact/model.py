@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
+
+KEY = re.compile(r"[0-9a-f]{32}")
+"""An object's key, and an upload's id: hex digits that the service made up."""
 
 
 class OwnerKind(Enum):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from runstone_artifact.errors import (
     UploadBusy,
     UploadNotFound,
 )
-from runstone_artifact.model import Part, StoredObject, Upload
+from runstone_artifact.model import KEY, Part, StoredObject, Upload
 
 READ_BYTES = 2**20
 """What one read asks for; larger chunks gained nothing and cost memory."""
@@ -34,7 +33,6 @@ SYNC_BYTES = 32 * 2**20
 SHARDS = [f"{number:02x}" for number in range(256)]
 """Made at the start, so that a put has one directory to sync and none to make."""
 
-_KEY = re.compile(r"[0-9a-f]{32}")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -132,6 +130,8 @@ class FolderObjectStore:
         with _kinds():
             for shard in SHARDS:
                 for entry in os.scandir(self._objects / shard):
+                    if not _is_ours(entry):
+                        continue
                     with suppress(FileNotFoundError):
                         state = entry.stat()
                         yield StoredObject(entry.name, state.st_size, _modified_ms(state))
@@ -195,6 +195,8 @@ class FolderObjectStore:
         """See ObjectStore."""
         with _kinds():
             for entry in os.scandir(self._staging):
+                if not _is_ours(entry):
+                    continue
                 with suppress(FileNotFoundError):
                     if _modified_ms(entry.stat()) < before_ms:
                         yield "", entry.name
@@ -202,7 +204,7 @@ class FolderObjectStore:
     def discard_staged(self, key: str, name: str) -> None:
         """See ObjectStore."""
         with _kinds():
-            (self._staging / name).unlink(missing_ok=True)
+            self._staged(name).unlink(missing_ok=True)
 
     def sent_parts(self, upload: Upload) -> list[Part]:
         """See ObjectStore."""
@@ -217,12 +219,12 @@ class FolderObjectStore:
         raise PresignUnsupported
 
     def _path(self, key: str) -> Path:
-        if _KEY.fullmatch(key) is None:
+        if KEY.fullmatch(key) is None:
             raise ValueError(f"not an object key: {key!r}")
         return self._objects / key[:2] / key
 
     def _staged(self, upload_id: str) -> Path:
-        if _KEY.fullmatch(upload_id) is None:
+        if KEY.fullmatch(upload_id) is None:
             raise ValueError(f"not an upload id: {upload_id!r}")
         return self._staging / upload_id
 
@@ -319,6 +321,11 @@ def _chunks(descriptor: int, offset: int, length: int) -> Iterator[bytes]:
             yield chunk
     finally:
         os.close(descriptor)
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    # Not .nfs0001, lost+found, or what somebody put there: it is not looked at and not removed.
+    return KEY.fullmatch(entry.name) is not None and entry.is_file(follow_symlinks=False)
 
 
 def _modified_ms(state: os.stat_result) -> int:

@@ -8,6 +8,7 @@ with an underscore in its Python API; ``tests/contract/artifact`` holds them to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -25,7 +26,8 @@ from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
 from runstone_artifact.errors import ObjectStoreUnavailable, StorageFull, UploadNotFound
-from runstone_artifact.model import Part, StoredObject, Upload
+from runstone_artifact.model import KEY, Part, StoredObject, Upload
+from runstone_kit.errors import invalid_field
 
 MIB = 2**20
 
@@ -41,6 +43,12 @@ PRESIGNED_PART = 16 * MIB
 MAX_STREAM_PARTS = 9_900
 """S3 takes 10,000 parts."""
 
+MAX_STREAM_PART = 16 * MIB
+"""A stream keeps parts in memory: three of these stay below the 64 MiB that are promised."""
+
+MAX_STREAM_BYTES = MAX_STREAM_PARTS * MAX_STREAM_PART
+"""155 GiB; what is larger goes by URL."""
+
 MAX_PRESIGNED_PARTS = 2_000
 """URLs of half a kilobyte all fit one answer; 5 TiB in 2,000 parts stay below 5 GiB a part."""
 
@@ -49,6 +57,8 @@ URL_LIFE = timedelta(hours=1)
 
 PREFIX = "objects/"
 """Beside it there is room for what a bucket may be asked to hold later."""
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _GONE = {"NoSuchKey", "NoSuchUpload"}
 _FULL_CODES = {"XMinioStorageFull", "InsufficientCapacity", "QuotaExceeded"}
@@ -71,12 +81,20 @@ class S3Address:
     @classmethod
     def parse(cls, url: str) -> S3Address:
         """Raises ValueError, without the URL: it holds a secret."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("s3+http", "s3+https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            usable = parts.hostname is not None and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or parts.scheme not in ("s3+http", "s3+https"):
             raise ValueError("an object store's URL is s3+http://key:secret@host:port/bucket")
         bucket = parts.path.strip("/")
         if not bucket or "/" in bucket or not parts.username or not parts.password:
             raise ValueError("an S3 URL names a key, a secret and a bucket")
+        if _BUCKET.fullmatch(bucket) is None or ".." in bucket:
+            raise ValueError(
+                "an S3 bucket's name has 3 to 63 small letters, digits, dots and hyphens"
+            )
         return cls(
             endpoint=parts.netloc.rpartition("@")[2],
             secure=parts.scheme == "s3+https",
@@ -185,9 +203,11 @@ class S3ObjectStore:
         """See ObjectStore."""
         with _kinds():
             for item in self._client.list_objects(self._bucket, PREFIX, recursive=True):
-                modified = item.last_modified
+                key, modified = str(item.object_name).removeprefix(PREFIX), item.last_modified
+                if KEY.fullmatch(key) is None:
+                    continue
                 yield StoredObject(
-                    str(item.object_name).removeprefix(PREFIX),
+                    key,
                     item.size or 0,
                     int(modified.timestamp() * 1000) if modified else 0,
                 )
@@ -200,6 +220,12 @@ class S3ObjectStore:
         if not presigned and size <= least:
             # One put does it, and an empty object cannot be made of parts.
             return 0, ""
+        if not presigned and size > MAX_STREAM_BYTES:
+            raise invalid_field(
+                "size",
+                f"is more than the {MAX_STREAM_BYTES} bytes that a stream may bring to this object "
+                "store; ask for presigned URLs (presigned)",
+            )
         part_size = max(least, -(-size // most // MIB) * MIB)
         with _kinds():
             return part_size, self._client._create_multipart_upload(self._bucket, PREFIX + key, {})
@@ -265,7 +291,9 @@ class S3ObjectStore:
             for each in page.uploads:
                 key, name = str(each.object_name), str(each.upload_id)
                 begun = each.initiated_time
-                if begun is not None and begun.timestamp() * 1000 < before_ms:
+                if begun is None or KEY.fullmatch(key.removeprefix(PREFIX)) is None:
+                    continue
+                if begun.timestamp() * 1000 < before_ms:
                     yield key.removeprefix(PREFIX), name
             if not page.is_truncated or not page.uploads:
                 return

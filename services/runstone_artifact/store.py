@@ -282,11 +282,14 @@ class ObjectStore(Protocol):
         ...
 
     def list_objects(self) -> Iterator[StoredObject]:
-        """All objects, in any order."""
+        """All objects whose names are keys of ours, in any order; whatever else is there stays."""
         ...
 
     def stage(self, upload_id: str, key: str, size: int, *, presigned: bool) -> tuple[int, str]:
-        """Prepare an upload; returns its part size (0: no parts) and multi-part id ("": none)."""
+        """Prepare an upload; returns its part size (0: no parts) and multi-part id ("": none).
+
+        MUST raise InvalidArgument of ``size`` when a stream would need more memory than a part may.
+        """
         ...
 
     def writer(self, upload: Upload) -> StagingWriter:
@@ -312,7 +315,10 @@ class ObjectStore(Protocol):
         ...
 
     def list_staged(self, before_ms: int) -> Iterator[tuple[str, str]]:
-        """(key, name of the staging) of staged uploads not touched since then, in any order."""
+        """(key, name of the staging) of staged uploads not touched since then, in any order.
+
+        Names that are not ours are left out.
+        """
         ...
 
     def discard_staged(self, key: str, name: str) -> None:

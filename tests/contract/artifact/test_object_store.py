@@ -14,8 +14,15 @@ from runstone_artifact.errors import (
 )
 from runstone_artifact.model import Part, Upload
 from runstone_artifact.objectstore_folder import FolderObjectStore
-from runstone_artifact.objectstore_s3 import PRESIGNED_PART, STREAM_PART, S3ObjectStore
+from runstone_artifact.objectstore_s3 import (
+    MAX_STREAM_BYTES,
+    MAX_STREAM_PART,
+    PRESIGNED_PART,
+    STREAM_PART,
+    S3ObjectStore,
+)
 from runstone_artifact.store import ObjectStore
+from runstone_kit.errors import InvalidArgument
 from support.artifact import MIB, noise, run
 
 KEY = "0123456789abcdef" * 2
@@ -168,6 +175,17 @@ def test_staged_uploads_can_be_found_and_removed_by_age(tmp_path: Path) -> None:
     assert list(objects.list_staged(now + 60_000)) == []
 
 
+def test_what_is_not_ours_is_not_listed(tmp_path: Path) -> None:
+    objects = FolderObjectStore(tmp_path)
+    objects.put(KEY, [b"abc"])
+    (tmp_path / "objects" / "00" / ".nfs0001").write_bytes(b"x")
+    (tmp_path / "objects" / "00" / ("0" * 32)).mkdir()
+    (tmp_path / "staging" / "lost+found").mkdir()
+    (tmp_path / "staging" / ("0" * 32)).mkdir()
+    assert [each.key for each in objects.list_objects()] == [KEY]
+    assert list(objects.list_staged(2**62)) == []
+
+
 def test_two_writers_in_one_folder(tmp_path: Path) -> None:
     objects = FolderObjectStore(tmp_path)
     upload = staged(objects, 10)
@@ -244,3 +262,19 @@ def test_a_completion_that_made_nothing_is_noticed(
     s3.put(KEY, [b"shorter"])
     with pytest.raises(UploadNotFound):
         s3.complete(upload)
+
+
+@pytest.mark.parametrize("objects", ["s3"], indirect=True)
+def test_what_is_not_ours_in_a_bucket_is_not_listed(s3: S3ObjectStore) -> None:
+    for name in ("backup/of/somebody", "0" * 31, KEY):
+        s3.put(name, [b"abc"])
+    assert [each.key for each in s3.list_objects()] == [KEY]
+
+
+@pytest.mark.parametrize("objects", ["s3"], indirect=True)
+def test_a_stream_never_needs_parts_that_fill_the_memory(s3: S3ObjectStore) -> None:
+    largest = staged(s3, MAX_STREAM_BYTES)
+    assert largest.part_size == MAX_STREAM_PART
+    with pytest.raises(InvalidArgument, match=r"size .*presigned"):
+        staged(s3, MAX_STREAM_BYTES + 1)
+    assert staged(s3, 5 * 2**40, presigned=True).part_size > MAX_STREAM_PART

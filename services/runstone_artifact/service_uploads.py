@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -129,10 +129,12 @@ class UploadService:
         sent = self._objects.sent_parts(upload) if upload.presigned else []
         return Begun(upload=upload, urls=self._urls(upload, sent))
 
-    def upload_chunks(self, chunks: Iterable[Chunk]) -> Upload:
-        """Append chunks to an upload until the stream ends; what is durable then stays."""
-        arriving = iter(chunks)
-        with self._slots.take():
+    def upload_chunks(self, chunks: Iterable[Chunk], cut_off: Callable[[], object]) -> Upload:
+        """Append chunks to an upload until the stream ends; what is durable then stays.
+
+        ``cut_off`` makes ``chunks`` raise; it is called when they are silent for too long.
+        """
+        with self._slots.take_for(chunks, cut_off) as arriving:
             first = next(arriving, None)
             if first is None:
                 raise invalid_field("upload_id", "is required in the first message")

@@ -60,7 +60,7 @@ class ArtifactServicer(rpc.ArtifactServiceServicer):
         )
 
     def UploadChunks(self, request_iterator: Any, context: Context) -> pb.UploadChunksResponse:
-        upload = self._uploads.upload_chunks(_checked(request_iterator))
+        upload = self._uploads.upload_chunks(_checked(request_iterator), context.cancel)
         return pb.UploadChunksResponse(upload=convert.upload(upload))
 
     def GetUpload(self, request: pb.GetUploadRequest, context: Context) -> pb.GetUploadResponse:

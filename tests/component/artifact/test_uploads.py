@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from runstone.artifact.v1 import artifact_pb2 as pb
+from runstone_artifact import main
+from runstone_artifact.service_limits import TransferSlots
 from runstone_artifact.tables import SCHEMA, uploads
 from runstone_kit.database import Database
 from support.artifact import (
@@ -241,6 +243,25 @@ def test_two_writers_to_one_upload(server: ArtifactServer) -> None:
     at = state_of(stub, upload_id).offset
     stub.UploadChunks(chunks(upload_id, data[at:], at))
     assert commit(stub, upload_id).sha256 == sha256(data)
+
+
+def test_a_silent_stream_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "TransferSlots", lambda _: TransferSlots(1, silence_s=0.3))
+    server = ArtifactServer(tmp_path, f"sqlite:///{tmp_path}/artifact.db").start()
+    gate, data = threading.Event(), noise(2 * MIB)
+    try:
+        stub = server.stub
+        upload_id = begin(stub, "f", len(data)).upload_id
+        stream = broken(chunks(upload_id, data), 1, gate, threading.Event())
+        assert failure_of(lambda: stub.UploadChunks(stream, timeout=20)).code == "CANCELLED"
+        # What it had sent stays, and its slot is free.
+        wait_until(lambda: not holder_of(server, upload_id), 10, "the upload let go")
+        assert state_of(stub, upload_id).offset == MIB
+        stub.UploadChunks(chunks(upload_id, data[MIB:], MIB))
+        assert commit(stub, upload_id).sha256 == sha256(data)
+    finally:
+        gate.set()
+        server.stop()
 
 
 def test_an_aborted_upload_is_gone(server: ArtifactServer) -> None:

@@ -34,7 +34,7 @@ class Uploads:
 
     def send(self, data: bytes, offset: int = 0) -> Upload:
         chunk = ChunkView(self.upload.upload_id, offset, data, zlib.crc32(data))
-        return self.service.upload_chunks([chunk])
+        return self.service.upload_chunks([chunk], lambda: None)
 
     def stored(self) -> bytes:
         _, blob = self.rows.locate(run(), ["f"])["f"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import ClassVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from runstone_kit.settings import BaseServiceSettings
 
@@ -33,6 +34,26 @@ class ArtifactSettings(BaseServiceSettings):
         le=1024,
         description="uploads and downloads at once; unset, and at most: half of max_threads",
     )
+
+    @field_validator("objects_url", "objects_public_url", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        # A folder named "" would be the working directory.
+        return None if value == "" else value
+
+    @field_validator("objects_public_url")
+    @classmethod
+    def _public(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            fine = False
+        if not fine or parts.path.strip("/") or parts.query or parts.username:
+            raise ValueError("is http://host:port or https://host:port, without a path")
+        return value
 
     @property
     def transfers(self) -> int:

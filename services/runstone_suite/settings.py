@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from runstone_kit.settings import BaseServiceSettings
 
@@ -38,6 +38,12 @@ class SuiteSettings(BaseServiceSettings):
     access_log: Literal["all", "failures", "off"] = "failures"
     log_format: Literal["json", "console"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
+
+    @field_validator("objects_url", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        # As the artifact service takes it.
+        return None if value == "" else value
 
     @property
     def embedded_database(self) -> bool:

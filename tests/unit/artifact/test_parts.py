@@ -37,6 +37,7 @@ from runstone_kit.errors import NotFound, RunstoneError, Unavailable, Violations
 from runstone_kit.interceptors.error_mapping import status_of
 from runstone_kit.settings import SettingsError
 from runstone_suite.inprocess import LocalError
+from runstone_suite.settings import SuiteSettings
 from support.artifact import KnownRuns, noise, run, version
 
 # --- Chunks on the wire -----------------------------------------------------------------------
@@ -237,12 +238,17 @@ def test_a_sync_that_failed_is_never_forgotten(
 def test_an_s3_address() -> None:
     parsed = S3Address.parse("s3+https://key:se%2Fc@s3.example.org:9000/bucket?region=eu")
     assert parsed == S3Address("s3.example.org:9000", True, "key", "se/c", "bucket", "eu")
-    assert S3Address.parse("s3+http://k:s@h/b").region == "us-east-1"
+    assert S3Address.parse("s3+http://k:s@h/bkt").region == "us-east-1"
     for bad in (
         "s3://k:s@h/b",
         "s3+http://h/b",
         "s3+http://k:s@h",
         "s3+http://k:s@h/b/c",
+        "s3+http://k:s@h:notaport/bucket",
+        "s3+http://k:s@h:0/bucket",
+        "s3+http://k:s@[h/bucket",
+        "s3+http://k:s@h/Bucket_1",
+        "s3+http://k:s@h/a..b",
         "s3+http:",
     ):
         with pytest.raises(ValueError, match=r"s3|S3") as caught:
@@ -260,6 +266,24 @@ def test_object_store_urls(tmp_path: Path) -> None:
             open_objects(ArtifactSettings.load(objects_url=bad))
     with pytest.raises(SettingsError, match="not set"):
         open_objects(ArtifactSettings.load())
+
+
+def test_an_empty_url_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNSTONE_OBJECTS_URL", "")
+    assert SuiteSettings.load().objects_url is None
+    monkeypatch.setenv("RUNSTONE_OBJECTS_PUBLIC_URL", "")
+    with pytest.raises(SettingsError, match="not set"):
+        open_objects(ArtifactSettings.load())
+    assert ArtifactSettings.load().objects_public_url is None
+
+
+@pytest.mark.parametrize(
+    "url", ["store:9000", "s3+http://h", "http://h:notaport", "http://", "http://h/below"]
+)
+def test_a_public_url_is_a_web_address(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("RUNSTONE_OBJECTS_PUBLIC_URL", url)
+    with pytest.raises(SettingsError, match=r"RUNSTONE_OBJECTS_PUBLIC_URL: .*http://host:port"):
+        ArtifactSettings.load()
 
 
 class FakeTracking(grpc.Channel):

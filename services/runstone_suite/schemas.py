@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import ColumnClause, column, select, table
+from sqlalchemy import ColumnClause, column, make_url, select, table
 from sqlalchemy.exc import DatabaseError
 
 from runstone_kit.database import Database
@@ -153,5 +153,5 @@ class _Opened:
 
 
 def _shown(url: str) -> str:
-    # A password has no business on a screen.
-    return re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", url)
+    # A password has no business on a screen, and may stand in the query too.
+    return make_url(url).set(query={}).render_as_string(hide_password=True)

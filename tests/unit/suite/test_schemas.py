@@ -30,3 +30,15 @@ def test_current_and_upgrade_of_a_folder(tmp_path: Path, monkeypatch: pytest.Mon
     after = schemas.upgrade(tmp_path / "data")
     assert [schema.current for schema in after] == [schema.head for schema in after]
     assert schemas.upgrade(tmp_path / "data") == after == schemas.current(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://h/d?user=u&password=hush", "postgresql://h/d"),
+        ("postgresql://u:hu%40sh@h:5433/d?sslmode=require", "postgresql://u:***@h:5433/d"),
+        ("sqlite:////data/tracking.db", "sqlite:////data/tracking.db"),
+    ],
+)
+def test_a_shown_url_has_no_password(url: str, shown: str) -> None:
+    assert schemas._shown(url) == shown

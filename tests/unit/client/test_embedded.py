@@ -51,7 +51,8 @@ STAND_IN = """
     listener.bind(place)
     listener.listen()
     status = folder / "suite.json.part"
-    status.write_text(json.dumps({"pid": os.getpid(), "address": "unix:" + place}))
+    said = {"pid": os.getpid(), "address": "unix:" + place, "mode": "background"}
+    status.write_text(json.dumps(said | {"version": os.environ.get("STAND_IN_VERSION", "")}))
     status.rename(folder / "suite.json")
     while True:
         listener.accept()[0].close()
@@ -116,6 +117,33 @@ def test_the_folder_and_the_log_are_the_users_alone(stand_in: Path) -> None:
 
 
 def test_a_running_suite_is_adopted(stand_in: Path) -> None:
+    first, second = EmbeddedSuite(stand_in), EmbeddedSuite(stand_in)
+    assert first.address() == second.address()
+    assert len(starts(stand_in)) == 1
+    first.release()
+    second.release()
+
+
+def test_an_older_suite_is_replaced(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_embedded, "_installed", lambda: "1.10.0")
+    monkeypatch.setenv("STAND_IN_VERSION", "1.9.3")
+    first, second = EmbeddedSuite(stand_in), EmbeddedSuite(stand_in)
+    old = first.address()
+    monkeypatch.setenv("STAND_IN_VERSION", "1.10.0")
+    new = second.address()
+    assert new != old
+    assert first.address() == new
+    assert len(starts(stand_in)) == 2
+    first.release()
+    second.release()
+
+
+@pytest.mark.parametrize("version", ["1.10.0", "1.11", "2.0.0"])
+def test_a_suite_as_new_or_newer_is_adopted(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(_embedded, "_installed", lambda: "1.10.0")
+    monkeypatch.setenv("STAND_IN_VERSION", version)
     first, second = EmbeddedSuite(stand_in), EmbeddedSuite(stand_in)
     assert first.address() == second.address()
     assert len(starts(stand_in)) == 1
@@ -246,7 +274,7 @@ def test_at_the_end_of_a_program_a_suite_is_waited_for_only_so_long(
 def test_without_the_server_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_embedded.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     suite = EmbeddedSuite(tmp_path / "data")
     with pytest.raises(SuiteNotInstalled, match="pip install runstone-server"):
         suite.address()

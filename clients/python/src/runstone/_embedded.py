@@ -14,6 +14,8 @@ import fcntl
 import importlib.util
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from runstone import _fork, _settings
+from runstone._version import __version__
 from runstone.exceptions import SuiteNotInstalled, SuiteUnavailable
 
 START_SECONDS = 60.0
@@ -77,6 +80,7 @@ class EmbeddedSuite:
         with self._lock:
             if not (self._address and self._unchanged()):
                 self._hold()
+                self._retire()
                 if not self._adopt():
                     self._start()
             return self._address
@@ -123,6 +127,44 @@ class EmbeddedSuite:
                 raise SuiteUnavailable(f"a suite on {self.data_dir} is ending and does not end")
             time.sleep(POLL_SECONDS)
         self._client_lock = descriptor
+
+    def _retire(self) -> None:
+        """Ask a background suite that is older than the server installed here to leave.
+
+        Only an older one: two installations that both use the folder would else replace each
+        other's for ever. A newer one serves older clients too, as any server does.
+        """
+        pid = self._older()
+        if not pid:
+            return
+        end = earliest(time.monotonic() + START_SECONDS)
+        descriptor = _open_lock(self.data_dir / "start.lock")
+        try:
+            # One process asks: a second signal would cut off the calls under way.
+            while not _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                if time.monotonic() > end or self._older() != pid:
+                    return
+                time.sleep(POLL_SECONDS)
+            if self._older() != pid or not _is_suite(pid):
+                return
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+            # It withdraws suite.json at once and drains its calls before it gives up the folder.
+            while self._held() and time.monotonic() < end:
+                time.sleep(POLL_SECONDS)
+        finally:
+            os.close(descriptor)
+
+    def _older(self) -> int:
+        """The process of a background suite that is older than the server installed; else 0."""
+        try:
+            said = json.loads(self._file.read_text("utf-8"))
+            pid, mode, its = int(said["pid"]), said["mode"], str(said["version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+        if mode != "background" or its in ("", __version__):
+            return 0
+        return pid if _ordered(its) < _ordered(_installed()) else 0
 
     def _adopt(self) -> bool:
         """Use the suite that suite.json names, if it takes connections."""
@@ -255,6 +297,30 @@ def _signature(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns
+
+
+def _installed() -> str:
+    """The version of the server installed here; empty without one."""
+    from importlib import metadata  # 20 ms, which only a suite of another version costs
+
+    try:
+        return metadata.version("runstone-server")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _ordered(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def _is_suite(pid: int) -> bool:
+    # The file may be a dead suite's, and its number another program's by now.
+    try:
+        return b"runstone" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()
+    except OSError:
+        return False
 
 
 def _alive(pid: int) -> bool:

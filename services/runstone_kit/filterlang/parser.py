@@ -19,8 +19,9 @@ from runstone_kit.filterlang.lexer import Kind, Token, fail, tokenize
 from runstone_kit.filterlang.vocabulary import Field, Operator, ValueType, Vocabulary
 from runstone_kit.validation import INT64_MAX, INT64_MIN
 
-MAX_DEPTH = 50
-"""Parentheses and NOTs inside each other: far from Python's and the databases' own limits."""
+MAX_DEPTH = 25
+"""Parentheses and NOTs inside each other. Each may become several of SQL, and the stack of SQLite's
+parser holds 100 symbols: 40 were too many for it."""
 
 MAX_COMPARISONS = 200
 """Each becomes a subquery; SQLite refuses an expression tree deeper than 1,000."""

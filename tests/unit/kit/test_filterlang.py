@@ -273,8 +273,8 @@ def _long(length: int) -> str:
 @pytest.mark.parametrize(
     ("allowed", "refused", "said"),
     [
-        (_nested(MAX_DEPTH), _nested(MAX_DEPTH + 1), "at most 50 deep"),
-        (_nested(MAX_DEPTH, "NOT ", ""), _nested(MAX_DEPTH + 1, "NOT ", ""), "at most 50 deep"),
+        (_nested(MAX_DEPTH), _nested(MAX_DEPTH + 1), "at most 25 deep"),
+        (_nested(MAX_DEPTH, "NOT ", ""), _nested(MAX_DEPTH + 1, "NOT ", ""), "at most 25 deep"),
         (_and(MAX_COMPARISONS), _and(MAX_COMPARISONS + 1), "at most 200 comparisons"),
         (_in(MAX_VALUES), _in(MAX_VALUES + 1), "at most 10000 values"),
         (_long(MAX_LENGTH), _long(MAX_LENGTH + 1), "at most 262144 characters"),

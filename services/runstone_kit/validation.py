@@ -24,8 +24,6 @@ MAX_REGISTRY_TAG_VALUE = 100_000
 """Tags of registered models and versions, as MLflow's server."""
 MAX_EXPERIMENT_NAME = 500
 """As MLflow."""
-MAX_RUN_NAME = 8_000
-"""A run's name is also the tag mlflow.runName, so it obeys the tag's limit."""
 MAX_MODEL_NAME = 256
 """As MLflow's column; four-byte characters of it still fit a B-tree entry."""
 MAX_ALIAS = 255
@@ -206,11 +204,6 @@ def check_count(
         violations.add(field, f"must have at most {maximum} entries, not {count}")
         return False
     return True
-
-
-def check_timestamp_ms(violations: Violations, field: str, value: int) -> bool:
-    """Check a Unix time in milliseconds: not negative, within int64."""
-    return check_range(violations, field, value, 0, INT64_MAX)
 
 
 def check_page_size(violations: Violations, field: str, value: int) -> bool:

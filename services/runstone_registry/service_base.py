@@ -37,8 +37,8 @@ from runstone_registry.store import (
 
 T = TypeVar("T")
 
-MAX_TAGS_BYTES = 16 * 2**20
-"""All tags of one model or version: more would not fit one message beside the rest."""
+MAX_TAGS_BYTES = 4 * 2**20
+"""All tags of one model or version: a model comes in one message with those of four versions."""
 
 MAX_AUDITED_VALUE = 500
 """Characters of a tag's value in the audit: to know which, not to keep a second copy."""
@@ -102,19 +102,30 @@ class UseCases:
         details: Mapping[str, str] | None = None,
         comment: str = "",
     ) -> None:
-        about = current()
         tx.append_audit(
-            AuditEvent(
-                model_id=head.model_id,
-                name=head.name,
-                action=action,
-                actor=about.actor,
-                created_ms=self._clock.now_ms(),
-                version=version,
-                details=details or {},
-                comment=comment,
-                request_id=about.request_id,
-            )
+            self._event(head, action, version=version, details=details, comment=comment)
+        )
+
+    def _event(
+        self,
+        head: ModelHead,
+        action: str,
+        *,
+        version: int,
+        details: Mapping[str, str] | None,
+        comment: str,
+    ) -> AuditEvent:
+        about = current()
+        return AuditEvent(
+            model_id=head.model_id,
+            name=head.name,
+            action=action,
+            actor=about.actor,
+            created_ms=self._clock.now_ms(),
+            version=version,
+            details=details or {},
+            comment=comment,
+            request_id=about.request_id,
         )
 
     def _create_once(

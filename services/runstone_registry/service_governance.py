@@ -47,7 +47,9 @@ class GovernanceUseCases(UseCases):
     """Stages, requests, comments."""
 
     def transition_model_version_stage(self, wish: Transition) -> Moved:
-        """Move a READY version; the stage that it is in already changes nothing.
+        """Move a READY version; the stage that it is in already does not change it.
+
+        Others in the stage are archived in any case when that is asked for.
 
         Raises ModelNotFound, VersionNotFound, VersionNotReady, EtagMismatch.
         """
@@ -81,24 +83,28 @@ class GovernanceUseCases(UseCases):
         details: Mapping[str, str] | None = None,
     ) -> Moved:
         """Every version that changes its stage gets exactly one audit event, of this action."""
-        if version.stage is stage:
-            return Moved(version)
         archived: list[int] = []
         if archive:
-            archived = [number for number, _ in tx.numbers_in(head.model_id, [stage])]
-        for number in archived:
-            other = find_version(tx, head, number)
-            tx.set_stage(other.model_version_id, Stage.ARCHIVED)
-            self._touch_version(tx, other.model_version_id)
-            changed = _stages(stage, Stage.ARCHIVED) | {"replaced_by": str(version.version)}
-            self._audit(tx, head, action, version=number, details=changed, comment=comment)
-        tx.set_stage(version.model_version_id, stage)
-        self._touch_version(tx, version.model_version_id)
+            etag, now = self._ids.hex_id(), self._clock.now_ms()
+            archived = tx.archive_others(version, stage, etag, now)
+        if version.stage is stage and not archived:
+            return Moved(version)
         self._touch_model(tx, head.model_id)
-        changed = _stages(version.stage, stage) | dict(details or {})
-        if archived:
-            changed["archived_versions"] = ", ".join(map(str, archived))
-        self._audit(tx, head, action, version=version.version, details=changed, comment=comment)
+        changed = _stages(stage, Stage.ARCHIVED) | {"replaced_by": str(version.version)}
+        events = [
+            self._event(head, action, version=number, details=changed, comment=comment)
+            for number in archived
+        ]
+        if version.stage is not stage:
+            tx.set_stage(version.model_version_id, stage)
+            self._touch_version(tx, version.model_version_id)
+            changed = _stages(version.stage, stage) | dict(details or {})
+            if archived:
+                changed["archived_versions"] = ", ".join(map(str, archived))
+            events.append(
+                self._event(head, action, version=version.version, details=changed, comment=comment)
+            )
+        tx.append_audit(*events)
         return Moved(find_version(tx, head, version.version), tuple(archived))
 
     def create_transition_request(self, wish: AskTransition) -> TransitionRequest:

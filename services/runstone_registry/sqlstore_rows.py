@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
 )
 
+from runstone_kit.sqltext import TextBytes
 from runstone_registry.model import ModelVersion, RegisteredModel, Stage, VersionStatus
 from runstone_registry.tables import (
     model_aliases,
@@ -57,12 +58,12 @@ def among(
 def version_size() -> Any:
     """About how many bytes a version takes in an answer."""
     columns = model_versions.c
-    return func.length(columns.description) + func.length(columns.source) + columns.tags_bytes + 500
+    return TextBytes(columns.description) + TextBytes(columns.source) + columns.tags_bytes + 500
 
 
 def model_size() -> Any:
     """About how many bytes a model takes in an answer, without its latest versions."""
-    return func.length(registered_models.c.description) + registered_models.c.tags_bytes + 500
+    return TextBytes(registered_models.c.description) + registered_models.c.tags_bytes + 500
 
 
 def load_versions(connection: Connection, ids: Sequence[str]) -> dict[str, ModelVersion]:

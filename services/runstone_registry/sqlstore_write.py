@@ -155,6 +155,23 @@ class SqlWriteSession(SqlReadSession):
         """Move a version."""
         self._set_version(model_version_id, stage=stage.value)
 
+    def archive_others(
+        self, version: ModelVersion, stage: Stage, etag: str, now_ms: int
+    ) -> list[int]:
+        """One statement, however many there are."""
+        columns = model_versions.c
+        moved = self._connection.execute(
+            update(model_versions)
+            .where(
+                columns.model_id == version.model_id,
+                columns.stage == stage.value,
+                columns.version != version.version,
+            )
+            .values(stage=Stage.ARCHIVED.value, etag=etag, updated_ms=now_ms)
+            .returning(columns.version)
+        )
+        return sorted(moved.scalars())
+
     def set_status(self, model_version_id: str, status: VersionStatus, message: str) -> None:
         """Set a version's status."""
         self._set_version(model_version_id, status=status.value, status_message=message)
@@ -251,20 +268,23 @@ class SqlWriteSession(SqlReadSession):
         """Delete a comment."""
         self._connection.execute(delete(comments).where(comments.c.comment_id == comment_id))
 
-    def append_audit(self, event: AuditEvent) -> None:
-        """Add an audit event."""
-        row = {
-            "model_id": event.model_id,
-            "name": event.name,
-            "version": event.version,
-            "action": event.action,
-            "actor": event.actor,
-            "created_ms": event.created_ms,
-            "details": json.dumps(dict(event.details), ensure_ascii=False),
-            "comment": event.comment,
-            "request_id": event.request_id,
-        }
-        self._connection.execute(insert(audit_events), row)
+    def append_audit(self, *events: AuditEvent) -> None:
+        """Add audit events."""
+        rows = [
+            {
+                "model_id": event.model_id,
+                "name": event.name,
+                "version": event.version,
+                "action": event.action,
+                "actor": event.actor,
+                "created_ms": event.created_ms,
+                "details": json.dumps(dict(event.details), ensure_ascii=False),
+                "comment": event.comment,
+                "request_id": event.request_id,
+            }
+            for event in events
+        ]
+        self._connection.execute(insert(audit_events), rows)
 
     def remember(self, done: Remembered) -> None:
         """Keep what a create made."""

@@ -200,6 +200,12 @@ class WriteSession(ReadSession, Protocol):
         """Move a version."""
         ...
 
+    def archive_others(
+        self, version: ModelVersion, stage: Stage, etag: str, now_ms: int
+    ) -> list[int]:
+        """Archive the model's versions in ``stage`` but ``version``; their numbers, sorted."""
+        ...
+
     def set_status(self, model_version_id: str, status: VersionStatus, message: str) -> None:
         """Set a version's status."""
         ...
@@ -248,8 +254,8 @@ class WriteSession(ReadSession, Protocol):
         """Delete a comment."""
         ...
 
-    def append_audit(self, event: AuditEvent) -> None:
-        """Add an audit event; its ``event_id`` is given by the store."""
+    def append_audit(self, *events: AuditEvent) -> None:
+        """Add audit events, in this order; each ``event_id`` is given by the store."""
         ...
 
     def remember(self, done: Remembered) -> None:

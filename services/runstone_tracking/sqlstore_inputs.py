@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, literal, select, tuple_
 
+from runstone_kit.sqltext import TextBytes
 from runstone_tracking.model import ENTRY_BYTES, Dataset, DatasetInput
-from runstone_tracking.sqlstore_statements import Belonging, TextBytes, insert_into
+from runstone_tracking.sqlstore_statements import Belonging, insert_into
 from runstone_tracking.tables import datasets, experiments, input_tags, run_inputs, runs
 
 _SMALL_TEXTS = ("name", "digest", "source_type", "source")

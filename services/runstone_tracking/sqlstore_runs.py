@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from runstone_kit.sqltext import TextBytes
 from runstone_tracking.errors import (
     ExperimentDeleted,
     ExperimentNotFound,
@@ -41,11 +42,10 @@ from runstone_tracking.model import (
 )
 from runstone_tracking.sqlstore_inputs import add_inputs, inputs_bytes, load_inputs
 from runstone_tracking.sqlstore_metrics import SqlMetricStore
-from runstone_tracking.sqlstore_purge import purge_runs
+from runstone_tracking.sqlstore_purge import drop_unused, purge_runs
 from runstone_tracking.sqlstore_search import RUN_COLUMNS, find_runs
 from runstone_tracking.sqlstore_statements import (
     Belonging,
-    TextBytes,
     among,
     drop_keys,
     experiment_number,
@@ -284,6 +284,10 @@ class SqlRunStore:
     ) -> Purged:
         """See ``sqlstore_purge``."""
         return purge_runs(self._connection, run_ids, deleted_before, limit, dry_run=dry_run)
+
+    def drop_unused_datasets(self, datasets: Sequence[int]) -> None:
+        """See ``sqlstore_purge``."""
+        drop_unused(self._connection, datasets)
 
     def _refuse(self, run_id: str) -> None:
         if not self._connection.execute(select(exists().where(runs.c.run_id == run_id))).scalar():

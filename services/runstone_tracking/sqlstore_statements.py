@@ -23,9 +23,6 @@ from sqlalchemy import (
 )
 from sqlalchemy import any_ as sql_any
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from runstone_kit.dbengine import BINARY_OPTION
 
@@ -35,23 +32,6 @@ _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 
 _TEXTS = postgresql.ARRAY(Text)
 _NUMBERS = postgresql.ARRAY(BigInteger)
-
-
-class TextBytes(FunctionElement[int]):
-    """The bytes of a text, which PostgreSQL knows without reading it."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(TextBytes, "postgresql")
-def _bytes_postgresql(element: TextBytes, compiler: SQLCompiler, **options: Any) -> str:
-    return f"octet_length({compiler.process(element.clauses, **options)})"
-
-
-@compiles(TextBytes, "sqlite")
-def _bytes_sqlite(element: TextBytes, compiler: SQLCompiler, **options: Any) -> str:
-    return f"length(CAST({compiler.process(element.clauses, **options)} AS BLOB))"
 
 
 def experiment_number(experiment_id: str) -> int | None:

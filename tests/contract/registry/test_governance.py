@@ -60,7 +60,7 @@ def test_a_transition_leaves_one_event(three: Registry) -> None:
 
 def test_the_same_stage_again_changes_nothing(three: Registry) -> None:
     wish = Transition("churn", 1, Stage.PRODUCTION, archive_existing_versions=True)
-    three.service.transition_model_version_stage(Transition("churn", 2, Stage.PRODUCTION))
+    three.service.transition_model_version_stage(Transition("churn", 2, Stage.STAGING))
     first = three.service.transition_model_version_stage(Transition("churn", 1, Stage.PRODUCTION))
     model = three.service.get_registered_model("churn")
     again = three.service.transition_model_version_stage(wish)
@@ -87,6 +87,21 @@ def test_existing_versions_are_archived_in_the_same_step(three: Registry) -> Non
     archived = three.store.read(lambda tx: tx.version(moved.version.model_id, 1))
     assert archived is not None
     assert archived.updated_ms == three.clock.now
+
+
+def test_others_are_archived_when_the_version_is_in_the_stage_already(three: Registry) -> None:
+    move = three.service.transition_model_version_stage
+    for number in (1, 2, 3):
+        move(Transition("churn", number, Stage.PRODUCTION))
+    before = three.service.get_registered_model("churn")
+    moved = move(Transition("churn", 2, Stage.PRODUCTION, archive_existing_versions=True))
+    assert moved.archived == (1, 3)
+    assert in_stage(three, Stage.PRODUCTION) == [2]
+    assert [(event.version, event.details) for event in moves(three)[3:]] == [
+        (number, {"from_stage": "Production", "to_stage": "Archived", "replaced_by": "2"})
+        for number in (1, 3)
+    ]
+    assert three.service.get_registered_model("churn").etag != before.etag
 
 
 def test_a_version_may_go_back_to_none(three: Registry) -> None:

@@ -219,7 +219,7 @@ def test_a_page_of_versions_ends_early_at_four_mebibytes(registry: Registry) -> 
     first = registry.service.search_model_versions(Search())
     assert len(first.items) == 4
     assert versions(registry) == [f"churn{number}" for number in range(10, 0, -1)]
-    registry.model("big", tags={f"k{i}": "x" * 90_000 for i in range(60)})
+    registry.model("big", tags={f"k{i}": "x" * 90_000 for i in range(45)})
     assert models(registry) == ["big", "churn"]
 
 

@@ -12,6 +12,7 @@ import structlog
 from runstone.artifact.v1 import artifact_pb2, artifact_service_pb2_grpc
 from runstone.tracking.v1 import run_pb2, tracking_service_pb2_grpc
 from runstone_kit.context import current
+from runstone_kit.errors import ResourceExhausted
 from runstone_kit.peers import PeerFailure, failure
 from runstone_registry.errors import (
     PeerUnavailable,
@@ -127,8 +128,13 @@ def _call(call: Callable[[], T], peer: str = "artifact") -> T:
         return call()
     except grpc.RpcError as error:
         answer = failure(error)
-        if answer.is_away or answer.code == "RESOURCE_EXHAUSTED":
+        if answer.is_away:
             raise PeerUnavailable(peer) from error
+        if answer.code == "RESOURCE_EXHAUSTED":
+            # It is there and says that it can't: its disk is full, it is busy. Nothing was done.
+            raise ResourceExhausted(
+                f"the {peer} service: {answer.message}", reason=answer.reason or "OVERLOADED"
+            ) from error
         raise _Refused(answer) from error
 
 

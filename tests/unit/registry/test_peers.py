@@ -8,7 +8,7 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from runstone.artifact.v1 import artifact_pb2
-from runstone_kit.errors import InvalidArgument
+from runstone_kit.errors import InvalidArgument, ResourceExhausted
 from runstone_registry.errors import PeerUnavailable, SourceNotFound, SourceRunNotFound
 from runstone_registry.peers import RpcArtifactPeer, RpcRunPeer
 
@@ -97,7 +97,6 @@ def test_a_path_that_only_the_peer_refuses() -> None:
         (grpc.StatusCode.UNAVAILABLE, False),
         (grpc.StatusCode.DEADLINE_EXCEEDED, False),
         (grpc.StatusCode.CANCELLED, False),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, False),
         (grpc.StatusCode.INTERNAL, False),
         (grpc.StatusCode.UNIMPLEMENTED, True),
         (grpc.StatusCode.FAILED_PRECONDITION, True),
@@ -121,6 +120,16 @@ def test_a_peer_that_does_not_do_it_is_away(code: grpc.StatusCode, certain: bool
     with pytest.raises(PeerUnavailable) as away:
         runs.require_run(RUN)
     assert away.value.metadata == {"peer": "tracking"}
+
+
+def test_a_peer_at_its_limit_is_not_away() -> None:
+    for reason in ("STORAGE_FULL", ""):
+        failed = Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
+        with pytest.raises(ResourceExhausted) as caught:
+            artifact(CopyArtifacts=failed).copy_run_artifacts(RUN, "", VERSION)
+        assert caught.value.reason == (reason or "OVERLOADED")
+        with pytest.raises(ResourceExhausted):
+            RpcRunPeer(Channel(GetRun=failed)).require_run(RUN)  # type: ignore[arg-type]
 
 
 def test_an_empty_version_is_not_sealed() -> None:

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from runstone.tracking import columnar
 from runstone.tracking.v1 import metric_pb2 as pb
-from runstone_kit.errors import Violations
+from runstone_kit.errors import Violations, invalid_field
 from runstone_kit.paging import Page
 from runstone_kit.validation import (
     INT64_MAX,
@@ -32,7 +32,10 @@ from runstone_tracking.model import MetricSummary
 from runstone_tracking.model_metrics import Columns, Int64s, MetricBatch
 
 MAX_SERIES = 10_000
-"""Series in a batch, as the contract says; 4 MiB hold no more than 170,000 points anyway."""
+"""Series in a batch, as the contract says: each costs a summary's row and a lock on it."""
+
+MAX_APPEND_BYTES = 4 * 1024 * 1024
+"""Of a serialized AppendMetricsRequest, as the contract says: some 170,000 points."""
 
 MAX_WRITER_ID = 64
 """Room for a host name and a process id; it is part of every segment's key."""
@@ -61,6 +64,15 @@ class _Series:
     @property
     def count(self) -> int:
         return len(self.columns[0]) // columnar.ITEM_SIZE
+
+
+def parse_append(data: bytes) -> Any:
+    """A view of a serialized AppendMetricsRequest. Raises InvalidArgument past MAX_APPEND_BYTES."""
+    if len(data) > MAX_APPEND_BYTES:
+        raise invalid_field(
+            "request", f"must have at most {MAX_APPEND_BYTES} bytes, not {len(data)}"
+        )
+    return columnar.append_metrics_request().parse(data)
 
 
 def read_append(request: Any) -> AppendRequest:

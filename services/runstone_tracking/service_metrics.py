@@ -17,6 +17,12 @@ DEFAULT_PAGE = 1_000
 MAX_PAGE = 10_000
 """Metric keys on a page, as the contract says."""
 
+MAX_PAGE_BYTES = 4 * 1024 * 1024
+"""What a gRPC client accepts by default, as for searches."""
+
+SUMMARY_BYTES = 128
+"""At most, of one summary's message without its key."""
+
 READ_POINTS = 262_144
 """Points read from the store at a time: some megabytes, and few round trips for a long series."""
 
@@ -56,7 +62,10 @@ class MetricService:
         return self._read(run_id, sorted(blocks, key=lambda block: block.min_timestamp_ms))
 
     def list_keys(self, run_id: str, page_size: int, page_token: str) -> Page[MetricSummary]:
-        """A run's metrics by key. Raises RunNotFound, InvalidArgument for page size and token."""
+        """A run's metrics by key; a page ends at MAX_PAGE_BYTES.
+
+        Raises RunNotFound, InvalidArgument for page size and token.
+        """
         size = resolve_page_size(page_size, default=DEFAULT_PAGE, maximum=MAX_PAGE)
         query = query_hash("ListMetricKeys", run_id)
         key = decode_token(page_token, query, [(str,)])
@@ -64,6 +73,7 @@ class MetricService:
         found = self._transactions.read(
             lambda session: session.metrics.list_keys(run_id, after, size + 1)
         )
+        size = min(size, _fitting(found))
         return cut_page(found, size, query, lambda metric: [metric.key])
 
     def _write(self, segments: Sequence[NewSegment]) -> list[Appended]:
@@ -93,6 +103,16 @@ class MetricService:
         return [
             segment.decode_block(block, stored) for block, stored in zip(blocks, data, strict=True)
         ]
+
+
+def _fitting(metrics: Sequence[MetricSummary]) -> int:
+    """How many of the first metrics fit on one page."""
+    budget = MAX_PAGE_BYTES
+    for place, metric in enumerate(metrics):
+        budget -= SUMMARY_BYTES + len(metric.key.encode())
+        if budget < 0:
+            return place
+    return len(metrics)
 
 
 def _read_ahead(blocks: Sequence[Block], at: int) -> int:

@@ -36,7 +36,7 @@ from runstone_kit.paging import (
     query_hash,
     resolve_page_size,
 )
-from runstone_tracking.model import Experiment, Run, RunStatus, SearchRequest
+from runstone_tracking.model import RUN_NAME_TAG, Experiment, Run, RunStatus, SearchRequest
 from runstone_tracking.store import FoundExperiment, FoundRun, Query, Session, Transactions
 
 RUNS_PAGE, MAX_RUNS_PAGE = 1000, 50_000
@@ -170,6 +170,8 @@ class _Plan:
         if self._filter is not None:
             _check_patterns(self._filter)
         order = list(parse_order_by(request.order_by, vocabulary))
+        if vocabulary is RUNS:
+            order = [_canonical(each) for each in order]
         for tie in ties:
             if not any((each.entity, each.key) == (tie.entity, tie.key) for each in order):
                 order.append(tie)
@@ -247,6 +249,13 @@ def _size_of_map(items: Mapping[str, str]) -> int:
 
 def _length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
+
+
+def _canonical(order: OrderBy) -> OrderBy:
+    """The tag that is a run's name sorts as the name, which no run lacks."""
+    if order.entity == "tag" and order.key == RUN_NAME_TAG:
+        return OrderBy("attribute", "run_name", order.ascending)
+    return order
 
 
 def _key_types(order: OrderBy, vocabulary: Vocabulary) -> tuple[type, ...]:

@@ -53,12 +53,11 @@ class MetricRpcs:
 
 def add_tracking_servicer(servicer: TrackingServiceServicer, server: grpc.Server) -> None:
     """Put the service on a server, with points read and written as columns of raw bytes."""
-    append = columnar.append_metrics_request()
     history = columnar.metric_history_response()
     columns = {
         "AppendMetrics": grpc.unary_unary_rpc_method_handler(
             cast("Any", servicer.AppendMetrics),
-            request_deserializer=append.parse,
+            request_deserializer=convert.parse_append,
             response_serializer=pb.AppendMetricsResponse.SerializeToString,
         ),
         "GetMetricHistory": grpc.unary_stream_rpc_method_handler(

@@ -137,7 +137,10 @@ class SqlExperimentStore:
         ]
 
     def purge(self, deleted_before: int | None, limit: int, *, dry_run: bool) -> Purged:
-        """Lock the experiments, then delete those that are still deleted and without runs."""
+        """Lock the experiments, then delete those that are still without runs.
+
+        Whoever creates a run holds a share of this lock, so none comes after the second look.
+        """
         empty = ~exists().where(runs.c.experiment_id == experiments.c.experiment_id)
         condition = and_(experiments.c.stage == Stage.DELETED, empty)
         if deleted_before is not None:
@@ -153,11 +156,12 @@ class SqlExperimentStore:
         found = list(self._connection.execute(statement).scalars())
         numbers = found[:limit]
         if not dry_run and numbers:
-            self._connection.execute(
-                delete(experiments).where(
-                    among(self._connection, experiments.c.experiment_id, numbers)
-                )
+            gone = self._connection.execute(
+                delete(experiments)
+                .where(among(self._connection, experiments.c.experiment_id, numbers), empty)
+                .returning(experiments.c.experiment_id)
             )
+            numbers = sorted(gone.scalars())
         return Purged(tuple(map(str, numbers)), len(found) > limit)
 
     def _touch(self, experiment_id: str, now: int, **changes: Any) -> int:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from runstone_kit.filterlang import OrderBy
 from runstone_kit.paging import KeyValue
 from runstone_kit.sqlfilter import Condition
-from runstone_tracking.model import RUN_NAME_TAG, Stage
+from runstone_tracking.model import Stage
 from runstone_tracking.sqlstore_filter import Joined, Subject, condition
 from runstone_tracking.sqlstore_statements import among, experiment_number, is_postgresql
 from runstone_tracking.store import MAX_SORT_TEXT, Query
@@ -189,8 +189,6 @@ def _order(
     keys: list[SortKey] = []
     for place, each in enumerate(order):
         attribute = subject.attributes.get(each.key) if each.entity == "attribute" else None
-        if each.entity == "tag" and each.key == RUN_NAME_TAG:
-            attribute = subject.attributes.get("run_name")
         if attribute is not None:
             keys.append(_attribute_key(each, attribute))
             continue

@@ -13,6 +13,7 @@ from runstone.tracking.v1 import metric_pb2, run_pb2
 from runstone.tracking.v1.tracking_service_pb2_grpc import TrackingServiceStub
 from runstone_kit.peers import failure
 from runstone_kit.server import ServerSpec, start
+from runstone_tracking.convert_metrics import MAX_APPEND_BYTES
 from runstone_tracking.main import build
 from runstone_tracking.settings import TrackingSettings
 from support.suites import channel
@@ -161,6 +162,22 @@ def test_what_is_wrong_is_named_and_nothing_is_left(
     assert _refused(opened, _request("0" * 32, 1, good))[:2] == ("NOT_FOUND", "RUN_NOT_FOUND")
     listed = stub.ListMetricKeys(metric_pb2.ListMetricKeysRequest(run_id=run_id))
     assert list(listed.metrics) == []
+
+
+def test_a_request_has_at_most_four_mebibytes(opened: grpc.Channel, run_id: str) -> None:
+    points = (MAX_APPEND_BYTES - 1000) // 24
+    long = metric_pb2.Series(
+        key="k", steps=[1] * points, timestamps_ms=[1] * points, values=[0.5] * points
+    )
+    data = _request(run_id, 1, long)
+    # A field that the message does not have fills the rest: its tag, its length in two bytes.
+    rest = MAX_APPEND_BYTES - len(data) - 3
+    filler = bytes([15 << 3 | 2, rest & 0x7F | 0x80, rest >> 7]) + bytes(rest)
+    assert len(data + filler) == MAX_APPEND_BYTES
+    assert _append(opened, data + filler) is False
+    rest += 1
+    filler = bytes([15 << 3 | 2, rest & 0x7F | 0x80, rest >> 7]) + bytes(rest)
+    assert _refused(opened, data + filler) == ("INVALID_ARGUMENT", "INVALID_FIELD", ["request"])
 
 
 def test_states_that_refuse(opened: grpc.Channel, stub: TrackingServiceStub, run_id: str) -> None:

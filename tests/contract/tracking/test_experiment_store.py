@@ -4,7 +4,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
+from runstone_kit.database import Database
 from runstone_tracking.errors import (
     ExperimentDeleted,
     ExperimentNameTaken,
@@ -12,7 +14,8 @@ from runstone_tracking.errors import (
     TagNotFound,
 )
 from runstone_tracking.model import Experiment, Stage
-from runstone_tracking.sqlstore import SqlTransactions
+from runstone_tracking.sqlstore import SqlSession, SqlTransactions
+from support.processes import wait_until
 from support.tracking import add_experiment, add_run, run_id
 
 ABSENT = ("7", "007", "abc", "-1", "9" * 60, "99999999999999999999", "9223372036854775807")
@@ -154,6 +157,33 @@ def test_purge_removes_deleted_ones_without_runs(transactions: SqlTransactions) 
     done = transactions.write(lambda s: s.experiments.purge(None, 10, dry_run=False))
     assert (done.ids, done.more) == ((late, full), False)
     assert transactions.read(lambda s: s.experiments.get(active)).stage is Stage.ACTIVE
+
+
+def test_a_purge_spares_an_experiment_that_got_a_run_meanwhile(
+    transactions: SqlTransactions, database: Database
+) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("there is one writer")
+    number = transactions.write(add_experiment).experiment_id
+    transactions.write(lambda s: s.experiments.delete(number, 10))
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+    def purge_waits() -> bool:
+        with database.read() as connection:
+            return bool(connection.execute(waiting).scalar_one())
+
+    with ThreadPoolExecutor(2) as pool:
+        with database.write() as connection:
+            session = SqlSession(connection)
+            session.experiments.restore(number, 20)
+            run = add_run(session, number)
+            session.experiments.delete(number, 30)
+            purge = pool.submit(
+                transactions.write, lambda s: s.experiments.purge(None, 10, dry_run=False)
+            )
+            wait_until(lambda: pool.submit(purge_waits).result(), 30, "the purge to wait")
+        assert purge.result(timeout=30).ids == ()
+    assert transactions.read(lambda s: s.runs.get(run)).info.stage is Stage.DELETED
 
 
 def test_a_purged_name_is_free_and_its_id_is_not_given_again(

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from runstone_kit.database import Database
 from runstone_kit.errors import RunstoneError, Unavailable
-from runstone_tracking import segment, sqlstore_metrics_sql
+from runstone_tracking import segment, service_metrics, sqlstore_metrics_sql
 from runstone_tracking.errors import MetricNotFound, RunDeleted, RunNotFound, SequenceReused
 from runstone_tracking.model import MetricSummary
 from runstone_tracking.model_metrics import NewSegment
@@ -255,6 +255,23 @@ def test_keys_come_in_pages_by_code_point(transactions: SqlTransactions) -> None
     with pytest.raises(RunstoneError) as caught:
         service.list_keys(_run(transactions), 4, service.list_keys(run, 4, "").next_page_token)
     assert caught.value.reason == "PAGE_TOKEN_OTHER_QUERY"
+
+
+def test_keys_end_a_page_at_its_size_in_bytes(
+    transactions: SqlTransactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _run(transactions)
+    _append(transactions, _segment(run, 1, {key: [(1, 1, 0.0)] for key in "abcde"}))
+    monkeypatch.setattr(service_metrics, "MAX_PAGE_BYTES", 3 * service_metrics.SUMMARY_BYTES)
+    service = MetricService(transactions)
+    found, token = [], ""
+    while True:
+        page = service.list_keys(run, 0, token)
+        found.append("".join(metric.key for metric in page.items))
+        token = page.next_page_token
+        if not token:
+            break
+    assert found == ["ab", "cd", "e"]
 
 
 def test_purging_a_run_takes_its_metrics_along(

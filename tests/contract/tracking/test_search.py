@@ -11,7 +11,7 @@ from sqlalchemy import insert
 
 from runstone_kit.database import Database
 from runstone_kit.errors import InvalidArgument
-from runstone_kit.filterlang import OrderBy, parse, parse_order_by
+from runstone_kit.filterlang import MAX_DEPTH, OrderBy, parse, parse_order_by
 from runstone_tracking import service_search
 from runstone_tracking.model import (
     Dataset,
@@ -321,7 +321,7 @@ def test_more_rows_than_are_read_at_once(
 def test_large_filters(data: Data, search: SearchService) -> None:
     ids = ", ".join(f"'{row.id}'" for row in data.rows)
     many = " OR ".join(f"params.lr = '{number}'" for number in range(199))
-    deep = "(" * 50 + "status LIKE '%'" + ")" * 50
+    deep = "(" * MAX_DEPTH + "status LIKE '%'" + ")" * MAX_DEPTH
     strings = f"run_id IN ({ids}, " + ", ".join(f"'{number}'" for number in range(9000)) + ")"
     for text in (many, deep, strings, "params.lr LIKE '" + "%*_?[é" * 83 + "'"):
         search.runs(SearchRequest(filter=text, experiment_ids=("0",)))
@@ -331,6 +331,28 @@ def test_large_filters(data: Data, search: SearchService) -> None:
     assert caught.value.reason == "FILTER_INVALID"
     assert caught.value.violations[0].field == "filter"
     assert "at most 500 characters" in caught.value.message
+
+
+def deepest(shape: str, leaf: str) -> str:
+    """A filter as deep as is allowed."""
+    text = leaf
+    for level in range(MAX_DEPTH):
+        term = f"tags.a != '{level}'" if level % 3 else f"metrics.m{level} > 1"
+        if shape == "nots" or (shape == "mixed" and level % 3 == 2):
+            text = f"NOT {text}"
+        else:
+            text = f"({term} {'OR' if level % 2 else 'AND'} {text})"
+    return text
+
+
+def test_the_deepest_filters(data: Data, search: SearchService) -> None:
+    for leaf in ("params.lr LIKE '%1%'", "metrics.loss != 0.5", "end_time IS NULL"):
+        for shape in ("alternating", "nots", "mixed"):
+            text = deepest(shape, leaf)
+            tree = parse(text, service_search.RUNS)
+            wanted = {row.id for row in data.rows if matches(tree, row)}
+            request = SearchRequest(filter=text, experiment_ids=("0",), page_size=50_000)
+            assert {run.info.run_id for run in search.runs(request).items} == wanted
 
 
 def test_many_comparisons_and_many_sort_keys(data: Data, search: SearchService) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import pytest
 
 from runstone_kit.errors import InvalidArgument
+from runstone_kit.filterlang import OrderBy
 from runstone_kit.paging import encode_token, query_hash
 from runstone_tracking import convert_runs, service_search
 from runstone_tracking.model import (
@@ -76,6 +77,18 @@ def test_a_page_of_the_size_asked_for() -> None:
     found, token = search(store, page_size=10, page_token=token)
     assert (found, token) == (list(range(20, 25)), "")
     assert [query.limit for query in store.queries] == [11, 11, 11]
+
+
+def test_the_tag_of_the_name_sorts_as_the_name_which_is_never_missing() -> None:
+    store = FakeRuns(1, 10)
+    order = ("tags.`mlflow.runName` DESC",)
+    search(store, order_by=order)
+    assert store.queries[0].order[0] == OrderBy("attribute", "run_name", False)
+    asked = SearchRequest(experiment_ids=("0",), order_by=order)
+    query = query_hash("SearchRuns", asked.experiment_ids, "", order, int(asked.view))
+    with pytest.raises(InvalidArgument) as caught:
+        search(store, order_by=order, page_token=encode_token(query, [None, 5, "r"]))
+    assert caught.value.reason == "PAGE_TOKEN_INVALID"
 
 
 def test_the_last_page_may_be_full() -> None:

@@ -256,7 +256,11 @@ class CreateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a purge removed, or would remove; ``more`` says to call again."""
+    """What a purge removed, or would remove; ``more`` says to call again.
+
+    ``datasets`` are the keys of the data sets that purged runs had read.
+    """
 
     ids: tuple[str, ...]
     more: bool
+    datasets: tuple[int, ...] = ()

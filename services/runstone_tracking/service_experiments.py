@@ -17,7 +17,7 @@ from runstone_tracking.service_repeats import Repeats, earlier
 from runstone_tracking.store import Session, Transactions
 
 PURGED_AT_ONCE = 1000
-"""Entities removed by one transaction: a few seconds at most, and its locks with it."""
+"""Entities removed by one call, as the contract says."""
 
 
 class ExperimentService:

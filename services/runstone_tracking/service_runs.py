@@ -33,6 +33,10 @@ MAX_RUN_BYTES = 16 * 1024 * 1024
 must fit into one message, which has at most 64 MiB."""
 
 
+RUNS_OF_A_PURGE = 50
+"""Runs removed by one transaction: each may have a million points, and whoever writes waits."""
+
+
 class RunService:
     """Runs: each method is one RPC and one transaction."""
 
@@ -167,14 +171,43 @@ class RunService:
     def purge(self, run_ids: Sequence[str], deleted_before: int | None, *, dry_run: bool) -> Purged:
         """Remove deleted runs, those named or any; ``dry_run`` only names them.
 
-        Raises RunNotFound, RunNotDeleted.
+        Raises RunNotFound, RunNotDeleted: nothing was removed then, unless one of the runs named
+        was restored or purged by another meanwhile.
         """
         named = sorted(set(run_ids)) or None
+        if dry_run or named:
+            would = self._transactions.read(
+                lambda session: session.runs.purge(
+                    named, deleted_before, PURGED_AT_ONCE, dry_run=True
+                )
+            )
+            if dry_run:
+                return would
+            for start in range(0, len(would.ids), RUNS_OF_A_PURGE):
+                part = would.ids[start : start + RUNS_OF_A_PURGE]
+                self._purge_some(part, deleted_before, len(part))
+            return would
+        purged: list[str] = []
+        more = True
+        while more and len(purged) < PURGED_AT_ONCE:
+            limit = min(RUNS_OF_A_PURGE, PURGED_AT_ONCE - len(purged))
+            done = self._purge_some(None, deleted_before, limit)
+            purged += done.ids
+            more = done.more
+        return Purged(tuple(purged), more)
 
-        def work(session: Session) -> Purged:
-            return session.runs.purge(named, deleted_before, PURGED_AT_ONCE, dry_run=dry_run)
-
-        return self._transactions.read(work) if dry_run else self._transactions.write(work)
+    def _purge_some(
+        self, run_ids: Sequence[str] | None, deleted_before: int | None, limit: int
+    ) -> Purged:
+        done = self._transactions.write(
+            lambda session: session.runs.purge(run_ids, deleted_before, limit, dry_run=False)
+        )
+        # Apart, for it locks experiments. One left over by a crash here does no harm.
+        if done.datasets:
+            self._transactions.write(
+                lambda session: session.runs.drop_unused_datasets(done.datasets)
+            )
+        return done
 
 
 def _check_size(session: Session, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Removing deleted runs for good."""
+"""Removing deleted runs for good, and then, in another transaction, the data sets left unused."""
 
 from __future__ import annotations
 
@@ -20,58 +20,73 @@ def purge_runs(
     *,
     dry_run: bool,
 ) -> Purged:
-    """Lock the runs, delete them (their rows follow by cascade), then data sets without a use."""
+    """Lock the runs in the order of their ids, then delete them; their rows follow by cascade.
+
+    No experiment is locked: whoever deletes or restores one locks it before its runs.
+    """
     statement = select(runs.c.run_id, runs.c.stage, runs.c.delete_time)
+    more = False
     if run_ids is None:
-        statement = statement.where(runs.c.delete_time.is_not(None)).order_by(
-            runs.c.delete_time, runs.c.run_id
-        )
-        if deleted_before is not None:
-            statement = statement.where(runs.c.delete_time < deleted_before)
-        statement = statement.limit(limit + 1)
+        run_ids, more = _oldest(connection, deleted_before, limit)
+        statement = statement.where(runs.c.stage == Stage.DELETED)
+        named: Sequence[str] = ()
     else:
-        statement = statement.where(among(connection, runs.c.run_id, run_ids)).order_by(
-            runs.c.run_id
-        )
+        named = run_ids
+    statement = statement.where(among(connection, runs.c.run_id, run_ids)).order_by(runs.c.run_id)
     found = connection.execute(statement if dry_run else statement.with_for_update()).all()
-    if run_ids is not None:
-        stages = {row.run_id: row.stage for row in found}
-        for run_id in run_ids:
-            if run_id not in stages:
-                raise RunNotFound(run_id)
-            if stages[run_id] != Stage.DELETED:
-                raise RunNotDeleted(run_id)
-    doomed = [
+    stages = {row.run_id: row.stage for row in found}
+    for run_id in named:
+        if run_id not in stages:
+            raise RunNotFound(run_id)
+        if stages[run_id] != Stage.DELETED:
+            raise RunNotDeleted(run_id)
+    doomed = {
         row.run_id for row in found if deleted_before is None or row.delete_time < deleted_before
-    ]
-    purged = Purged(tuple(doomed[:limit]), len(doomed) > limit)
-    if not dry_run and purged.ids:
-        _remove(connection, purged.ids)
-    return purged
+    }
+    ids = [run_id for run_id in run_ids if run_id in doomed]
+    more = more or len(ids) > limit
+    ids = ids[:limit]
+    datasets_read = () if dry_run or not ids else _remove(connection, ids)
+    return Purged(tuple(ids), more, datasets_read)
 
 
-def _remove(connection: Connection, run_ids: Sequence[str]) -> None:
-    these = among(connection, runs.c.run_id, run_ids)
-    read = list(
-        connection.execute(
-            select(run_inputs.c.dataset_id)
-            .where(among(connection, run_inputs.c.run_id, run_ids))
-            .distinct()
-        ).scalars()
+def _oldest(
+    connection: Connection, deleted_before: int | None, limit: int
+) -> tuple[list[str], bool]:
+    """The runs that were deleted first, and whether there are more."""
+    statement = (
+        select(runs.c.run_id)
+        .where(runs.c.delete_time.is_not(None))
+        .order_by(runs.c.delete_time, runs.c.run_id)
+        .limit(limit + 1)
     )
-    if read:
-        # Whoever notes a data set holds a share of this lock until the note is committed.
-        connection.execute(
-            select(experiments.c.experiment_id)
-            .where(
-                experiments.c.experiment_id.in_(select(runs.c.experiment_id).where(these)),
-            )
-            .order_by(experiments.c.experiment_id)
-            .with_for_update(key_share=True)
-        )
-    connection.execute(delete(runs).where(these))
-    if read:
-        unused = ~exists().where(run_inputs.c.dataset_id == datasets.c.dataset_id)
-        connection.execute(
-            delete(datasets).where(among(connection, datasets.c.dataset_id, read), unused)
-        )
+    if deleted_before is not None:
+        statement = statement.where(runs.c.delete_time < deleted_before)
+    found = list(connection.execute(statement).scalars())
+    return found[:limit], len(found) > limit
+
+
+def _remove(connection: Connection, run_ids: Sequence[str]) -> tuple[int, ...]:
+    """Delete runs; returns the keys of the data sets that they had read."""
+    read = connection.execute(
+        select(run_inputs.c.dataset_id)
+        .where(among(connection, run_inputs.c.run_id, run_ids))
+        .distinct()
+    ).scalars()
+    datasets_read = tuple(sorted(read))
+    connection.execute(delete(runs).where(among(connection, runs.c.run_id, run_ids)))
+    return datasets_read
+
+
+def drop_unused(connection: Connection, keys: Sequence[int]) -> None:
+    """Lock the experiments of these data sets, then delete those that no run reads."""
+    these = among(connection, datasets.c.dataset_id, keys)
+    # Whoever notes a data set holds a share of this lock until the note is committed.
+    connection.execute(
+        select(experiments.c.experiment_id)
+        .where(experiments.c.experiment_id.in_(select(datasets.c.experiment_id).where(these)))
+        .order_by(experiments.c.experiment_id)
+        .with_for_update(key_share=True)
+    )
+    unused = ~exists().where(run_inputs.c.dataset_id == datasets.c.dataset_id)
+    connection.execute(delete(datasets).where(these, unused))

@@ -210,7 +210,15 @@ class RunStore(Protocol):
     ) -> Purged:
         """Remove deleted runs and all they hold; None as ``run_ids`` means whichever there are.
 
-        MUST raise RunNotFound and RunNotDeleted for named runs, and then remove none.
+        MUST raise RunNotFound and RunNotDeleted for named runs, and then remove none. Data sets
+        stay, for ``drop_unused_datasets``.
+        """
+        ...
+
+    def drop_unused_datasets(self, datasets: Sequence[int]) -> None:
+        """Remove those of these data sets that no run reads, in a transaction of its own.
+
+        A data set that is noted at the same time MUST stay.
         """
         ...
 

@@ -312,7 +312,8 @@ def test_a_purge_leaves_nothing_behind(transactions: SqlTransactions, database: 
     transactions.write(lambda s: s.runs.add_inputs(run, [shared, own]))
     transactions.write(lambda s: s.runs.add_inputs(other, [shared]))
     transactions.write(lambda s: s.runs.delete(run, 1))
-    transactions.write(lambda s: s.runs.purge(None, None, 10, dry_run=False))
+    done = transactions.write(lambda s: s.runs.purge(None, None, 10, dry_run=False))
+    transactions.write(lambda s: s.runs.drop_unused_datasets(done.datasets))
     assert get(transactions, other).inputs == (shared,)
     with database.read() as connection:
         counts = {
@@ -349,7 +350,8 @@ def test_a_data_set_noted_while_its_last_run_is_purged_stays(
 
         def purge(doomed=doomed, barrier=barrier) -> None:
             barrier.wait()
-            transactions.write(lambda s: s.runs.purge([doomed], None, 10, dry_run=False))
+            done = transactions.write(lambda s: s.runs.purge([doomed], None, 10, dry_run=False))
+            transactions.write(lambda s: s.runs.drop_unused_datasets(done.datasets))
 
         with ThreadPoolExecutor(2) as pool:
             done = [pool.submit(note), pool.submit(purge)]

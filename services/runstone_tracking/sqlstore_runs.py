@@ -289,10 +289,6 @@ class SqlRunStore:
         """See ``sqlstore_purge``."""
         drop_unused(self._connection, datasets)
 
-    def drop_unused_datasets(self, datasets: Sequence[int]) -> None:
-        """See ``sqlstore_purge``."""
-        drop_unused(self._connection, datasets)
-
     def _refuse(self, run_id: str) -> None:
         if not self._connection.execute(select(exists().where(runs.c.run_id == run_id))).scalar():
             raise RunNotFound(run_id)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runstone import Client
+from runstone import Client, _channel
 from runstone.auth.v1 import permission_pb2
 from support.protos import FOLDER, SERVICES, comments, descriptor, reasons
 
@@ -90,6 +90,20 @@ def test_every_rpc_lists_its_errors(name: str, rpc: Any) -> None:
         assert found, line
         for reason in found[2].split(", "):
             assert reasons(name)[reason] == found[1], line
+
+
+@pytest.mark.parametrize(("name", "rpc"), RPCS, ids=IDS)
+def test_a_create_is_retried_by_those_alone_who_send_a_request_id(name: str, rpc: Any) -> None:
+    keyed = rpc.name.startswith("Create") and "request_id" in rpc.input_type.fields_by_name
+    assert keyed == (rpc.name in _channel.CREATES)
+    if keyed:
+        (entry,) = (
+            each
+            for each in config_of(name)["methodConfig"]
+            if rpc.name in {named["method"] for named in each["name"]}
+        )
+        assert "retryPolicy" not in entry
+        assert _channel.service(name).methods[rpc.name].idempotent
 
 
 @pytest.mark.parametrize(("name", "rpc"), RPCS, ids=IDS)

@@ -64,11 +64,36 @@ class Service:
     methods: dict[str, Method]
 
 
+CREATES = frozenset(
+    {
+        "CreateComment",
+        "CreateExperiment",
+        "CreateModelVersion",
+        "CreateRegisteredModel",
+        "CreateRun",
+        "CreateTransitionRequest",
+    }
+)
+"""Not retried by the shared service config: a caller may send no request_id; ours always does."""
+
+
+def _retry_creates(entries: list[dict[str, Any]]) -> None:
+    """Give the creates the retry policy of the other calls."""
+    policy = next(entry["retryPolicy"] for entry in entries if "retryPolicy" in entry)
+    for entry in list(entries):
+        names = [each for each in entry["name"] if each["method"] in CREATES]
+        if names:
+            entry["name"] = [each for each in entry["name"] if each not in names]
+            entries.append({**entry, "name": names, "retryPolicy": policy})
+    entries[:] = [entry for entry in entries if entry["name"]]
+
+
 @cache
 def service(name: str) -> Service:
     """What the generated code and service_config.json say of "tracking", "artifact", "registry"."""
     package = f"runstone.{name}.v1"
     config = json.loads((files(package) / "service_config.json").read_text("utf-8"))
+    _retry_creates(config["methodConfig"])
     pb2 = import_module(f"{package}.{name}_service_pb2")
     from runstone.auth.v1 import permission_pb2
 

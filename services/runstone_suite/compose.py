@@ -39,7 +39,7 @@ class Composition:
         found: dict[str, BaseServiceSettings] = {
             "tracking": _with_database(TrackingSettings.load(), settings, folder),
             "artifact": _with_database(
-                _with_objects(ArtifactSettings.load(), settings, folder), settings, folder
+                _with_objects(_artifact(settings), settings, folder), settings, folder
             ),
             "registry": _with_database(RegistrySettings.load(), settings, folder),
         }
@@ -99,6 +99,14 @@ def _with_database(own: Any, settings: SuiteSettings, folder: Path | None) -> An
     assert folder is not None
     url = SecretStr(schemas.sqlite_url(own.service, folder))
     return own.model_copy(update={"database_url": url})
+
+
+def _artifact(settings: SuiteSettings) -> ArtifactSettings:
+    own = ArtifactSettings.load()
+    if own.objects_public_url is None and settings.objects_public_url is not None:
+        # Loaded again and not copied: the artifact service knows what fits.
+        own = ArtifactSettings.load(objects_public_url=settings.objects_public_url)
+    return own
 
 
 def _with_objects(own: Any, settings: SuiteSettings, folder: Path | None) -> Any:

@@ -29,6 +29,9 @@ class SuiteSettings(BaseServiceSettings):
     objects_url: SecretStr | None = Field(
         None, description="s3+http://key:secret@host:port/bucket (or s3+https) or file:///folder"
     )
+    objects_public_url: str | None = Field(
+        None, description="http(s)://host:port where clients reach the object store, if elsewhere"
+    )
     idle_timeout: float = Field(
         IDLE_SECONDS,
         gt=0,
@@ -39,7 +42,7 @@ class SuiteSettings(BaseServiceSettings):
     log_format: Literal["json", "console"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
 
-    @field_validator("objects_url", mode="before")
+    @field_validator("objects_url", "objects_public_url", mode="before")
     @classmethod
     def _unset(cls, value: object) -> object:
         # As the artifact service takes it.

@@ -11,7 +11,8 @@ FailedPrecondition
 ├── OffsetMismatch           OFFSET_MISMATCH
 ├── SizeMismatch             SIZE_MISMATCH
 ├── DigestMismatch           DIGEST_MISMATCH
-└── PresignUnsupported       PRESIGN_UNSUPPORTED
+├── PresignUnsupported       PRESIGN_UNSUPPORTED
+└── StoreOfAnother           STORE_OF_ANOTHER
 Aborted
 ├── ChunkDamaged             CHUNK_DAMAGED
 ├── UploadBusy               UPLOAD_BUSY
@@ -160,6 +161,20 @@ class PresignUnsupported(FailedPrecondition):
 
     def __init__(self) -> None:
         super().__init__("artifacts are kept in a folder: there are no URLs to read them from")
+
+
+class StoreOfAnother(FailedPrecondition):
+    """The object store was claimed by another installation: its objects are not ours to judge."""
+
+    domain = DOMAIN
+    reason = "STORE_OF_ANOTHER"
+
+    def __init__(self, installation_id: str) -> None:
+        super().__init__(
+            f"the object store belongs to another installation ({installation_id}); "
+            "nothing was removed",
+            metadata={"installation_id": installation_id},
+        )
 
 
 class ChunkDamaged(Aborted):

@@ -2,6 +2,7 @@
 
 Durable means fsynced, the file and the directory that names it. Keys and upload ids are the
 service's own hex digits, so no path is ever made of what a caller sent.
+The file ``installation`` says whose the folder is.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ SYNC_BYTES = 32 * 2**20
 
 SHARDS = [f"{number:02x}" for number in range(256)]
 """Made at the start, so that a put has one directory to sync and none to make."""
+
+MARKER = "installation"
+"""Says whose the folder is."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -70,6 +74,7 @@ class FolderObjectStore:
     presigns = False
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._objects = folder / "objects"
         self._staging = folder / "staging"
         with _kinds():
@@ -86,6 +91,26 @@ class FolderObjectStore:
 
     def close(self) -> None:
         """See ObjectStore."""
+
+    def claim(self, installation_id: str) -> str:
+        """See ObjectStore."""
+        with _kinds():
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self._folder / MARKER, flags, 0o640)
+            try:
+                # Of two that come at once, one writes. What is too short was left by a
+                # crash, before anybody was told that the folder is theirs.
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                found = os.pread(descriptor, READ_BYTES, 0).decode("ascii", "replace").strip()
+                if len(found) >= len(installation_id):
+                    return found
+                os.ftruncate(descriptor, 0)
+                _write_all(descriptor, installation_id.encode())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            _sync_directory(self._folder)
+        return installation_id
 
     def put(self, key: str, chunks: Sequence[bytes]) -> None:
         """See ObjectStore."""

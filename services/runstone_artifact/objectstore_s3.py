@@ -58,6 +58,9 @@ URL_LIFE = timedelta(hours=1)
 PREFIX = "objects/"
 """Beside it there is room for what a bucket may be asked to hold later."""
 
+MARKER = "installation"
+"""Says whose the bucket is."""
+
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _GONE = {"NoSuchKey", "NoSuchUpload"}
@@ -161,6 +164,25 @@ class S3ObjectStore:
                     self._client.make_bucket(self._bucket)
                 if not self._client.bucket_exists(self._bucket):
                     raise ObjectStoreUnavailable
+
+    def claim(self, installation_id: str) -> str:
+        """See ObjectStore."""
+        try:
+            return self._marker()
+        except KeyError:
+            data = installation_id.encode()
+            with _kinds():
+                self._client.put_object(self._bucket, MARKER, BytesIO(data), len(data))
+        # Another installation may have come at the same time: the last one has it.
+        try:
+            return self._marker()
+        except KeyError:
+            raise ObjectStoreUnavailable from None
+
+    def _marker(self) -> str:
+        with _kinds():
+            response = self._client.get_object(self._bucket, MARKER)
+        return b"".join(_chunks(response)).decode("ascii", "replace").strip()
 
     def put(self, key: str, chunks: Sequence[bytes]) -> None:
         """See ObjectStore."""

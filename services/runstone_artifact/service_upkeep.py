@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 
+from runstone_artifact.errors import StoreOfAnother
 from runstone_artifact.model import Blob, Collected, Damage, Scrubbed, StoredObject, Totals
 from runstone_artifact.store import ArtifactStore, ObjectStore
 from runstone_kit.clock import Clock
@@ -34,7 +35,14 @@ class UpkeepService:
         self._clock = clock
 
     def collect_garbage(self, *, dry_run: bool, min_age_s: int) -> Collected:
-        """Remove objects and uploads that are left behind, or only count them."""
+        """Remove objects and uploads that are left behind, or only count them.
+
+        Raises StoreOfAnother when the store is another installation's: to us, all of its objects
+        would be strays.
+        """
+        own = self._rows.installation_id()
+        if (owner := self._objects.claim(own)) != own:
+            raise StoreOfAnother(owner)
         now = self._clock.now_ms()
         before = now - (min_age_s or DEFAULT_MIN_AGE_S) * 1000
         if dry_run:

@@ -10,7 +10,15 @@ from sqlalchemy import Connection, delete, exists, func, or_, select, update
 from runstone_artifact.model import Blob, Owner, OwnerKind, Totals, Upload
 from runstone_artifact.sqlstore_files import slices
 from runstone_artifact.sqlstore_rows import blob_of, upload_of
-from runstone_artifact.tables import DOOMED, blobs, entries, objects, upload_parts, uploads
+from runstone_artifact.tables import (
+    DOOMED,
+    blobs,
+    entries,
+    installation,
+    objects,
+    upload_parts,
+    uploads,
+)
 from runstone_kit.database import Database
 
 COMMITTED_KEPT_MS = 86_400_000
@@ -22,6 +30,11 @@ class UpkeepSql:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def installation_id(self) -> str:
+        """See UpkeepRows."""
+        with self._database.read() as connection:
+            return str(connection.execute(select(installation.c.id)).scalar_one())
 
     def count_garbage(self, before_ms: int) -> Totals:
         """See UpkeepRows."""

@@ -165,6 +165,10 @@ class UploadRows(Protocol):
 class UpkeepRows(Protocol):
     """What garbage collection and scrubbing ask."""
 
+    def installation_id(self) -> str:
+        """This database's own id, 32 hex digits, made with its tables."""
+        ...
+
     def count_garbage(self, before_ms: int) -> Totals:
         """Objects made before then that no file refers to, and their bytes."""
         ...
@@ -260,6 +264,13 @@ class ObjectStore(Protocol):
 
     def close(self) -> None:
         """Let go of idle connections."""
+        ...
+
+    def claim(self, installation_id: str) -> str:
+        """Whose the store is: the id in its marker, which is first made with this id when missing.
+
+        The marker is durable on return, is no object, and is never listed.
+        """
         ...
 
     def put(self, key: str, chunks: Sequence[bytes]) -> None:

@@ -36,6 +36,14 @@ STORED = "stored"
 DOOMED = "doomed"
 """No blob lies in the object any more; its bytes are about to go."""
 
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", ExactText, nullable=False),
+    PrimaryKeyConstraint("id", name="pk_installation"),
+)
+"""One row, made by the migration: whose the object store is (``ObjectStore.claim``)."""
+
 owners = Table(
     "owners",
     metadata,

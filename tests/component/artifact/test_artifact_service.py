@@ -1,6 +1,7 @@
 """Files: what a caller of the artifact service sees, good and bad."""
 
 import os
+import time
 import urllib.request
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from runstone.artifact.v1 import artifact_pb2 as pb
 from support.artifact import (
     MIB,
     ArtifactServer,
+    HandClock,
     begin,
     chunks,
     failure_of,
@@ -201,6 +203,30 @@ def test_a_version_keeps_what_was_copied_when_the_run_goes(server: ArtifactServe
     assert listed(stub, model_version_id=VERSION) == ["MLmodel", "data/w"]
     whole = stub.DownloadArtifact(pb.DownloadArtifactRequest(owner=version_owner(), path="data/w"))
     assert b"".join(each.data for each in whole) == model["model/data/w"]
+
+
+def test_another_installation_on_the_same_store_collects_nothing(
+    server: ArtifactServer, tmp_path: Path
+) -> None:
+    server.stub.CollectGarbage(pb.CollectGarbageRequest())
+    put(server.stub, {"f": b"kept"})
+    store = server.settings.objects_url
+    assert store is not None
+    tomorrow = HandClock(int(time.time() * 1000) + 86_400_000)
+    other = ArtifactServer(
+        tmp_path, f"sqlite:///{tmp_path}/mistake.db", store.get_secret_value(), clock=tomorrow
+    ).start()
+    try:
+        for dry_run in (True, False):
+            collect = pb.CollectGarbageRequest(dry_run=dry_run, min_age_seconds=1)
+            failed = failure_of(lambda request=collect: other.stub.CollectGarbage(request))
+            assert failed[:2] == ("FAILED_PRECONDITION", "STORE_OF_ANOTHER")
+        # Only collecting is refused.
+        put(other.stub, {"g": b"its own"})
+        assert read(other.stub, "g") == b"its own"
+    finally:
+        other.stop()
+    assert read(server.stub, "f") == b"kept"
 
 
 def test_copies_of_nothing(folder_server: ArtifactServer) -> None:

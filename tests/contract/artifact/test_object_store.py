@@ -98,6 +98,20 @@ def test_objects_are_listed_with_size_and_time(objects: ObjectStore) -> None:
     assert all(before <= each.modified_ms <= time.time() * 1000 + 2000 for each in listed.values())
 
 
+def test_the_first_to_claim_a_store_has_it(objects: ObjectStore) -> None:
+    assert [objects.claim(each) for each in (KEY, OTHER, KEY)] == [KEY] * 3
+    assert list(objects.list_objects()) == []
+    assert list(objects.list_staged(2**62)) == []
+
+
+def test_a_claim_that_a_crash_left_half_written_is_nobodys(tmp_path: Path) -> None:
+    objects = FolderObjectStore(tmp_path)
+    for left in ("", OTHER[:10]):
+        (tmp_path / "installation").write_text(left, "ascii")
+        assert objects.claim(KEY) == FolderObjectStore(tmp_path).claim(OTHER) == KEY
+    assert (tmp_path / "installation").read_text("ascii") == KEY
+
+
 @pytest.mark.parametrize("size", [0, 1, STREAM_PART, 2 * STREAM_PART, 2 * STREAM_PART + 5])
 def test_a_staged_upload_becomes_the_object(objects: ObjectStore, size: int) -> None:
     data = noise(size)

@@ -19,7 +19,7 @@
     ├── FailedPrecondition                 something must change first; repeating does not help
     │   ├── ExperimentDeleted   DefaultExperimentFixed   RunDeleted   RunNotDeleted   ParamImmutable
     │   ├── OwnerDeleted   OwnerSealed   PathConflict   OffsetMismatch   SizeMismatch
-    │   │   DigestMismatch   PresignUnsupported
+    │   │   DigestMismatch   PresignUnsupported   StoreOfAnother
     │   ├── VersionNotReady   VersionFinalized   ModelInUse   CommentOfAnother
     │   │   TransitionRequestClosed
     │   └── RunActive   NoActiveRun        the fluent API's own state
@@ -114,6 +114,7 @@ from runstone._exceptions.reasons import (
     SourceNotFound,
     SourceRunNotFound,
     StorageFull,
+    StoreOfAnother,
     SuiteNotInstalled,
     SuiteUnavailable,
     TagNotFound,
@@ -185,6 +186,7 @@ __all__ = [
     "SizeMismatch",
     "DigestMismatch",
     "PresignUnsupported",
+    "StoreOfAnother",
     "VersionNotReady",
     "VersionFinalized",
     "ModelInUse",

@@ -242,6 +242,9 @@ class ArtifactCalls(ClientBase):
         """Remove stored objects that nothing refers to and uploads that were left behind.
 
         What is younger than ``min_age_seconds`` (a day unless said) is left alone.
+
+        Raises:
+            StoreOfAnother: the server's object store belongs to another installation.
         """
         response = self._artifact.CollectGarbage(
             artifact_pb2.CollectGarbageRequest(

@@ -236,6 +236,12 @@ class PresignUnsupported(FailedPrecondition):
     reason = "PRESIGN_UNSUPPORTED"
 
 
+class StoreOfAnother(FailedPrecondition):
+    """The object store belongs to another installation; nothing was removed."""
+
+    reason = "STORE_OF_ANOTHER"
+
+
 class VersionNotReady(FailedPrecondition):
     """The model version waits for its files."""
 

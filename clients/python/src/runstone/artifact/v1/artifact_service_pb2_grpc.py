@@ -305,6 +305,7 @@ class ArtifactServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
+        - FAILED_PRECONDITION: STORE_OF_ANOTHER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

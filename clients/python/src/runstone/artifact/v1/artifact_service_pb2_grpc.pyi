@@ -155,6 +155,7 @@ class ArtifactServiceStub:
 
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
+    - FAILED_PRECONDITION: STORE_OF_ANOTHER.
     """
     ScrubArtifacts: _grpc.UnaryUnaryMultiCallable[_artifact_pb2.ScrubArtifactsRequest, _artifact_pb2.ScrubArtifactsResponse]
     """Reads stored objects and compares them with their digests.
@@ -290,6 +291,7 @@ class ArtifactServiceAsyncStub(ArtifactServiceStub):
 
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
+    - FAILED_PRECONDITION: STORE_OF_ANOTHER.
     """
     ScrubArtifacts: _aio.UnaryUnaryMultiCallable[_artifact_pb2.ScrubArtifactsRequest, _artifact_pb2.ScrubArtifactsResponse]  # type: ignore[assignment]
     """Reads stored objects and compares them with their digests.
@@ -512,6 +514,7 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
+        - FAILED_PRECONDITION: STORE_OF_ANOTHER.
         """
 
     @_abc_1.abstractmethod

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import runstone_tracking
 from runstone_kit import migrate
 from runstone_kit.database import Database
@@ -14,6 +16,9 @@ from runstone_tracking.store import Session
 from runstone_tracking.tables import SCHEMA
 
 MIGRATIONS = Path(runstone_tracking.__file__).with_name("migrations")
+
+ON_POSTGRESQL = pytest.mark.parametrize("tracking_url", ["postgresql"], indirect=True)
+"""For what SQLite cannot do: it has one writer, so nobody waits for the lock of a row."""
 
 _numbers = itertools.count(1)
 

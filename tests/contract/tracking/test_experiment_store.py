@@ -16,7 +16,7 @@ from runstone_tracking.errors import (
 from runstone_tracking.model import Experiment, Stage
 from runstone_tracking.sqlstore import SqlSession, SqlTransactions
 from support.processes import wait_until
-from support.tracking import add_experiment, add_run, run_id
+from support.tracking import ON_POSTGRESQL, add_experiment, add_run, run_id
 
 ABSENT = ("7", "007", "abc", "-1", "9" * 60, "99999999999999999999", "9223372036854775807")
 
@@ -159,11 +159,10 @@ def test_purge_removes_deleted_ones_without_runs(transactions: SqlTransactions) 
     assert transactions.read(lambda s: s.experiments.get(active)).stage is Stage.ACTIVE
 
 
+@ON_POSTGRESQL
 def test_a_purge_spares_an_experiment_that_got_a_run_meanwhile(
     transactions: SqlTransactions, database: Database
 ) -> None:
-    if database.dialect == "sqlite":
-        pytest.skip("there is one writer")
     number = transactions.write(add_experiment).experiment_id
     transactions.write(lambda s: s.experiments.delete(number, 10))
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")

@@ -24,7 +24,7 @@ from runstone_tracking.store_metrics import Appended
 from runstone_tracking.tables import runs
 from runstone_tracking.tables_metrics import metric_segments, metric_summaries
 from support.metric_points import Point, batch, bits, points_of, total_order
-from support.tracking import add_run, run_id
+from support.tracking import ON_POSTGRESQL, add_run, run_id
 
 NAN_WITH_PAYLOAD: float = struct.unpack("<d", bytes.fromhex("efbeadde0000fc7f"))[0]
 ODD_VALUES = [math.nan, NAN_WITH_PAYLOAD, math.inf, -math.inf, -0.0, 0.0, 5e-324, 1.7e308]
@@ -292,9 +292,8 @@ def test_purging_a_run_takes_its_metrics_along(
     assert left == [kept]
 
 
+@ON_POSTGRESQL
 def test_a_locked_run_stops_no_other(transactions: SqlTransactions, database: Database) -> None:
-    if database.dialect == "sqlite":
-        pytest.skip("there is one writer and no lock of a run")
     locked, free = _run(transactions), _run(transactions)
     service = MetricService(transactions)
     with (
@@ -312,11 +311,10 @@ def test_a_locked_run_stops_no_other(transactions: SqlTransactions, database: Da
     assert service.append(locked, "w", 1, points)
 
 
+@ON_POSTGRESQL
 def test_a_run_restored_while_it_is_appended_to_is_written(
     transactions: SqlTransactions, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if database.dialect == "sqlite":
-        pytest.skip("there is one writer")
     run = _run(transactions)
     transactions.write(lambda s: s.runs.delete(run, 5))
     insert = sqlstore_metrics_sql._PostgreSQL.insert_segments

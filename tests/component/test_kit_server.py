@@ -228,10 +228,13 @@ def test_a_call_without_deadline_gets_the_default_one(server: Probe) -> None:
 
 def test_work_whose_caller_gave_up_in_the_queue_is_not_begun() -> None:
     with contextlib.closing(Probe(max_threads=1)) as server:
+        crashes = handled(server.metrics(), "Unary", "INTERNAL")
+        probe.sleeping.clear()
         slow = server.caller.unary.future(StringValue(value="sleep:0.3"), timeout=10)
+        # Two calls on a channel that is still connecting may arrive in any order.
+        assert probe.sleeping.wait(10)
         error = refused(lambda: server.caller.unary(StringValue(value="crash:x"), timeout=0.05))
         assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        crashes = handled(server.metrics(), "Unary", "INTERNAL")
         slow.result()
         # One thread: when the next call is answered, the given-up one has had its turn.
         server.caller.say("hello")

@@ -32,6 +32,9 @@ _KINDS = {
     "BidiStream": (True, True),
 }
 
+sleeping = threading.Event()
+"""Set when a call to sleep has begun in this process."""
+
 
 class ThingNotFound(errors.NotFound):
     """As a service would declare it."""
@@ -88,6 +91,7 @@ def _act(word: str, servicer_context: grpc.ServicerContext) -> str:
     if command == "abort":
         servicer_context.abort(grpc.StatusCode.DATA_LOSS, "by hand")
     if command == "sleep":
+        sleeping.set()
         time.sleep(float(argument))
     answers: dict[str, Callable[[], str]] = {
         "request-id": lambda: about.request_id,

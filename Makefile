@@ -61,6 +61,11 @@ bench: $(VENV)/.dev ## Run the benchmarks and print their table
 	@PYTHONPATH=tests $(BIN)/python -m support.install
 	@PYTHONPATH=tests $(BIN)/python tests/load/run.py
 
+.PHONY: bench-peers
+bench-peers: $(VENV)/.dev ## Metric ingest beside MLflow and FastTrackML, installed from PyPI for it
+	@PYTHONPATH=tests $(BIN)/python -m support.install
+	@PYTHONPATH=tests $(BIN)/python tests/load/peers.py
+
 .PHONY: gen
 gen: $(VENV)/.dev ## Generate the Python code of the protos
 	@$(BIN)/python protos/generate.py

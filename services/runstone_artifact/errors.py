@@ -171,8 +171,9 @@ class StoreOfAnother(FailedPrecondition):
 
     def __init__(self, installation_id: str) -> None:
         super().__init__(
-            f"the object store belongs to another installation ({installation_id}); "
-            "nothing was removed",
+            f"the object store belongs to another installation ({installation_id}), whose objects "
+            "are left alone; give each database an object store of its own. If that installation "
+            "is gone for good, remove the store's `installation` marker",
             metadata={"installation_id": installation_id},
         )
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import grpc
 
 from runstone_artifact import servicer
+from runstone_artifact.errors import ObjectStoreUnavailable
 from runstone_artifact.objectstore_folder import FolderObjectStore
 from runstone_artifact.peers import RpcRunDirectory, service_config
 from runstone_artifact.service import FileService
+from runstone_artifact.service_claim import claimed
 from runstone_artifact.service_downloads import DownloadService
 from runstone_artifact.service_limits import ActiveRuns, TransferSlots
 from runstone_artifact.service_upkeep import UpkeepService
@@ -118,8 +121,9 @@ def build(
     """The service, ready to be put on a server. What is not given is made from ``settings``.
 
     What is made here is closed by the parts' ``close``; what was given stays open, and a database
-    that was given is taken as migrated. Raises FailedPrecondition when the schema is too old,
-    Unavailable when the database is away, SettingsError when something is not set.
+    that was given is taken as migrated. Raises FailedPrecondition when the schema is too old or the
+    object store is another installation's, Unavailable when the database is away, SettingsError
+    when something is not set.
     """
     closers: list[Callable[[], None]] = []
     if objects is None:
@@ -135,6 +139,7 @@ def build(
         runs = RpcRunDirectory(tracking_channel)
     clock, ids = clock or SystemClock(), ids or SystemIds()
     rows, active = SqlArtifactStore(database), ActiveRuns(runs)
+    objects = claimed(objects, rows)
     slots = TransferSlots(settings.transfers)
     files = FileService(rows, objects, active, clock, ids)
     closers += [files.close, slots.drain]
@@ -152,6 +157,13 @@ def build(
         for closer in reversed(closers):
             closer()
 
+    try:
+        # A store that is away is asked again by readiness, and before anything is written to it.
+        with suppress(ObjectStoreUnavailable):
+            objects.ping()
+    except BaseException:
+        close()
+        raise
     return ServiceParts(
         name=NAME,
         add_to_server=add_to_server,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ from runstone_kit.spec import split_address
 from runstone_suite import idle
 from runstone_suite.compose import Composition
 from runstone_suite.datadir import DataDir, HeldByAnother, Mode, SuiteError
-from runstone_suite.settings import SuiteSettings
+from runstone_suite.settings import SuiteSettings, leave_servers_out
 
 EXIT_FAILED = 1
 
@@ -56,6 +57,8 @@ def run(options: Options) -> int:
 
     A background suite on a folder that another process serves has nothing to do: exit code 0.
     """
+    if options.background:
+        leave_servers_out(os.environ)
     try:
         return _run(options, _settings(options))
     except HeldByAnother as error:
@@ -84,30 +87,24 @@ def _settings(options: Options) -> SuiteSettings:
         host = options.host or host
         port = options.grpc_port if options.grpc_port is not None else port
         settings = settings.model_copy(update={"listen": _address(host, port)})
-    if settings.workers > 1 and not workers.is_worker():
-        if settings.embedded_database:
-            raise SuiteError(
-                "SQLite takes one process: --workers needs PostgreSQL; set RUNSTONE_DATABASE_URL"
-            )
-        if options.background or options.socket is not None:
-            raise SuiteError("several workers share a TCP port, not a socket; leave --workers out")
-        # The workers are told a number: with 0 each would be somewhere else.
-        listen = _address(host, _free_port(host, port))
-        settings = settings.model_copy(update={"listen": listen})
     return settings
 
 
 def _run(options: Options, settings: SuiteSettings) -> int:
-    if settings.needs_data_dir or options.background:
+    composition = Composition.of(settings, settings.data_dir.resolve())
+    settings = _for_workers(options, settings, composition)
+    if composition.embedded:
         # Databases, artifacts and the socket are the user's alone: there is no password.
         os.umask(PRIVATE_UMASK)
-    with _folder(options, settings) as folder:
+    if not settings.data_dir.exists():
+        # A start that fails leaves nothing behind. With a folder, its owner is the better news.
+        _check_ports(options, settings)
+    with _folder(options, settings, composition) as folder:
         # Later mistakes go to the log: whoever started a background suite has its own life.
         if options.background and folder is not None:
             _detach(folder)
         logs.configure("suite", settings.log_level, settings.log_format)
         addresses, place = _addresses(options, settings, folder)
-        composition = Composition.of(settings, folder.path if folder else None)
         if not workers.is_worker():
             composition.prepare()
         stop = threading.Event()
@@ -125,7 +122,7 @@ def _run(options: Options, settings: SuiteSettings) -> int:
                     idle.watch(folder, running.activity, settings.idle_timeout, stop)
 
         if settings.workers > 1 and not workers.is_worker():
-            _tell_later(options, settings, folder)
+            _tell_later(options, settings)
         spec = ServerSpec.from_settings("suite", settings, composition.build, addresses=addresses)
         try:
             return serve(spec, stop=stop, on_started=started)
@@ -134,21 +131,48 @@ def _run(options: Options, settings: SuiteSettings) -> int:
                 place.unlink(missing_ok=True)
 
 
+def _for_workers(
+    options: Options, settings: SuiteSettings, composition: Composition
+) -> SuiteSettings:
+    """The settings with a port that several workers can share. Raises SuiteError."""
+    if settings.workers == 1 or workers.is_worker():
+        return settings
+    if composition.embedded:
+        raise SuiteError(
+            "SQLite takes one process: --workers needs PostgreSQL; set RUNSTONE_DATABASE_URL"
+            " and RUNSTONE_OBJECTS_URL"
+        )
+    if options.socket is not None:
+        raise SuiteError("several workers share a TCP port, not a socket; leave --workers out")
+    host, port = split_address(settings.listen)
+    # The workers are told a number: with 0 each would be somewhere else.
+    listen = _address(host, _free_port(host, port))
+    return settings.model_copy(update={"listen": listen})
+
+
+def _check_ports(options: Options, settings: SuiteSettings) -> None:
+    if options.background or workers.is_worker():
+        return
+    host, port = split_address(settings.listen)
+    _free_port(host, port)
+    if settings.metrics_port is not None:
+        _free_port(host, settings.metrics_port, "--metrics-port")
+
+
 @contextlib.contextmanager
-def _folder(options: Options, settings: SuiteSettings) -> Iterator[DataDir | None]:
-    # The folder is the parent's: its workers come and go under its lock.
-    if not (settings.needs_data_dir or options.background):
+def _folder(
+    options: Options, settings: SuiteSettings, composition: Composition
+) -> Iterator[DataDir | None]:
+    if not composition.embedded:
         yield None
         return
     mode: Mode = "background" if options.background else "foreground"
     folder = DataDir(settings.data_dir, mode=mode, version=version("runstone-server"))
-    if not workers.is_worker():
-        folder.claim()
+    folder.claim()
     try:
         yield folder
     finally:
-        if not workers.is_worker():
-            folder.release()
+        folder.release()
 
 
 def _addresses(
@@ -160,8 +184,7 @@ def _addresses(
         path = None
     addresses: list[str] = []
     if not options.background:
-        if not workers.is_worker():
-            _free_port(*split_address(settings.listen))
+        _check_ports(options, settings)
         addresses.append(settings.listen)
     if path is not None:
         path.unlink(missing_ok=True)
@@ -169,7 +192,7 @@ def _addresses(
     return addresses, path
 
 
-def _free_port(host: str, port: int) -> int:
+def _free_port(host: str, port: int, option: str = "--grpc-port") -> int:
     """The port, or a free one for 0. Raises SuiteError when it cannot be had."""
     try:
         family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -180,7 +203,7 @@ def _free_port(host: str, port: int) -> int:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise SuiteError(
-                f"port {port} on {host} is in use; choose another with --grpc-port (0: any)"
+                f"port {port} on {host} is in use; choose another with {option} (0: any)"
             ) from error
         raise SuiteError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
@@ -189,7 +212,7 @@ def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _tell_later(options: Options, settings: SuiteSettings, folder: DataDir | None) -> None:
+def _tell_later(options: Options, settings: SuiteSettings) -> None:
     """Tell where the workers serve once one of them does."""
     host, port = split_address(settings.listen)
 
@@ -200,7 +223,7 @@ def _tell_later(options: Options, settings: SuiteSettings, folder: DataDir | Non
             except OSError:
                 time.sleep(LOOK_SECONDS)
             else:
-                return _tell(options, settings, folder, [port], None)
+                return _tell(options, settings, None, [port], None)
 
     threading.Thread(target=wait, name="tell", daemon=True).start()
 
@@ -212,13 +235,16 @@ def _tell(
     ports: Sequence[int],
     place: Path | None,
 ) -> None:
-    tcp = _address(split_address(settings.listen)[0], ports[0]) if ports else ""
+    host = split_address(settings.listen)[0]
+    tcp = _address(host, ports[0]) if ports else ""
     if folder is not None and place is not None:
         folder.publish(address=f"unix:{place}", tcp=tcp)
     if options.background:
         return
+    uri = f"runstone://{_address(_name_for_clients(host), ports[0])}"
     facts: dict[str, Any] = {
         "address": tcp,
+        "uri": uri,
         "socket": str(place) if place else None,
         "data_dir": str(folder.path) if folder else None,
         "pid": os.getpid(),
@@ -226,18 +252,28 @@ def _tell(
     if options.as_json:
         _say(json.dumps(facts))
         return
-    database = "SQLite" if settings.embedded_database else "PostgreSQL"
-    objects = "a folder" if settings.objects_url is None else "S3"
-    lines = [f"Runstone serves on {tcp} ({database}, artifacts in {objects})."]
+    kept = "PostgreSQL, artifacts in an object store"
+    if folder is not None:
+        kept = "SQLite, artifacts in a folder"
+    lines = [f"Runstone serves on {tcp} ({kept})."]
     if folder is not None:
         lines.append(f"  data folder   {folder.path}")
     lines += [
         "  next          in another terminal:",
-        f"                export RUNSTONE_TRACKING_URI=runstone://{tcp}",
+        f"                export RUNSTONE_TRACKING_URI={uri}",
         "                runstone experiments list",
         "  stop          Ctrl-C",
     ]
     _say("\n".join(lines))
+
+
+def _name_for_clients(host: str) -> str:
+    """What a client calls the host by: nobody can connect to "every interface"."""
+    try:
+        everywhere = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return host
+    return socket.gethostname() if everywhere else host
 
 
 def _detach(folder: DataDir) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from runstone_kit.settings import BaseServiceSettings
+from runstone_kit.settings import PREFIX, BaseServiceSettings
 
 DEFAULT_PORT = 5051
 DEFAULT_DATA_DIR = Path("runstone-data")
@@ -19,8 +20,8 @@ IDLE_SECONDS = 30.0
 class SuiteSettings(BaseServiceSettings):
     """Settings of all services in one process; each also reads its own, RUNSTONE_TRACKING_….
 
-    Without database_url the services keep SQLite files in data_dir; without objects_url, artifacts
-    stand in data_dir/objects.
+    Without database_url and objects_url the services keep SQLite files in data_dir, and artifacts
+    in data_dir/objects.
     """
 
     service: ClassVar[str] = "suite"
@@ -48,12 +49,20 @@ class SuiteSettings(BaseServiceSettings):
         # As the artifact service takes it.
         return None if value == "" else value
 
-    @property
-    def embedded_database(self) -> bool:
-        """Whether the metadata is in SQLite files of the data folder."""
-        return self.database_url is None
 
-    @property
-    def needs_data_dir(self) -> bool:
-        """Whether anything at all is kept in the data folder."""
-        return self.database_url is None or self.objects_url is None
+EMBEDDED_FIELDS = frozenset({"IDLE_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT", "ACCESS_LOG"})
+"""What a background suite takes from the environment: how it logs and how long it stays."""
+
+
+def leave_servers_out(environ: MutableMapping[str, str]) -> None:
+    """Drop every variable that is meant for a server, before a background suite reads any.
+
+    It serves one folder to every process that uses the folder. Where its data are must not depend
+    on which of them happened to start it, nor its port and workers on a server of the same machine.
+    """
+    for name in [name for name in environ if name.startswith(PREFIX)]:
+        own = name.removeprefix(PREFIX).removeprefix("SUITE_")
+        foreign = own.removesuffix("_FILE").lower() in SuiteSettings.model_fields
+        mistyped = name.startswith(f"{PREFIX}SUITE_") and not foreign
+        if own not in EMBEDDED_FIELDS and not mistyped:
+            del environ[name]

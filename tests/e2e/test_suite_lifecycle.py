@@ -5,6 +5,7 @@ import os
 import queue
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import zlib
@@ -197,6 +198,29 @@ def test_a_port_in_use_is_named(data: Path) -> None:
         other = SuiteProcess(data.parent / "other", "--grpc-port", str(port))
         assert other.wait_end() == 1
         assert f"port {port} on 127.0.0.1 is in use" in other.said
+        other = SuiteProcess(data.parent / "other", "--grpc-port", "0", "--metrics-port", str(port))
+        assert other.wait_end() == 1
+        assert f"port {port} on 127.0.0.1 is in use; choose another with --metrics" in other.said
+        # What does not start leaves nothing behind.
+        assert not (data.parent / "other").exists()
+
+
+def test_a_server_on_every_interface_names_one_that_clients_can_use(data: Path) -> None:
+    with suite(data, "--grpc-port", "0", "--host", "0.0.0.0") as started:
+        port = started.status["tcp"].rpartition(":")[2]
+        assert f"RUNSTONE_TRACKING_URI=runstone://{socket.gethostname()}:{port}\n" in started.said
+
+
+def test_a_background_suite_serves_its_folder_whatever_a_server_was_told(data: Path) -> None:
+    told = {
+        "RUNSTONE_DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/none",
+        "RUNSTONE_OBJECTS_URL": "s3+http://key:secret@127.0.0.1:1/bucket",
+        "RUNSTONE_WORKERS": "2",
+        "RUNSTONE_LISTEN": "everywhere",
+    }
+    with suite(data, background=True, environment=told) as started:
+        assert create_experiment(started.status["address"], "here")
+    assert (data / "tracking.db").exists()
 
 
 def test_sqlite_takes_one_process(data: Path) -> None:

@@ -86,6 +86,22 @@ def test_one_process(tmp_path: Path, postgres_url: str, s3_bucket: str) -> None:
     assert not (tmp_path / "runstone-data").exists()
 
 
+def test_workers_with_a_database_for_each_service(
+    tmp_path: Path, postgres_url: str, s3_bucket: str
+) -> None:
+    environment = {
+        f"RUNSTONE_{name}_DATABASE_URL": postgres_url
+        for name in ("TRACKING", "ARTIFACT", "REGISTRY")
+    }
+    environment["RUNSTONE_OBJECTS_URL"] = s3_bucket
+    assert run("db", "upgrade", folder=tmp_path, **environment).returncode == 0
+    with serving(tmp_path, environment, "--grpc-port", "0", "--workers", "2") as process:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        do_the_main_job(said["address"], tmp_path)
+    assert not (tmp_path / "runstone-data").exists()
+
+
 def test_two_workers_and_one_of_them_killed(
     tmp_path: Path, postgres_url: str, s3_bucket: str, free_port: int
 ) -> None:
@@ -108,13 +124,24 @@ def test_two_workers_and_one_of_them_killed(
         assert [model.name for model in client.search_registered_models()] == ["net"]
 
 
+NOBODY = "postgresql://u:hush@127.0.0.1:1/x"
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"RUNSTONE_DATABASE_URL": "postgresql://u:secret@127.0.0.1:1/x"}, "the database of"),
-        ({"RUNSTONE_DATABASE_URL": "mysql://u:secret@127.0.0.1/x"}, "no such database"),
+        (
+            {"RUNSTONE_DATABASE_URL": NOBODY, "RUNSTONE_OBJECTS_URL": "s3+http://k:hush@h/bkt"},
+            "the database of",
+        ),
+        ({"RUNSTONE_DATABASE_URL": NOBODY}, "RUNSTONE_OBJECTS_URL is not"),
+        ({"RUNSTONE_OBJECTS_URL": "s3+http://k:hush@h/bkt"}, "RUNSTONE_DATABASE_URL is not"),
+        ({"RUNSTONE_DATABASE_URL": "mysql://u:hush@127.0.0.1/x"}, "no such database"),
         ({"RUNSTONE_DATABASE_URL": "sqlite:////tmp/x.db"}, "--data-dir"),
-        ({"RUNSTONE_OBJECTS_URL": "s3+http://secret"}, "RUNSTONE_OBJECTS_URL"),
+        (
+            {"RUNSTONE_DATABASE_URL": NOBODY, "RUNSTONE_OBJECTS_URL": "s3+http://hush"},
+            "RUNSTONE_OBJECTS_URL: an S3 URL names",
+        ),
         ({"RUNSTONE_OBJECTS_URL_FILE": "/nowhere/secret"}, "cannot read /nowhere/secret"),
         ({"RUNSTONE_SUITE_LISTN": "x"}, "did you mean RUNSTONE_SUITE_LISTEN?"),
         ({"RUNSTONE_LISTEN": "everywhere"}, "RUNSTONE_LISTEN"),
@@ -128,7 +155,8 @@ def test_what_cannot_be_is_said_in_one_line(
     assert refused.stderr.startswith("Error: ")
     assert refused.stderr.count("\n") == 1
     assert said in refused.stderr
-    assert "u:secret" not in refused.stderr
+    assert "hush" not in refused.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_there_is_no_http_port_yet(tmp_path: Path) -> None:

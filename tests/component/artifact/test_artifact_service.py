@@ -1,17 +1,16 @@
 """Files: what a caller of the artifact service sees, good and bad."""
 
 import os
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from runstone.artifact.v1 import artifact_pb2 as pb
+from runstone_kit.server import StartError
 from support.artifact import (
     MIB,
     ArtifactServer,
-    HandClock,
     begin,
     chunks,
     failure_of,
@@ -205,28 +204,30 @@ def test_a_version_keeps_what_was_copied_when_the_run_goes(server: ArtifactServe
     assert b"".join(each.data for each in whole) == model["model/data/w"]
 
 
-def test_another_installation_on_the_same_store_collects_nothing(
+def test_another_installation_on_the_same_store_does_not_start(
     server: ArtifactServer, tmp_path: Path
 ) -> None:
-    server.stub.CollectGarbage(pb.CollectGarbageRequest())
     put(server.stub, {"f": b"kept"})
     store = server.settings.objects_url
     assert store is not None
-    tomorrow = HandClock(int(time.time() * 1000) + 86_400_000)
-    other = ArtifactServer(
-        tmp_path, f"sqlite:///{tmp_path}/mistake.db", store.get_secret_value(), clock=tomorrow
-    ).start()
-    try:
-        for dry_run in (True, False):
-            collect = pb.CollectGarbageRequest(dry_run=dry_run, min_age_seconds=1)
-            failed = failure_of(lambda request=collect: other.stub.CollectGarbage(request))
-            assert failed[:2] == ("FAILED_PRECONDITION", "STORE_OF_ANOTHER")
-        # Only collecting is refused.
-        put(other.stub, {"g": b"its own"})
-        assert read(other.stub, "g") == b"its own"
-    finally:
-        other.stop()
+    other = ArtifactServer(tmp_path, f"sqlite:///{tmp_path}/mistake.db", store.get_secret_value())
+    with pytest.raises(StartError, match="belongs to another installation"):
+        other.start()
+    # Its own service does, as often as it is asked to.
+    server.restart()
     assert read(server.stub, "f") == b"kept"
+
+
+def test_a_store_that_another_claimed_since_collects_nothing(
+    folder_server: ArtifactServer,
+) -> None:
+    put(folder_server.stub, {"f": b"kept"})
+    (folder_server.folder / "objects-root" / "installation").write_text("f" * 32, "ascii")
+    for dry_run in (True, False):
+        collect = pb.CollectGarbageRequest(dry_run=dry_run, min_age_seconds=1)
+        failed = failure_of(lambda request=collect: folder_server.stub.CollectGarbage(request))
+        assert failed[:2] == ("FAILED_PRECONDITION", "STORE_OF_ANOTHER")
+    assert read(folder_server.stub, "f") == b"kept"
 
 
 def test_copies_of_nothing(folder_server: ArtifactServer) -> None:

@@ -43,7 +43,8 @@ def test_a_full_disk(full: FullDisk, tmp_path: Path) -> None:
         assert listed(stub) == ["kept"]
         assert read(stub, "kept") == b"kept"
         stub.AbortUpload(pb.AbortUploadRequest(upload_id=upload_id))
-        left = [path for path in full.folder.rglob("*") if path.is_file()]
+        files = [path for path in full.folder.rglob("*") if path.is_file()]
+        left = [path for path in files if path.name != "installation"]
         assert [path.read_bytes() for path in left] == [b"kept"]
         put(stub, {"a": noise(3 * MIB), "b": noise(MIB, 2)})
         assert listed(stub) == ["a", "b", "kept"]
@@ -80,4 +81,38 @@ def test_an_object_store_that_is_killed_and_started_again(tmp_path: Path) -> Non
         assert listed(stub) == ["big", "f", "g"]
     finally:
         server.stop()
+        minio.close()
+
+
+def test_a_store_that_was_away_at_the_start_and_is_anothers(tmp_path: Path) -> None:
+    minio = S3Server()
+    minio.start()
+    url = minio.url(minio.create_bucket())
+    owner = ArtifactServer(tmp_path, f"sqlite:///{tmp_path}/a.db", url)
+    other = ArtifactServer(tmp_path, f"sqlite:///{tmp_path}/b.db", url)
+    try:
+        owner.start()
+        put(owner.stub, {"f": b"kept"})
+        owner.stop()
+        minio.kill()
+        other.start()
+        assert failure_of(lambda: put(other.stub, {"g": b"x"})).reason == "OBJECT_STORE_UNAVAILABLE"
+        assert other.running is not None
+        minio.start()
+
+        def refused() -> bool:
+            calls = (lambda: put(other.stub, {"g": b"x"}), lambda: begin(other.stub, "h", 9 * MIB))
+            return {failure_of(call).reason for call in calls} == {"STORE_OF_ANOTHER"}
+
+        wait_until(refused, 15, "a put that is refused")
+        assert not other.running.readiness.ask()
+        # What is away at the start of its own service is claimed when it is back.
+        minio.kill()
+        owner.start()
+        minio.start()
+        wait_until(lambda: put(owner.stub, {"g": b"after"}), 15, "a put after the restart")
+        assert read(owner.stub, "f") == b"kept"
+    finally:
+        owner.stop()
+        other.stop()
         minio.close()

@@ -90,6 +90,20 @@ def kill(suite: EmbeddedSuite) -> None:
     os.kill(suite._pid, signal.SIGKILL)
 
 
+def test_variables_of_a_server_are_named_once(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_embedded, "_warned", False)
+    monkeypatch.setenv("RUNSTONE_DATABASE_URL", "postgresql://u:hush@h/d")
+    for _ in range(2):
+        EmbeddedSuite(stand_in).address()
+    [said] = [record.getMessage() for record in caplog.records if record.name == "runstone"]
+    assert "RUNSTONE_DATABASE_URL" in said
+    assert str(stand_in) in said
+    assert "RUNSTONE_TRACKING_URI" in said
+    assert "hush" not in said
+
+
 def test_a_suite_is_started_once_and_kept(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNSTONE_TRACKING_URI", "file:somewhere")
     suite = EmbeddedSuite(stand_in)

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import importlib.util
 import json
+import logging
 import os
 import re
 import signal
@@ -79,6 +80,7 @@ class EmbeddedSuite:
             return self._address
         with self._lock:
             if not (self._address and self._unchanged()):
+                _warn_of_server_variables(self.data_dir)
                 self._hold()
                 self._retire()
                 if not self._adopt():
@@ -259,6 +261,23 @@ class EmbeddedSuite:
             f"the embedded suite of {self.data_dir} {what}."
             f" The end of {self.data_dir / 'suite.log'}:\n{tail}"
         )
+
+
+_warned = False
+
+
+def _warn_of_server_variables(data_dir: Path) -> None:
+    global _warned
+    found = [name for name in _settings.SERVER_PLACES if os.environ.get(name)]
+    if _warned or not found:
+        return
+    _warned = True
+    logging.getLogger("runstone").warning(
+        "%s tells a server where its data are and is not for the embedded suite, which keeps them"
+        " in %s. To use a server set RUNSTONE_TRACKING_URI=runstone://host:port",
+        " and ".join(found),
+        data_dir,
+    )
 
 
 _suites: dict[Path, EmbeddedSuite] = {}

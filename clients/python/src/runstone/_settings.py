@@ -32,6 +32,14 @@ CLIENT_VARIABLES = (
 )
 """Every variable that the client reads; none of them is meant for a server."""
 
+SERVER_PLACES = (
+    "RUNSTONE_DATABASE_URL",
+    "RUNSTONE_DATABASE_URL_FILE",
+    "RUNSTONE_OBJECTS_URL",
+    "RUNSTONE_OBJECTS_URL_FILE",
+)
+"""Where a server keeps its data; whoever sets them may believe that this process does too."""
+
 DEFAULT_DATA_DIR = "runstone-data"
 """Where the embedded suite keeps its data when nothing else is said: below the working folder."""
 

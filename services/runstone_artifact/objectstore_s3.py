@@ -28,6 +28,7 @@ from urllib3.exceptions import HTTPError
 from runstone_artifact.errors import ObjectStoreUnavailable, StorageFull, UploadNotFound
 from runstone_artifact.model import KEY, Part, StoredObject, Upload
 from runstone_kit.errors import invalid_field
+from runstone_kit.logs import OnceAMinute
 
 MIB = 2**20
 
@@ -67,7 +68,11 @@ _GONE = {"NoSuchKey", "NoSuchUpload"}
 _FULL_CODES = {"XMinioStorageFull", "InsufficientCapacity", "QuotaExceeded"}
 _FULL_STATUS = 507
 
+MAX_CAUSE = 300
+"""Characters of a failure that a log line takes."""
+
 _log = structlog.get_logger("runstone_artifact.s3")
+_said = OnceAMinute()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +124,29 @@ def _kinds() -> Iterator[None]:
             raise KeyError(error.code) from error
         if error.code in _FULL_CODES or error.response.status == _FULL_STATUS:
             raise StorageFull from error
-        _log.warning("object store refused", code=error.code, message=error.message)
-        raise ObjectStoreUnavailable from error
+        if _said.due(str(error.code)):
+            _log.warning("object store refused", code=error.code, message=error.message)
+        raise _away(f"{error.code}: {error.message}") from error
     except ServerError as error:
         if error.status_code == _FULL_STATUS:
             raise StorageFull from error
         raise ObjectStoreUnavailable from error
     except (HTTPError, MinioException, OSError) as error:
-        _log.warning("object store away", error=type(error).__name__)
-        raise ObjectStoreUnavailable from error
+        cause = getattr(error, "reason", None) or error
+        if _said.due(type(cause).__name__):
+            _log.warning("object store away", error=_short(cause))
+        raise _away(_short(cause)) from error
+
+
+def _away(cause: str) -> ObjectStoreUnavailable:
+    away = ObjectStoreUnavailable()
+    away.private = cause
+    return away
+
+
+def _short(cause: object) -> str:
+    # urllib3 begins with the object that failed: <…HTTPConnection object at 0x…>: Failed to …
+    return re.sub(r"^[^ ]*?<[^>]*>:? ?|^[\w.]*Connection\(.*?\): ", "", str(cause))[:MAX_CAUSE]
 
 
 class S3ObjectStore:
@@ -137,6 +156,7 @@ class S3ObjectStore:
 
     def __init__(self, address: S3Address, public_url: str = "", *, connections: int = 32) -> None:
         self._bucket = address.bucket
+        self._place = f"{address.endpoint}/{address.bucket}"
         self._pool = PoolManager(
             num_pools=4,
             maxsize=connections,
@@ -157,13 +177,20 @@ class S3ObjectStore:
 
     def ping(self) -> None:
         """See ObjectStore; makes the bucket when it is missing."""
-        with _kinds():
+        try:
+            with _kinds():
+                self._require_bucket()
+        except ObjectStoreUnavailable as error:
+            error.private = f"{self._place}: {error.private}"
+            raise
+
+    def _require_bucket(self) -> None:
+        if not self._client.bucket_exists(self._bucket):
+            with suppress(S3Error):
+                # Another replica may have made it meanwhile.
+                self._client.make_bucket(self._bucket)
             if not self._client.bucket_exists(self._bucket):
-                with suppress(S3Error):
-                    # Another replica may have made it meanwhile.
-                    self._client.make_bucket(self._bucket)
-                if not self._client.bucket_exists(self._bucket):
-                    raise ObjectStoreUnavailable
+                raise _away("the bucket is not there and cannot be made")
 
     def claim(self, installation_id: str) -> str:
         """See ObjectStore."""

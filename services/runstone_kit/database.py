@@ -25,7 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from runstone_kit import dbengine
 from runstone_kit.context import current
-from runstone_kit.dberrors import OVERLOADED, is_disconnect, is_lost_race, translate
+from runstone_kit.dberrors import OVERLOADED, is_disconnect, is_lost_race, short_cause, translate
 from runstone_kit.errors import ResourceExhausted
 
 T = TypeVar("T")
@@ -52,6 +52,7 @@ class Database:
         self._pool_timeout = pool_timeout
         self._writer_lock = threading.Lock() if engines.dialect == "sqlite" else None
         self._held = threading.local()
+        self._place = dbengine.place(engines.readers.url)
 
     @classmethod
     def from_url(
@@ -237,6 +238,7 @@ class Database:
             kind = translate(error)
             if kind is None:
                 raise
+            kind.private = f"{self._place}: {short_cause(error)}"
             raise kind from error
         except PoolTimeout as error:
             raise _busy() from error

@@ -20,6 +20,8 @@ from typing import Any, Literal, cast
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 
+POSTGRESQL_PORT = 5432
+
 CONNECT_TIMEOUT_S = 5
 """Longer than a busy server needs to accept, shorter than a caller waits."""
 
@@ -79,7 +81,19 @@ def create(
             readers.execution_options(**translated),
             writers.execution_options(**translated),
         )
-    raise ValueError(f"no such database: {backend!r}; use postgresql:// or sqlite:///")
+    raise ValueError(
+        f"no such database: {backend!r}; use postgresql://user:password@host:5432/database"
+        " or sqlite:////absolute/file"
+    )
+
+
+def place(url: URL) -> str:
+    """Which database a URL names, as ``host:port/database`` or a file: never a password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    named = url.query.get("host", "")
+    host = url.host or (named if isinstance(named, str) else ",".join(named)) or "localhost"
+    return f"{host}:{url.port or POSTGRESQL_PORT}/{url.database or ''}"
 
 
 @contextmanager

@@ -13,6 +13,9 @@ DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
 STORAGE_FULL = "STORAGE_FULL"
 OVERLOADED = "OVERLOADED"
 
+MAX_CAUSE = 300
+"""Characters of a driver's message that a log line takes."""
+
 _LOST_RACES = {"40001", "40P01"}
 _FULL = {"53100", "53200"}
 """PostgreSQL: disk full, out of memory."""
@@ -68,6 +71,12 @@ def translate(error: DBAPIError) -> RunstoneError | None:
         # libpq's own failures (refused, unknown host, reset) carry no SQLSTATE.
         return _away()
     return None
+
+
+def short_cause(error: DBAPIError) -> str:
+    """The first line of what the driver said, without the advice that follows."""
+    lines = str(error.orig).strip().splitlines()
+    return lines[0][:MAX_CAUSE] if lines else type(error.orig).__name__
 
 
 def is_lost_race(error: BaseException) -> bool:

@@ -45,7 +45,8 @@ class RunstoneError(Exception):
     ``code`` is the name of a gRPC status code. ``reason`` identifies the error for programs.
     ``domain`` names the service (``tracking.runstone``); left empty, the error interceptor fills
     in the domain of the service that was called. ``metadata`` are strings a program may read.
-    ``retry_after`` is in seconds and is sent as ``google.rpc.RetryInfo``.
+    ``retry_after`` is in seconds and is sent as ``google.rpc.RetryInfo``. ``private`` is for the
+    operator alone (which host, what the driver said): it may stand in a log and is never sent.
     """
 
     code: ClassVar[str] = "UNKNOWN"
@@ -68,6 +69,12 @@ class RunstoneError(Exception):
         self.metadata: dict[str, str] = dict(metadata or {})
         self.violations: list[Violation] = list(violations)
         self.retry_after = retry_after
+        self.private = ""
+
+    @property
+    def for_operator(self) -> str:
+        """The message with what only the operator may read."""
+        return f"{self.message} ({self.private})" if self.private else self.message
 
 
 class InvalidArgument(RunstoneError):

@@ -11,6 +11,9 @@ from concurrent.futures import TimeoutError as FutureTimeout
 import structlog
 from grpc_health.v1 import health, health_pb2
 
+from runstone_kit.errors import RunstoneError
+from runstone_kit.logs import OnceAMinute
+
 Check = Callable[[], object]
 """Raises when the service cannot work; what it returns means nothing."""
 
@@ -49,6 +52,7 @@ class Readiness:
         )
         self._asked: dict[str, Future[object]] = {}
         self._failing: dict[str, str] = {}
+        self._said = OnceAMinute()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="readiness", daemon=True)
         self._publish(False)
@@ -71,10 +75,12 @@ class Readiness:
         """Ask every check now and publish; True when all passed."""
         failing = self._failures()
         for name, reason in failing.items():
-            if name not in self._failing:
+            if self._said.due(name):
                 _log.warning("not ready", check=name, reason=reason)
         for name in self._failing.keys() - failing.keys():
-            _log.info("ready again", check=name)
+            self._said.over(name)
+            # As loud as the line that it ends.
+            _log.warning("ready again", check=name)
         self._failing = failing
         self._publish(not failing)
         return not failing
@@ -94,6 +100,8 @@ class Readiness:
                     failing[name] = "no answer in time"
                     continue
                 failing[name] = "it timed out"
+            except RunstoneError as error:
+                failing[name] = error.for_operator
             except Exception as error:
                 failing[name] = f"{type(error).__name__}: {error}"
             del self._asked[name]

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -18,6 +19,9 @@ from typing import Any, Literal
 import structlog
 
 from runstone_kit.context import current
+
+REPEAT_S = 60.0
+"""Often enough to be seen by whoever looks now, and no flood by tomorrow."""
 
 Format = Literal["json", "console"]
 Write = Callable[[str], object]
@@ -68,8 +72,33 @@ def configure(service: str, level: str = "info", form: Format = "json") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # These tell every statement and migration step at info.
-    for chatty in ("sqlalchemy", "alembic", "urllib3"):
+    for chatty in ("sqlalchemy", "alembic"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # And this one every attempt of a call that we then report ourselves.
+    logging.getLogger("urllib3").setLevel(max(logging.ERROR, root.level))
+
+
+class OnceAMinute:
+    """Tells whether a line about something that goes on is due: at first, then once a minute.
+
+    ``key`` names what the line says; there must be few of them. Safe in many threads.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next: dict[str, float] = {}
+
+    def due(self, key: str) -> bool:
+        """Whether to say it now."""
+        now = self._clock()
+        if now < self._next.get(key, now):
+            return False
+        self._next[key] = now + REPEAT_S
+        return True
+
+    def over(self, key: str) -> None:
+        """It has ended: the next time is news again."""
+        self._next.pop(key, None)
 
 
 def add_request(

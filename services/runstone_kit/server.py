@@ -34,7 +34,7 @@ from runstone_kit.interceptors.metrics import MetricsLayer, process_metrics
 from runstone_kit.interceptors.permission import PermissionLayer
 from runstone_kit.interceptors.request_context import RequestContextLayer
 from runstone_kit.interceptors.stream_limit import StreamLimitLayer
-from runstone_kit.logs import access_writer
+from runstone_kit.logs import OnceAMinute, access_writer
 from runstone_kit.registration import RegistrationError, register
 from runstone_kit.spec import ServerSpec, ServiceParts
 
@@ -182,11 +182,13 @@ def _start_patiently(
     spec: ServerSpec, addresses: Sequence[str], reuse_port: bool, stop: threading.Event
 ) -> Running | None:
     """A started server, however long its database is away; None when stopped before."""
+    said = OnceAMinute()
     while True:
         try:
             return _start(spec, addresses, reuse_port=reuse_port)
         except Unavailable as error:
-            _log.warning("waiting to start", server=spec.name, reason=error.message)
+            if said.due(error.message):
+                _log.warning("waiting to start", server=spec.name, reason=error.for_operator)
         if stop.wait(START_RETRY_S):
             return None
 
@@ -197,7 +199,7 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
     except Unavailable:
         raise
     except RunstoneError as error:
-        raise StartError(error.message) from error
+        raise StartError(error.for_operator) from error
     activity = Activity()
     calls = ThreadPoolExecutor(spec.max_threads, thread_name_prefix="call")
     # Probes must be answered however busy the calls keep their threads.

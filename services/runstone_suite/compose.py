@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from runstone_artifact.settings import ArtifactSettings
 from runstone_kit.database import Database
-from runstone_kit.errors import RunstoneError
 from runstone_kit.settings import BaseServiceSettings, variable_names
 from runstone_kit.spec import ServiceParts
 from runstone_registry.settings import RegistrySettings
@@ -67,12 +66,11 @@ class Composition:
         for service, settings in self.services.items():
             database = _open(service, settings)
             try:
-                if database.dialect == "sqlite":
-                    schemas.bring_to_head(service, database)
-                elif schemas.revision_of(database) != schemas.head(service):
-                    _require(database, service)
-            except RunstoneError as error:
-                raise SuiteError(f"the database of {service}: {error.message}") from error
+                with schemas.explained(service):
+                    if database.dialect == "sqlite":
+                        schemas.bring_to_head(service, database)
+                    elif schemas.revision_of(database) != schemas.head(service):
+                        _require(database, service)
             finally:
                 database.dispose()
 

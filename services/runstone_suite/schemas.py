@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from sqlalchemy import ColumnClause, column, make_url, select, table
 from sqlalchemy.exc import DatabaseError
 
 from runstone_kit.database import Database
+from runstone_kit.errors import RunstoneError
 from runstone_suite.datadir import DataDir, SuiteError, owner_of
 from runstone_suite.settings import SuiteSettings
 
@@ -49,8 +50,8 @@ def current(data_dir: Path | None, services: Sequence[str] = SERVICES) -> list[S
         missing = url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()
         revision = None
         if not missing:
-            with closing(_Opened(service, url)) as opened:
-                revision = revision_of(opened.database)
+            with _opened(service, url) as database:
+                revision = revision_of(database)
         found.append(Schema(service, _shown(url), revision, head(service)))
     return found
 
@@ -73,8 +74,8 @@ def upgrade(data_dir: Path | None, services: Sequence[str] = SERVICES) -> list[S
         folder.claim()
     try:
         for service, url in urls.items():
-            with closing(_Opened(service, url)) as opened:
-                bring_to_head(service, opened.database)
+            with _opened(service, url) as database:
+                bring_to_head(service, database)
     finally:
         if folder is not None:
             folder.release()
@@ -144,12 +145,26 @@ def schema_name(service: str) -> str:
     return f"runstone_{service}"
 
 
-class _Opened:
-    def __init__(self, service: str, url: str) -> None:
-        self.database = Database.from_url(url, schema=schema_name(service), pool_size=CONNECTIONS)
+@contextmanager
+def explained(service: str) -> Iterator[None]:
+    """The kit's errors as a SuiteError that says which database it was, and why."""
+    try:
+        yield
+    except RunstoneError as error:
+        raise SuiteError(f"the database of {service}: {error.for_operator}") from error
 
-    def close(self) -> None:
-        self.database.dispose()
+
+@contextmanager
+def _opened(service: str, url: str) -> Iterator[Database]:
+    try:
+        database = Database.from_url(url, schema=schema_name(service), pool_size=CONNECTIONS)
+    except ValueError as error:
+        raise SuiteError(f"the database URL of {service}: {error}") from None
+    try:
+        with explained(service):
+            yield database
+    finally:
+        database.dispose()
 
 
 def _shown(url: str) -> str:

@@ -313,8 +313,20 @@ def test_db_of_a_database_that_is_away() -> None:
     url = "postgresql://nobody:secret@127.0.0.1:1/none"
     failed = runstone_command("db", "upgrade", RUNSTONE_DATABASE_URL=url)
     assert failed.returncode == 1
-    assert failed.stderr.startswith("Error: ")
+    assert failed.stderr.startswith("Error: the database of tracking: ")
+    assert "127.0.0.1:1/none: " in failed.stderr
+    assert "refused" in failed.stderr
     assert "secret" not in failed.stderr
+
+
+@pytest.mark.parametrize("verb", ["current", "upgrade"])
+def test_db_of_a_database_that_runstone_does_not_speak(verb: str) -> None:
+    failed = runstone_command("db", verb, RUNSTONE_DATABASE_URL="mysql://nobody:secret@h/none")
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        "Error: the database URL of tracking: no such database: 'mysql';"
+        " use postgresql://user:password@host:5432/database or sqlite:////absolute/file\n"
+    )
 
 
 def test_the_installed_command_says_its_version_quickly() -> None:

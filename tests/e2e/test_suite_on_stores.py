@@ -132,7 +132,7 @@ NOBODY = "postgresql://u:hush@127.0.0.1:1/x"
     [
         (
             {"RUNSTONE_DATABASE_URL": NOBODY, "RUNSTONE_OBJECTS_URL": "s3+http://k:hush@h/bkt"},
-            "the database of",
+            "the database of tracking: the database cannot be reached right now (127.0.0.1:1/x: ",
         ),
         ({"RUNSTONE_DATABASE_URL": NOBODY}, "RUNSTONE_OBJECTS_URL is not"),
         ({"RUNSTONE_OBJECTS_URL": "s3+http://k:hush@h/bkt"}, "RUNSTONE_DATABASE_URL is not"),

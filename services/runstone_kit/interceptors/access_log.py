@@ -17,10 +17,15 @@ AccessWriter = Callable[[str, str, float, str, str, str], None]
 """(method, code, milliseconds, request id, actor, public message of a failure)"""
 
 
+ANSWERS = frozenset({"NOT_FOUND", "ALREADY_EXISTS"})
+"""What whoever looks before creating, or creates and then looks, expects: nothing has failed."""
+
+
 class AccessLogLayer:
     """Writes the line when the call has ended. Probes (health, reflection) are not logged.
 
-    ``failures_only`` leaves out the calls that ended with OK.
+    ``failures_only`` leaves out the calls that ended with OK, or with an answer that callers ask
+    for (ANSWERS).
     """
 
     def __init__(self, write: AccessWriter, *, failures_only: bool = False) -> None:
@@ -57,12 +62,9 @@ class AccessLogLayer:
         return stream if method.response_streaming else unary
 
     def _end(self, path: str, code: str, seconds: float, context: grpc.ServicerContext) -> None:
-        if code == "OK":
-            if self._failures_only:
-                return
-            details = ""
-        else:
-            details = _text(context)
+        if self._failures_only and (code == "OK" or code in ANSWERS):
+            return
+        details = "" if code == "OK" else _text(context)
         about = current()
         self._write(path, code, seconds * 1000, about.request_id, about.actor, details)
 

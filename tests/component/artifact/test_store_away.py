@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from runstone.artifact.v1 import artifact_pb2 as pb
 from support.artifact import (
@@ -116,3 +117,19 @@ def test_a_store_that_was_away_at_the_start_and_is_anothers(tmp_path: Path) -> N
         owner.stop()
         other.stop()
         minio.close()
+
+
+def test_a_store_that_is_away_is_told_once(free_port: int, tmp_path: Path) -> None:
+    url = f"s3+http://key:hush@127.0.0.1:{free_port}/bucket"
+    server = ArtifactServer(tmp_path, f"sqlite:///{tmp_path}/a.db", url)
+    with capture_logs() as lines:
+        server.start()
+        assert server.running is not None
+        for _ in range(3):
+            assert not server.running.readiness.ask()
+        server.stop()
+    [away] = [line for line in lines if line["event"] == "not ready"]
+    assert f"127.0.0.1:{free_port}/bucket: " in away["reason"]
+    assert "refused" in away["reason"]
+    assert len([line for line in lines if line["event"] == "object store away"]) <= 1
+    assert "hush" not in str(lines)

@@ -6,17 +6,20 @@ import json
 import threading
 import time
 import zlib
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 
-from runstone import Client, _channel, exceptions
+from runstone import Client, _channel, _connection, _errors, exceptions
 from runstone._channel import Address, pool
 from runstone._connection import Connection
 from runstone._uri import Remote
 from runstone.artifact.v1 import artifact_pb2
 from runstone.tracking.v1 import metric_pb2, run_pb2
+from support.processes import wait_until
 
 
 def run_answer(request: Any, context: Any) -> Any:
@@ -68,10 +71,65 @@ def test_no_answer_in_time(server: Any) -> None:
 
     server.answers["GetRun"] = answer
     try:
-        with pytest.raises(exceptions.DeadlineExceeded, match="no answer from runstone://"):
+        with pytest.raises(exceptions.DeadlineExceeded) as late:
             Client(server.uri, timeout=0.2).get_run("a")
     finally:
         release.set()
+    assert str(late.value) == late.value.message
+    assert late.value.message == (
+        f"no answer from {server.uri} in time (0.2 s; RUNSTONE_TIMEOUT sets how long)"
+    )
+
+
+def test_an_outage_is_told_once_and_ends_in_plain_words(
+    server: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_connection, "TELL_SECONDS", 0.0)
+    caplog.set_level("INFO", "runstone")
+    server.answers["GetRun"] = run_answer
+    options = _channel.options
+    # Without gRPC's own retries, which take seconds, the call looks many times.
+    monkeypatch.setattr(
+        _channel, "options", lambda of, where: options(of, replace(where, retries=False))
+    )
+    client = Client(server.uri, timeout=1.5)
+    client.get_run("a")
+    server.stop()
+    for _ in range(2):
+        with pytest.raises(exceptions.Unavailable) as away:
+            client.get_run("a")
+        plain = f"no Runstone server answers at {server.uri}: the connection was "
+        assert away.value.message.startswith(plain)
+        assert away.value.message.endswith(" s; RUNSTONE_TIMEOUT sets how long)")
+        assert "ipv4" not in str(away.value)
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.startswith(plain)
+    assert "trying for" in said
+    assert "RUNSTONE_TIMEOUT" in said
+    server.start()
+
+    def answers() -> bool:
+        with suppress(exceptions.Unavailable):
+            return client.get_run("a").info.run_name == "n"
+        return False
+
+    wait_until(answers, 20, "the server found again")
+    assert caplog.records[-1].getMessage() == f"{server.uri} answers again"
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("last error: UNKNOWN: ipv4:1.2.3.4:1: connect: Connection refused (111)", "was refused"),
+        ("DNS resolution failed for h:1: C-ares status is not ARES_SUCCESS", "is not known"),
+        ("Ssl handshake failed: SSL_ERROR_SSL: WRONG_VERSION_NUMBER", "TLS handshake failed"),
+        ("recvmsg:Connection reset by peer", "was lost"),
+        ("something else", "something else"),
+    ],
+)
+def test_what_grpc_says_is_said_plainly(said: str, meant: str) -> None:
+    assert meant in _errors._without_server(grpc.StatusCode.UNAVAILABLE, said, "runstone://h:1")
 
 
 def test_an_address_where_nobody_is_fails_soon(free_port: int) -> None:

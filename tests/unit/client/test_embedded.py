@@ -254,15 +254,19 @@ def test_a_suite_that_does_not_start_shows_its_log(stand_in: Path) -> None:
 
 
 def test_a_suite_that_never_serves_is_given_up(
-    stand_in: Path, monkeypatch: pytest.MonkeyPatch
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(_embedded, "START_SECONDS", 0.3)
+    monkeypatch.setattr(_embedded, "TELL_SECONDS", 0.1)
     stand_in.mkdir()
     held = os.open(stand_in / "suite.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(held, fcntl.LOCK_EX)
     suite = EmbeddedSuite(stand_in)
     with pytest.raises(SuiteUnavailable, match="does not serve after"):
         suite.address()
+    [said] = [record.getMessage() for record in caplog.records if record.name == "runstone"]
+    assert "is still starting" in said
+    assert str(stand_in / "suite.log") in said
     assert starts(stand_in) == []
     os.close(held)
     suite.release()

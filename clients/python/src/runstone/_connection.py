@@ -7,6 +7,7 @@ exceptions of ours. The client's timeout is not for transfers: they take as long
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -31,6 +32,14 @@ AWAY_SECONDS = 60.0
 """How long a transfer, which itself may take a day, waits for a server that does not answer."""
 
 
+TELL_SECONDS = 4.0
+"""A restart takes less. What is looked at after each of gRPC's attempts is told within 7 s."""
+
+SET_BY = "RUNSTONE_TIMEOUT sets how long"
+
+_log = logging.getLogger("runstone")
+
+
 def new_id() -> str:
     """32 random hexadecimal digits."""
     return os.urandom(16).hex()
@@ -53,6 +62,7 @@ class Connection:
             Address(target.address, target.tls) if isinstance(target, _uri.Remote) else None
         )
         self._reached = False
+        self._told = False
 
     def service(self, name: str) -> Any:
         """An object with the methods of the generated stub of "tracking", "artifact", …"""
@@ -74,6 +84,20 @@ class Connection:
     def reached(self) -> None:
         """A server has answered."""
         self._reached = True
+        if self._told:
+            self._told = False
+            _log.info("%s answers again", self.target)
+
+    def tell(self, failure: RunstoneException, seconds: float, limit: str) -> None:
+        """Say once in an outage what a call waits for: silence looks like a hung script."""
+        if not self._told:
+            self._told = True
+            _log.warning("%s; trying for %.0f s more (%s)", failure.message, seconds, limit)
+
+    @property
+    def suite_log(self) -> str:
+        """Where the embedded suite tells what it does; empty for a server of somebody else's."""
+        return str(self._suite.data_dir / "suite.log") if self._suite is not None else ""
 
     def lost(self, address: Address) -> bool:
         """A server did not answer; tells whether it is worth trying again.
@@ -120,12 +144,14 @@ class _Attempts:
         self.metadata = connection.metadata(self.request_id)
         self.address = connection.address()
         own = connection.timeout
+        self._began = time.monotonic()
         # How long one server is away does not depend on how long the bytes take.
         self._away = (own or AWAY_SECONDS) if method.transfer else float("inf")
+        self._limit = SET_BY if timeout is None else "set by the caller"
         if timeout is None:
             timeout = method.timeout if own is None or method.transfer else own
         # Counted from here: starting a suite is not the call's time.
-        self.deadline = _embedded.earliest(time.monotonic() + timeout)
+        self.deadline = _embedded.earliest(self._began + timeout)
         self._until = self.deadline
         self._pause = FIRST_PAUSE_SECONDS
         self._unavailable: RunstoneException | None = None
@@ -140,21 +166,42 @@ class _Attempts:
 
         place = str(self.connection.target)
         failure = _errors.from_rpc(error, self.request_id, place)
-        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self._unavailable is not None:
-            raise self._unavailable from None
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise self._too_late(failure) from None
         if error.code() is not grpc.StatusCode.UNAVAILABLE:
             raise failure from None
         again = self.connection.lost(self.address)
+        now = time.monotonic()
         if self._unavailable is None:
-            self._until = min(self.deadline, time.monotonic() + self._away)
-        left = self._until - time.monotonic()
-        if not (again and repeatable) or left <= self._pause:
+            self._until = min(self.deadline, now + self._away)
+        left = self._until - now
+        if not (again and repeatable):
             raise failure from None
+        if left <= self._pause:
+            raise self._given_up(failure) from None
         self._unavailable = failure
+        if now - self._began >= TELL_SECONDS:
+            self.connection.tell(failure, left, self._limit)
         # Many clients that lost one server must not come back in step.
         time.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
         self.address = self.connection.address()
+
+    def _too_late(self, failure: RunstoneException) -> RunstoneException:
+        if self._unavailable is not None:
+            return self._given_up(self._unavailable)
+        log = self.connection.suite_log
+        waited = f"{self.deadline - self._began:.3g} s; {self._limit}"
+        return _with(failure, f"{waited}; {log} may tell why" if log else waited)
+
+    def _given_up(self, failure: RunstoneException) -> RunstoneException:
+        return _with(failure, f"tried for {time.monotonic() - self._began:.3g} s; {self._limit}")
+
+
+def _with(failure: RunstoneException, more: str) -> RunstoneException:
+    failure.message = f"{failure.message} ({more})"
+    failure.args = (failure.message,)
+    return failure
 
 
 class _Unary:

@@ -35,6 +35,11 @@ START_SECONDS = 60.0
 
 _latest: ContextVar[float | None] = ContextVar("runstone_latest", default=None)
 
+TELL_SECONDS = 5.0
+"""Three times a usual start: whoever waits longer wants to know for what."""
+
+_log = logging.getLogger("runstone")
+
 POLL_SECONDS = 0.02
 CONNECT_SECONDS = 2.0
 LOG_TAIL_BYTES = 2000
@@ -183,7 +188,8 @@ class EmbeddedSuite:
 
     def _start(self) -> None:
         began = time.monotonic()
-        end = earliest(time.monotonic() + START_SECONDS)
+        end = earliest(began + START_SECONDS)
+        told = False
         with self._starting(end):
             started: int | None = None
             while not self._adopt():
@@ -195,6 +201,15 @@ class EmbeddedSuite:
                         started = None  # it left because another suite holds the folder
                 if started is None and not self._held():
                     started = self._spawn()
+                if not told and time.monotonic() > began + TELL_SECONDS:
+                    told = True
+                    _log.warning(
+                        "the embedded suite of %s is still starting; waiting for up to %.0f s, see"
+                        " %s",
+                        self.data_dir,
+                        end - began,
+                        self.data_dir / "suite.log",
+                    )
                 if time.monotonic() > end:
                     raise SuiteUnavailable(
                         self._explained(f"does not serve after {time.monotonic() - began:.0f} s")
@@ -272,7 +287,7 @@ def _warn_of_server_variables(data_dir: Path) -> None:
     if _warned or not found:
         return
     _warned = True
-    logging.getLogger("runstone").warning(
+    _log.warning(
         "%s tells a server where its data are and is not for the embedded suite, which keeps them"
         " in %s. To use a server set RUNSTONE_TRACKING_URI=runstone://host:port",
         " and ".join(found),

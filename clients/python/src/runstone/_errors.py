@@ -60,9 +60,31 @@ def _details(error: grpc.RpcError) -> list[Any]:
 
 def _without_server(code: grpc.StatusCode, message: str, place: str) -> str:
     if code is grpc.StatusCode.UNAVAILABLE:
-        return f"no Runstone server answers at {place}: {message}"
+        return f"no Runstone server answers at {place}: {_plainly(message)}"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"no answer from {place} in time"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"the server at {place} does not know this call: {message}"
     return message or code.name
+
+
+_PLAINLY = (
+    ("Connection refused", "the connection was refused"),
+    ("DNS resolution failed", "the host's name is not known"),
+    ("Domain name not found", "the host's name is not known"),
+    ("No route to host", "there is no route to the host"),
+    ("Network is unreachable", "the network cannot be reached"),
+    ("No such file or directory", "its socket is gone"),
+    ("andshake", "the TLS handshake failed (is it runstones://, with a certificate trusted here?)"),
+    ("timed out", "the connection was not answered in time"),
+    ("before receiving SETTINGS", "what answers there does not speak gRPC"),
+    ("reset by peer", "the connection was lost"),
+    ("Socket closed", "the connection was lost"),
+    ("Broken pipe", "the connection was lost"),
+    ("GOAWAY", "the connection was lost"),
+)
+"""What gRPC's messages have in them, most telling first, and what they mean."""
+
+
+def _plainly(message: str) -> str:
+    return next((meaning for part, meaning in _PLAINLY if part in message), message)

@@ -19,7 +19,6 @@ from typing import Any
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from runstone_kit import metricspage, workers
 from runstone_kit.errors import RunstoneError, Unavailable
@@ -216,6 +215,9 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
         names = [part.name for part in parts]
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         if spec.reflection:
+            # Imported here: few ask for it, and everybody would wait for it.
+            from grpc_reflection.v1alpha import reflection
+
             open_names = [HEALTH_SERVICE, reflection.SERVICE_NAME]
             reflection.enable_server_reflection([*names, *open_names], server)
         ports = [_bind(server, address) for address in addresses]

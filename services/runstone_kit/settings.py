@@ -19,9 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.sources import InitSettingsSource
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 PREFIX = "RUNSTONE_"
 
@@ -63,12 +61,12 @@ class SettingsError(ValueError):
     """The environment cannot be used; the message names the variable, never a secret's value."""
 
 
-class BaseServiceSettings(BaseSettings):
+class BaseServiceSettings(BaseModel):
     """What every service can be told. Derive, set ``service``, add fields, override defaults."""
 
     service: ClassVar[str] = ""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     database_url: SecretStr | None = Field(
         None, description="postgresql://user:password@host/database or sqlite:///file"
@@ -104,18 +102,6 @@ class BaseServiceSettings(BaseSettings):
         return self.pool_size if self.pool_size is not None else self.max_threads + 2
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - read by read_environment
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used by services
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - X_FILE instead
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then the environment as this module reads it, and nothing else."""
-        return init_settings, InitSettingsSource(settings_cls, read_environment(cls, os.environ))
-
-    @classmethod
     def load(cls, **overrides: Any) -> Self:
         """The settings in the environment; ``overrides`` (by field name) win over it.
 
@@ -124,7 +110,7 @@ class BaseServiceSettings(BaseSettings):
         """
         refuse_unknown(cls, os.environ)
         try:
-            return cls(**overrides)
+            return cls(**(read_environment(cls, os.environ) | overrides))
         except ValidationError as error:
             raise SettingsError(_explain(cls, error)) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import ipaddress
 import json
 import os
@@ -113,6 +114,9 @@ def _run(options: Options, settings: SuiteSettings) -> int:
             if place is not None:
                 # Said once more: not every system's bind heeds the umask.
                 place.chmod(0o600)
+            # What a start makes stays: no collection need look at it again.
+            gc.freeze()
+            gc.enable()
             if workers.is_worker():
                 return
             _tell(options, settings, folder, running.ports, place)

@@ -10,14 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import psycopg
-from psycopg.abc import Buffer
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
 from sqlalchemy import Connection
 
 from runstone_tracking import segment
-from runstone_tracking.model_metrics import Block, NewSegment, Records, Summaries
+from runstone_tracking.model_metrics import Block, NewSegment, Summaries
+from runstone_tracking.sqlstore_metrics_arrays import Float8Array, Int8Array, teach
 
 RunSummaries = Sequence[tuple[str, Summaries]]
 """Runs in order, with what is to be folded into their summaries."""
@@ -141,6 +138,7 @@ class _PostgreSQL:
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
     ) -> set[tuple[str, str, int]]:
+        teach(connection)
         rows = connection.exec_driver_sql(
             self._insert,
             (
@@ -159,6 +157,7 @@ class _PostgreSQL:
         run_ids = [run_id for run_id, found in summaries for _ in found.keys]
         keys = [key for _, found in summaries for key in found.keys]
         records: Any = np.concatenate([found.records for _, found in summaries])
+        teach(connection)
         connection.exec_driver_sql(
             self._upsert,
             (
@@ -293,55 +292,3 @@ def _sqlite_row(record: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _null_if_nan(value: float) -> float | None:
     return value if value == value else None  # noqa: PLR0124
-
-
-class Int8Array(bytes):
-    """A parameter: a PostgreSQL int8[] in binary."""
-
-    @classmethod
-    def of(cls, numbers: Records) -> Int8Array:
-        """The array of these int64."""
-        return cls(_binary_array(_INT8, ">i8", numbers))
-
-
-class Float8Array(bytes):
-    """A parameter: a PostgreSQL float8[] in binary."""
-
-    @classmethod
-    def of(cls, numbers: Records) -> Float8Array:
-        """The array of these doubles."""
-        return cls(_binary_array(_FLOAT8, ">f8", numbers))
-
-
-_INT8, _INT8_ARRAY = 20, 1016
-_FLOAT8, _FLOAT8_ARRAY = 701, 1022
-_ARRAY_HEADER = np.dtype(
-    [("dimensions", ">i4"), ("nulls", ">i4"), ("oid", ">i4"), ("size", ">i4"), ("bound", ">i4")]
-)
-
-
-def _binary_array(oid: int, dtype: str, numbers: Any) -> bytes:
-    items = np.empty(len(numbers), [("length", ">i4"), ("item", dtype)])
-    items["length"] = 8
-    items["item"] = numbers
-    return np.array((1, 0, oid, len(numbers), 1), _ARRAY_HEADER).tobytes() + items.tobytes()
-
-
-class _Int8ArrayDumper(Dumper):
-    format = Format.BINARY
-    oid = _INT8_ARRAY
-
-    def dump(self, obj: Int8Array) -> Buffer:
-        return obj
-
-
-class _Float8ArrayDumper(Dumper):
-    format = Format.BINARY
-    oid = _FLOAT8_ARRAY
-
-    def dump(self, obj: Float8Array) -> Buffer:
-        return obj
-
-
-psycopg.adapters.register_dumper(Int8Array, _Int8ArrayDumper)
-psycopg.adapters.register_dumper(Float8Array, _Float8ArrayDumper)

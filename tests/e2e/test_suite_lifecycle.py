@@ -189,7 +189,8 @@ def new_run(address: str) -> str:
 
 
 def started_writing(data: Path) -> bool:
-    return any(path.is_file() and path.stat().st_size for path in (data / "objects").rglob("*"))
+    staging = data / "objects" / "staging"
+    return any(path.is_file() and path.stat().st_size for path in staging.rglob("*"))
 
 
 def test_a_port_in_use_is_named(data: Path) -> None:

@@ -62,7 +62,7 @@ def libraries_alone() -> float:
     """Seconds that Python takes to import what every server of this kind needs, and to end."""
     started = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", "import grpc, sqlalchemy, pydantic_settings, structlog, numpy"],
+        [sys.executable, "-c", "import grpc, sqlalchemy, pydantic, structlog, numpy"],
         check=True,
     )
     return time.perf_counter() - started

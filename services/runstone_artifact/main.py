@@ -18,6 +18,7 @@ from runstone_artifact.service import FileService
 from runstone_artifact.service_claim import claimed
 from runstone_artifact.service_downloads import DownloadService
 from runstone_artifact.service_limits import ActiveRuns, TransferSlots
+from runstone_artifact.service_soundness import Soundness
 from runstone_artifact.service_upkeep import UpkeepService
 from runstone_artifact.service_uploads import UploadService
 from runstone_artifact.settings import ArtifactSettings
@@ -141,11 +142,12 @@ def build(
     rows, active = SqlArtifactStore(database), ActiveRuns(runs)
     objects = claimed(objects, rows)
     slots = TransferSlots(settings.transfers)
-    files = FileService(rows, objects, active, clock, ids)
-    closers += [files.close, slots.drain]
+    soundness = Soundness(rows, objects)
+    files = FileService(rows, objects, soundness, active, clock, ids)
+    closers += [soundness.close, files.close, slots.drain]
     services = servicer.Services(
         files,
-        UploadService(rows, objects, active, slots, clock, ids),
+        UploadService(rows, objects, soundness, active, slots, clock, ids),
         DownloadService(rows, objects, slots),
         UpkeepService(rows, objects, clock),
     )

@@ -10,6 +10,10 @@ KEY = re.compile(r"[0-9a-f]{32}")
 """An object's key, and an upload's id: hex digits that the service made up."""
 
 
+OTHER_BYTES = "sha256 is "
+"""How ``Blob.damage`` begins when the bytes are others."""
+
+
 class OwnerKind(Enum):
     """Whose files they are; the value is what the database holds."""
 
@@ -59,6 +63,7 @@ class Blob:
     """Bytes by their digest, and where they lie: ``size`` bytes of an object from ``offset``.
 
     ``whole`` says that the object holds nothing else, so that it may be given out by URL.
+    ``damage`` is what was found wrong with the bytes, empty when nothing was.
     """
 
     sha256: str
@@ -66,6 +71,19 @@ class Blob:
     object_key: str
     offset: int = 0
     whole: bool = True
+    damage: str = ""
+
+    @property
+    def has_other_bytes(self) -> bool:
+        """Whether the bytes were read and were others. What is missing or short shows by itself."""
+        return self.damage.startswith(OTHER_BYTES)
+
+    def misfit(self, object_size: int | None) -> str:
+        """What is wrong when its object has this size, or (None) is not there."""
+        if object_size is None:
+            return "missing"
+        found = object_size if self.whole else min(object_size - self.offset, self.size)
+        return "" if found == self.size else f"size {max(found, 0)} instead of {self.size}"
 
 
 @dataclass(frozen=True, slots=True)

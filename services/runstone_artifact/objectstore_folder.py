@@ -37,6 +37,8 @@ SHARDS = [f"{number:02x}" for number in range(256)]
 MARKER = "installation"
 """Says whose the folder is."""
 
+_UNREADABLE = {errno.EIO, errno.EISDIR, errno.EBADMSG}
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -338,7 +340,13 @@ def _chunks(descriptor: int, offset: int, length: int) -> Iterator[bytes]:
     try:
         while length > 0:
             with _kinds():
-                chunk = os.pread(descriptor, min(READ_BYTES, length), offset)
+                try:
+                    chunk = os.pread(descriptor, min(READ_BYTES, length), offset)
+                except OSError as error:
+                    if error.errno not in _UNREADABLE:
+                        raise
+                    # These bytes are lost; the disk as a whole is not away.
+                    return
             if not chunk:
                 return
             offset += len(chunk)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from runstone_artifact.errors import ArtifactNotFound, BytesCollected, OwnerDeleted
 from runstone_artifact.model import Blob, Content, File, Found, NewFile, Owner, Totals
 from runstone_artifact.service_limits import ActiveRuns
+from runstone_artifact.service_soundness import Soundness
 from runstone_artifact.store import ArtifactStore, ObjectStore
 from runstone_kit.clock import Clock
 from runstone_kit.errors import RunstoneError
@@ -37,12 +38,14 @@ class FileService:
         self,
         rows: ArtifactStore,
         objects: ObjectStore,
+        soundness: Soundness,
         runs: ActiveRuns,
         clock: Clock,
         ids: IdMaker,
     ) -> None:
         self._rows = rows
         self._objects = objects
+        self._soundness = soundness
         self._runs = runs
         self._clock = clock
         self._ids = ids
@@ -129,7 +132,7 @@ class FileService:
             raise ArtifactNotFound(owner, path)
 
     def _store_missing(self, contents: Sequence[Content]) -> list[Blob]:
-        known = self._rows.blobs({each.sha256 for each in contents})
+        known = self._soundness.sound({each.sha256 for each in contents})
         missing = {each.sha256: each for each in contents if each.sha256 not in known}
         if not missing:
             return []

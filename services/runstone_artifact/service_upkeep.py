@@ -5,10 +5,19 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from runstone_artifact.errors import StoreOfAnother
-from runstone_artifact.model import Blob, Collected, Damage, Scrubbed, StoredObject, Totals
+from runstone_artifact.model import (
+    OTHER_BYTES,
+    Blob,
+    Collected,
+    Damage,
+    Scrubbed,
+    StoredObject,
+    Totals,
+)
 from runstone_artifact.store import ArtifactStore, ObjectStore
 from runstone_kit.clock import Clock
 from runstone_kit.paging import decode_token, encode_token, query_hash
@@ -55,7 +64,11 @@ class UpkeepService:
         return self._collect(before, now)
 
     def scrub_artifacts(self, *, max_bytes: int, page_token: str) -> Scrubbed:
-        """Read stored bytes in the order of their digests and compare them."""
+        """Read stored bytes in the order of their digests and compare them.
+
+        What is found is stored with the blob: nothing refers to a damaged one anew, and the same
+        bytes sent again take its place. One that is whole again is cleared.
+        """
         limit = max_bytes or DEFAULT_SCRUB_BYTES
         key = decode_token(page_token, _SCRUB, [(str,)])
         after = str(key[0]) if key else ""
@@ -66,11 +79,11 @@ class UpkeepService:
                 after = blob.sha256
                 size, problem = self._verify(blob)
                 checked = checked.plus(1, size)
-                if problem and (referrers := self._rows.referrers(blob.sha256, MAX_REFERRERS)):
+                if problem != blob.damage:
+                    self._rows.note_findings([replace(blob, damage=problem)])
+                if problem and self._is_there(blob):
+                    referrers = self._rows.referrers(blob.sha256, MAX_REFERRERS)
                     damaged.append(Damage(blob.sha256, problem, tuple(referrers)))
-                elif problem and self._rows.blobs([blob.sha256]):
-                    # Unless it was collected while it was read.
-                    damaged.append(Damage(blob.sha256, problem, ()))
                 if checked.size >= limit or time.monotonic() > until:
                     return Scrubbed(checked, damaged, encode_token(_SCRUB, [after]))
         return Scrubbed(checked, damaged)
@@ -120,12 +133,15 @@ class UpkeepService:
 
     # --- Scrubbing ----------------------------------------------------------------------------
 
+    def _is_there(self, blob: Blob) -> bool:
+        """Whether it was neither collected nor replaced while it was read."""
+        now = self._rows.blobs([blob.sha256]).get(blob.sha256)
+        return now is not None and now.object_key == blob.object_key
+
     def _verify(self, blob: Blob) -> tuple[int, str]:
         """Bytes read, and what is wrong with the blob, if anything."""
-        if blob.whole:
-            size = self._objects.size(blob.object_key)
-            if size is not None and size != blob.size:
-                return 0, f"size {size} instead of {blob.size}"
+        if blob.whole and (problem := blob.misfit(self._objects.size(blob.object_key))):
+            return 0, problem
         digest, read = hashlib.sha256(), 0
         try:
             for chunk in self._objects.read(blob.object_key, blob.offset, blob.size):
@@ -136,5 +152,5 @@ class UpkeepService:
         if read != blob.size:
             return read, f"size {read} instead of {blob.size}"
         if digest.hexdigest() != blob.sha256:
-            return read, f"sha256 is {digest.hexdigest()}"
+            return read, OTHER_BYTES + digest.hexdigest()
         return read, ""

@@ -26,6 +26,7 @@ from runstone_artifact.errors import (
 from runstone_artifact.model import Begun, Blob, File, NewFile, Owner, Part, PartUrl, Upload
 from runstone_artifact.service_hashing import HashingThread, HashMemory
 from runstone_artifact.service_limits import ActiveRuns, TransferSlots
+from runstone_artifact.service_soundness import Soundness
 from runstone_artifact.store import ArtifactStore, ObjectStore, StagingWriter
 from runstone_kit.clock import Clock
 from runstone_kit.errors import RunstoneError, invalid_field
@@ -73,6 +74,7 @@ class UploadService:
         self,
         rows: ArtifactStore,
         objects: ObjectStore,
+        soundness: Soundness,
         runs: ActiveRuns,
         slots: TransferSlots,
         clock: Clock,
@@ -80,6 +82,7 @@ class UploadService:
     ) -> None:
         self._rows = rows
         self._objects = objects
+        self._soundness = soundness
         self._runs = runs
         self._slots = slots
         self._clock = clock
@@ -91,7 +94,8 @@ class UploadService:
     ) -> Begun:
         """Commit at once what is stored already, else make an upload."""
         self._runs.require(owner)
-        if sha256 and (blob := self._rows.blobs([sha256]).get(sha256)) and blob.size == size:
+        known = self._soundness.sound([sha256]).get(sha256) if sha256 else None
+        if known is not None and known.size == size:
             # Collected in between: then it is sent like any other.
             with contextlib.suppress(BytesCollected):
                 file = NewFile(path, sha256, size)
@@ -347,6 +351,8 @@ class UploadService:
 
     def _commit(self, hold: _Hold, upload: Upload) -> File:
         blob = Blob(upload.found_sha256, upload.size, upload.object_key)
+        # The same bytes may be stored already, and be lost: then these take their place.
+        self._soundness.sound([blob.sha256])
         done = self._rows.commit_upload(upload, hold.holder, blob, self._clock.now_ms())
         kept = self._rows.blobs([blob.sha256]).get(blob.sha256)
         if kept is not None and kept.object_key != upload.object_key:

@@ -22,11 +22,11 @@ from runstone_artifact.sqlstore_rows import (
     directory_among,
     file_of,
     insert_entries,
-    insert_or_nothing,
     is_postgresql,
     lock_owner,
     lock_writable,
     of,
+    store_blobs,
     tree,
 )
 from runstone_artifact.tables import PENDING, STORED, blobs, entries, objects, owners
@@ -62,9 +62,13 @@ def check_conflicts(connection: Connection, owner: Owner, paths: Sequence[str]) 
 
 
 def keep_blobs(connection: Connection, digests: Iterable[str]) -> None:
-    """Hold these blobs until the transaction ends. Raises BytesCollected when one is gone."""
+    """Hold these blobs until the transaction ends.
+
+    Raises BytesCollected when one is gone, or damaged by now.
+    """
     for some in slices(digests):
-        query = select(blobs.c.sha256).where(blobs.c.sha256.in_(some)).order_by(blobs.c.sha256)
+        wanted = blobs.c.sha256.in_(some) & blobs.c.damage.is_(None)
+        query = select(blobs.c.sha256).where(wanted).order_by(blobs.c.sha256)
         held = connection.execute(query.with_for_update(read=True, key_share=True)).all()
         if len(held) < len(some):
             raise BytesCollected
@@ -148,7 +152,7 @@ class FileSql:
                 if kept.rowcount < len(keys):
                     raise BytesCollected
                 rows = [blob_values(blob) for blob in sorted(stored, key=lambda b: b.sha256)]
-                connection.execute(insert_or_nothing(connection, blobs), rows)
+                connection.execute(store_blobs(connection), rows)
             keep_blobs(connection, {file.sha256 for file in files})
             rows3 = [(file.path, file.sha256, file.size) for file in files]
             insert_entries(connection, owner, rows3, now_ms)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from runstone_artifact.errors import OwnerNotFound, OwnerSealed
 from runstone_artifact.model import Blob, File, Owner, OwnerKind, Part, Upload
-from runstone_artifact.tables import entries, owners
+from runstone_artifact.tables import blobs, entries, owners
 
 BELOW = "/"
 NEXT_TO_BELOW = "0"
@@ -42,6 +42,19 @@ def insert_or_nothing(connection: Connection, table: Any) -> Any:
     if is_postgresql(connection):
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def store_blobs(connection: Connection) -> Any:
+    """INSERT of blobs that takes the place of damaged ones, and of no others."""
+    make: Any = postgresql.insert if is_postgresql(connection) else sqlite.insert
+    statement = make(blobs)
+    new = statement.excluded
+    places = ("object_key", "object_offset", "whole", "damage")
+    return statement.on_conflict_do_update(
+        index_elements=["sha256"],
+        set_={name: new[name] for name in places},
+        where=blobs.c.damage.is_not(None),
+    )
 
 
 def upsert_entries(connection: Connection) -> Any:
@@ -151,7 +164,14 @@ def file_of(row: Row[Any]) -> File:
 
 def blob_of(row: Row[Any]) -> Blob:
     """A row of blobs as a blob."""
-    return Blob(row.sha256, row.size, row.object_key, row.object_offset, bool(row.whole))
+    return Blob(
+        row.sha256,
+        row.size,
+        row.object_key,
+        row.object_offset,
+        bool(row.whole),
+        row.damage or "",
+    )
 
 
 def blob_values(blob: Blob) -> dict[str, Any]:
@@ -162,6 +182,7 @@ def blob_values(blob: Blob) -> dict[str, Any]:
         "object_key": blob.object_key,
         "object_offset": blob.offset,
         "whole": blob.whole,
+        "damage": blob.damage or None,
     }
 
 

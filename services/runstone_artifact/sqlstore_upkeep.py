@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, update
 
 from runstone_artifact.model import Blob, Owner, OwnerKind, Totals, Upload
 from runstone_artifact.sqlstore_files import slices
@@ -128,6 +128,27 @@ class UpkeepSql:
         query = select(blobs).where(blobs.c.sha256 > sha256).order_by(blobs.c.sha256).limit(limit)
         with self._database.read() as connection:
             return [blob_of(row) for row in connection.execute(query)]
+
+    def note_findings(self, findings: Sequence[Blob]) -> None:
+        """See UpkeepRows."""
+        statement = (
+            update(blobs)
+            .where(
+                blobs.c.sha256 == bindparam("found_sha256"),
+                blobs.c.object_key == bindparam("found_key"),
+            )
+            .values(damage=bindparam("found_damage"))
+        )
+        # In the order in which commits and collections take their locks.
+        rows = [
+            {
+                "found_sha256": blob.sha256,
+                "found_key": blob.object_key,
+                "found_damage": blob.damage or None,
+            }
+            for blob in sorted(findings, key=lambda each: each.sha256)
+        ]
+        self._database.run_write(lambda connection: connection.execute(statement, rows) and None)
 
     def referrers(self, sha256: str, limit: int) -> list[str]:
         """See UpkeepRows."""

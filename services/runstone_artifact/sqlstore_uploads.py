@@ -14,6 +14,7 @@ from runstone_artifact.sqlstore_rows import (
     insert_entries,
     insert_or_nothing,
     lock_writable,
+    store_blobs,
     upload_of,
     upload_values,
 )
@@ -156,18 +157,18 @@ def _with_parts(connection: Connection, row: Row[Any]) -> Upload:
 
 
 def _keep_or_add(connection: Connection, blob: Blob, now_ms: int) -> None:
-    """Hold the digest's blob until the transaction ends; make it of ours if there is none."""
+    """Hold the digest's blob until the transaction ends; ours if none is there, or damaged."""
     held = (
-        select(blobs.c.sha256)
-        .where(blobs.c.sha256 == blob.sha256)
+        select(blobs.c.object_key)
+        .where(blobs.c.sha256 == blob.sha256, blobs.c.damage.is_(None))
         .with_for_update(read=True, key_share=True)
     )
     if connection.execute(held).first() is not None:
         return
     row = {"object_key": blob.object_key, "size": blob.size, "state": STORED, "create_ms": now_ms}
     connection.execute(insert_or_nothing(connection, objects), [row])
-    connection.execute(insert_or_nothing(connection, blobs), [blob_values(blob)])
-    kept = connection.execute(held.add_columns(blobs.c.object_key)).first()
+    connection.execute(store_blobs(connection), [blob_values(blob)])
+    kept = connection.execute(held).first()
     if kept is None:
         raise BytesCollected
     if kept.object_key != blob.object_key:

@@ -51,7 +51,7 @@ class FileRows(Protocol):
         ...
 
     def blobs(self, digests: Iterable[str]) -> dict[str, Blob]:
-        """The stored blobs among these digests."""
+        """The stored blobs among these digests, damaged ones too."""
         ...
 
     def plan_objects(self, objects: Sequence[tuple[str, int]], now_ms: int) -> None:
@@ -71,10 +71,12 @@ class FileRows(Protocol):
     ) -> list[File]:
         """Make or replace the files' entries, all or none; ``stored`` are newly written blobs.
 
-        A digest that somebody else stored meanwhile keeps that one's object. MUST raise
+        A digest that somebody else stored meanwhile keeps that one's object, but a blob known to be
+        damaged lies in the new object from then on, for all files that refer to it. MUST raise
         OwnerNotFound (a model version never opened), OwnerSealed, PathConflict, and
-        BytesCollected when a planned object or a blob that is needed was garbage collected.
-        MUST leave no file pointing to a blob that is not stored, whoever collects meanwhile.
+        BytesCollected when a planned object or a blob that is needed was garbage collected, or
+        such a blob is damaged. MUST leave no file pointing to a blob that is not stored, whoever
+        collects meanwhile.
         """
         ...
 
@@ -148,8 +150,9 @@ class UploadRows(Protocol):
     def commit_upload(self, upload: Upload, holder: str, blob: Blob, now_ms: int) -> Upload:
         """``commit_files`` of the upload's one file, and note on the upload that it is done.
 
-        The blob's object becomes known by it. When the digest was stored already, that object
-        is used and ``blob.object_key`` stays unknown: the caller removes it. MUST also raise what
+        The blob's object becomes known by it. When the digest was stored already, and is not
+        damaged, that object is used and ``blob.object_key`` stays unknown: the caller removes it.
+        MUST also raise what
         ``note_progress`` raises.
         """
         ...
@@ -206,6 +209,13 @@ class UpkeepRows(Protocol):
 
     def blobs_after(self, sha256: str, limit: int) -> list[Blob]:
         """Blobs by digest, those behind this one."""
+        ...
+
+    def note_findings(self, findings: Sequence[Blob]) -> None:
+        """Store what was found of blobs' bytes: ``damage``, which is cleared when it is empty.
+
+        MUST leave alone a blob that lies in another object by now.
+        """
         ...
 
     def referrers(self, sha256: str, limit: int) -> list[str]:
@@ -278,7 +288,7 @@ class ObjectStore(Protocol):
         ...
 
     def read(self, key: str, offset: int, length: int) -> Iterator[bytes]:
-        """The bytes from ``offset``, in chunks of at most 1 MiB, as many as are there.
+        """The bytes from ``offset``, in chunks of at most 1 MiB, as many as are there and readable.
 
         MUST raise KeyError when there is no such object. Closing the iterator frees everything.
         """

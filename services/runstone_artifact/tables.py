@@ -74,6 +74,8 @@ blobs = Table(
     Column("object_key", ForeignKey(objects.c.object_key), nullable=False),
     Column("object_offset", BigInteger, nullable=False),
     Column("whole", Boolean, nullable=False),
+    # What a scrub or a reader found wrong with the bytes; nothing refers to such a blob anew.
+    Column("damage", Text),
     PrimaryKeyConstraint("sha256", name="pk_blobs"),
     Index("ix_blobs_object", "object_key"),
 )

@@ -11,6 +11,7 @@ from runstone_artifact.model import Content
 from runstone_artifact.objectstore_folder import FolderObjectStore
 from runstone_artifact.service import FileService
 from runstone_artifact.service_limits import ActiveRuns, TransferSlots
+from runstone_artifact.service_soundness import Soundness
 from runstone_artifact.service_upkeep import UpkeepService
 from runstone_artifact.service_uploads import UploadService
 from runstone_artifact.sqlstore import SqlArtifactStore
@@ -38,8 +39,9 @@ class Harness:
         self.objects = FolderObjectStore(folder)
         runs = ActiveRuns(KnownRuns())
         clock, ids = SystemClock(), SystemIds()
-        self.files = FileService(rows, self.objects, runs, clock, ids)
-        self.uploads = UploadService(rows, self.objects, runs, TransferSlots(8), clock, ids)
+        sound = self.soundness = Soundness(rows, self.objects)
+        self.files = FileService(rows, self.objects, sound, runs, clock, ids)
+        self.uploads = UploadService(rows, self.objects, sound, runs, TransferSlots(8), clock, ids)
         self.upkeep = UpkeepService(rows, self.objects, FutureClock())
         self.stop = threading.Event()
         self.failures: list[BaseException] = []
@@ -102,6 +104,7 @@ def harness(rows: SqlArtifactStore, tmp_path: Path) -> Iterator[Harness]:
     harness = Harness(rows, tmp_path / "objects")
     yield harness
     harness.files.close()
+    harness.soundness.close()
 
 
 def test_writers_and_collectors_at_once(harness: Harness) -> None:

@@ -8,6 +8,7 @@ from runstone_artifact.convert_chunks import ChunkView
 from runstone_artifact.errors import UploadBusy
 from runstone_artifact.model import Upload
 from runstone_artifact.service_limits import ActiveRuns, TransferSlots
+from runstone_artifact.service_soundness import Soundness
 from runstone_artifact.service_uploads import HOLD_MS, UploadService
 from runstone_artifact.sqlstore import SqlArtifactStore
 from runstone_artifact.store import ObjectStore
@@ -30,7 +31,8 @@ class Uploads:
 
     def made(self) -> UploadService:
         active, slots = ActiveRuns(KnownRuns()), TransferSlots(2)
-        return UploadService(self.rows, self.objects, active, slots, self.clock, SystemIds())
+        sound = Soundness(self.rows, self.objects)
+        return UploadService(self.rows, self.objects, sound, active, slots, self.clock, SystemIds())
 
     def send(self, data: bytes, offset: int = 0) -> Upload:
         chunk = ChunkView(self.upload.upload_id, offset, data, zlib.crc32(data))

@@ -189,7 +189,9 @@ class BeginUploadRequest(_message.Message):
     size: _builtins.int
     """Required. Bytes, 0 to 5 TiB."""
     sha256: _builtins.str
-    """The digest that the bytes must have. When the store holds them already, the file is committed at once."""
+    """The digest that the bytes must have. When the store holds them already, whole as far as is known, the file is
+    committed at once.
+    """
     presigned: _builtins.bool
     """The client can send straight to the object store."""
     @_builtins.property
@@ -797,7 +799,9 @@ class DownloadUrl(_message.Message):
     ARTIFACT_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     url: _builtins.str
-    """Good for an hour. Empty for a small file that shares an object with others: use DownloadArtifact."""
+    """Good for an hour. Empty for a small file that shares an object with others, and for one that a scrub found
+    damaged: use DownloadArtifact, which answers for it.
+    """
     @_builtins.property
     def artifact(self) -> Global___Artifact:
         """The file."""
@@ -1129,7 +1133,9 @@ class ScrubArtifactsResponse(_message.Message):
     """Empty when every object was seen."""
     @_builtins.property
     def damaged(self) -> _containers.RepeatedCompositeFieldContainer[Global___DamagedObject]:
-        """Objects that are missing or do not match their digest."""
+        """Objects that are missing or do not match their digest. It is noted, no new file refers to them, and the same bytes
+        uploaded again take their place.
+        """
 
     def __init__(
         self,

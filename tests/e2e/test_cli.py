@@ -12,12 +12,13 @@ import pytest
 
 import runstone
 from runstone.cli import cli, main
+from support.processes import wait_until
 from support.suites import clean_environment, suite
 
 UNKNOWN_RUN = "0" * 32
 
 # They need no server that runs, and have tests of their own below.
-WITHOUT_SUITE = {"server", "db current", "db upgrade"}
+WITHOUT_SUITE = {"completion", "server", "db current", "db upgrade"}
 
 
 class Caller:
@@ -132,17 +133,24 @@ def use_runs(call: Caller) -> str:
     ordered = call.told(*search, "--order-by", "attributes.run_name ASC")
     assert [row["name"] for row in ordered] == ["kept", "spare"]
     assert {row["run_id"] for row in call.told("runs", "list")} == {kept, spare}
-    assert "acc=0.75" in call.said("runs", "list", "--experiment", experiment.experiment_id)
+    piped = call.said("runs", "list", "--experiment", experiment.experiment_id).splitlines()
+    shown = dict(zip(*(line.split("\t") for line in piped[:2]), strict=True))
+    assert shown["RUN"] in {kept, spare}
+    assert {"metrics.acc", "params.lr"} <= set(shown)
+    assert call.said(*search, "--columns", "name,metrics.acc", "--limit", "0").splitlines() == [
+        "NAME\tmetrics.acc",
+        *("spare\t", "kept\t0.75"),
+    ]
     assert call.told("runs", "get", kept)["tags"]["color"] == "red"
-    assert "lr=0.1" in call.said("runs", "describe", kept)
-    points = call.told("runs", "metric", kept, "acc")
+    assert "params.lr\t0.1" in call.said("runs", "describe", kept[:8]).splitlines()
+    points = call.told("runs", "metric", kept[:8], "acc")
     assert [(point["step"], point["value"]) for point in points] == [
         (0, 0.5),
         (1, "NaN"),
         (2, 0.75),
     ]
     assert "Deleted" in call.said("runs", "delete", spare, "--yes")
-    assert call.told("runs", "restore", spare) == {"run_ids": [spare]}
+    assert call.told("runs", "restore", spare[:8]) == {"run_ids": [spare]}
     call.told("runs", "delete", spare)
     return str(kept)
 
@@ -153,13 +161,13 @@ def use_artifacts(call: Caller, run_id: str, folder: Path) -> None:
     (folder / "notes.txt").write_text("notes", "utf-8")
     assert call.told("artifacts", "log", str(folder / "sent"), f"runs:/{run_id}/model")
     assert "Logged" in call.said("artifacts", "log", str(folder / "notes.txt"), run_id)
-    listed = call.told("artifacts", "list", run_id, "-r")
+    listed = call.told("artifacts", "list", run_id[:8], "-r")
     assert [row["path"] for row in listed] == ["model/deep/weights.bin", "notes.txt"]
     assert "model/" in call.said("artifacts", "list", run_id)
     to = folder / "back"
     got = call.told("artifacts", "download", run_id, "model", "--to", str(to))
     assert (Path(got["path"]) / "deep" / "weights.bin").read_bytes() == b"weights"
-    call.said("artifacts", "download", f"runs:/{run_id}/notes.txt", "--to", str(to))
+    call.said("artifacts", "download", f"runs:/{run_id[:8]}/notes.txt", "--to", str(to))
     assert call.told("artifacts", "delete", run_id, "notes.txt") == {"deleted": 1}
     assert call.told("artifacts", "scrub")["damaged"] == []
     assert "0 damaged" in call.said("artifacts", "scrub", "--max-bytes", "1000000")
@@ -169,7 +177,7 @@ def use_models(call: Caller, run_id: str, folder: Path) -> None:
     assert (
         call.told("models", "create", "net", "--description", "d", "--tag", "a=b")["name"] == "net"
     )
-    made = call.told("models", "register", "net", "--run", run_id, "--path", "model")
+    made = call.told("models", "register", "net", "--run", run_id[:8], "--path", "model")
     assert (made["version"], made["status"]) == (1, "READY")
     assert "version 2" in call.said("models", "register", "net", "--from", str(folder / "sent"))
     listed = call.told("artifacts", "list", "models:/net/latest", "-r")
@@ -177,7 +185,7 @@ def use_models(call: Caller, run_id: str, folder: Path) -> None:
     assert [row["name"] for row in call.told("models", "list")] == ["net"]
     assert "net" in call.said("models", "search", "--filter", "tags.a = 'b'")
     assert [row["version"] for row in call.told("models", "versions", "net")] == [2, 1]
-    assert "READY" in call.said("models", "versions")
+    assert "\tReady\t" in call.said("models", "versions")
     assert call.told("models", "get", "net", "1")["run_id"] == run_id
     assert "net" in call.said("models", "get", "net")
     call.said("models", "create", "spare")
@@ -218,10 +226,18 @@ def use_gc(call: Caller, run_id: str, folder: Path) -> None:
     assert "0 runs" in call.said("gc", "--yes", "--older-than", "1d")
     removed = call.told("gc")
     assert removed["run_ids"] == would["run_ids"]
+    # What was uploaded today and belongs to no run any more is too young to go.
+    wait_until(lambda: call.told("gc", "--dry-run")["held_bytes"] == len("notes"))
+    assert "Held back by --objects-older-than: 1 stored object (5 B)" in call.said("gc", "--yes")
     assert len(removed["experiment_ids"]) == 1
     assert call.told("gc")["run_ids"] == []
     # A version keeps its files when the run that it came from is gone.
-    call.told("runs", "delete", run_id)
+    code, _, warning = call.raw("runs", "delete", run_id[:8], "--yes")
+    assert code == 0
+    assert warning == (
+        f"Warning: version 1 of model 'net' (Staging) came from run {run_id};"
+        " the version keeps its own files.\n"
+    )
     assert call.told("gc", "--objects-older-than", "1s")["run_ids"] == [run_id]
     got = call.told("artifacts", "download", "models:/net/1", "--to", str(folder / "kept"))
     assert (Path(got["path"]) / "deep" / "weights.bin").read_bytes() == b"weights"
@@ -235,6 +251,12 @@ def use_gc(call: Caller, run_id: str, folder: Path) -> None:
         (("experiments", "create", "Default"), "EXPERIMENT_NAME_TAKEN"),
         (("models", "get", "nobody"), "MODEL_NOT_FOUND"),
         (("artifacts", "list", "models:/nobody/1"), "MODEL_NOT_FOUND"),
+        (("artifacts", "list", UNKNOWN_RUN), "RUN_NOT_FOUND"),
+        (("artifacts", "list", f"runs:/{UNKNOWN_RUN}/model"), "RUN_NOT_FOUND"),
+        (("artifacts", "download", UNKNOWN_RUN[:8]), "RUN_NOT_FOUND"),
+        (("artifacts", "delete", UNKNOWN_RUN, "--yes"), "RUN_NOT_FOUND"),
+        (("runs", "delete", UNKNOWN_RUN[:8], "--yes"), "RUN_NOT_FOUND"),
+        (("models", "register", "net", "--run", UNKNOWN_RUN), "RUN_NOT_FOUND"),
     ],
 )
 def test_a_failed_call_is_one_line_and_code_1(

@@ -1,5 +1,7 @@
 """`runstone gc` may be killed after any of its calls; the next one finishes the work."""
 
+import contextlib
+import io
 import itertools
 import json
 from typing import Any
@@ -8,9 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from runstone.artifact.v1 import artifact_pb2
-from runstone.cli import cli, gc
+from runstone.cli import cli, gc, main
+from runstone.cli._main import DECLINED, WRONG_USAGE
 from runstone.cli._session import Session
 from runstone.exceptions import RunNotDeleted
+from runstone.registry.v1 import model_pb2, model_version_pb2
 from runstone.tracking.v1 import run_pb2
 
 BATCH = 2
@@ -31,6 +35,7 @@ class World:
         self.left = 10**9
         self.changes: list[str] = []
         self.restored_late = ""
+        self.young = 0
 
     def service(self, _name: str) -> Any:
         return self
@@ -60,6 +65,23 @@ class World:
         self.changes.append("purge runs")
         return run_pb2.PurgeRunsResponse(run_ids=request.run_ids)
 
+    def ListArtifacts(self, request: Any) -> Any:
+        self._count()
+        assert request.recursive
+        count = self.files.get(request.owner.run_id, 0)
+        return artifact_pb2.ListArtifactsResponse(
+            artifacts=[artifact_pb2.Artifact(path=f"{n}", size=1500) for n in range(count)]
+        )
+
+    def SearchModelVersions(self, _request: Any) -> Any:
+        return model_version_pb2.SearchModelVersionsResponse(
+            model_versions=[
+                model_pb2.ModelVersion(
+                    name="net", version=3, stage=model_pb2.STAGE_NONE, run_id="run0"
+                )
+            ]
+        )
+
     def DeleteArtifacts(self, request: Any) -> Any:
         self._count()
         assert request.owner.run_id in self.deleted_runs
@@ -77,10 +99,12 @@ class World:
 
     def CollectGarbage(self, request: Any) -> Any:
         self._count()
+        if request.dry_run:
+            found = self.garbage + (self.young if request.min_age_seconds == 1 else 0)
+            return artifact_pb2.CollectGarbageResponse(objects=found, size=10 * found)
         found, more = min(self.garbage, BATCH), self.garbage > BATCH
-        if not request.dry_run:
-            self.changes.append("collect")
-            self.garbage -= found
+        self.changes.append("collect")
+        self.garbage -= found
         return artifact_pb2.CollectGarbageResponse(objects=found, size=10 * found, more=more)
 
 
@@ -98,6 +122,8 @@ def test_everything_goes_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = collect(world, monkeypatch)
     assert answer["run_ids"] == [f"run{n}" for n in range(5)]
     assert (answer["artifacts"], answer["experiment_ids"], answer["objects"]) == (10, ["1"], 3)
+    assert (answer["artifact_bytes"], answer["bytes"]) == (15000, 30)
+    assert (answer["held_objects"], answer["held_bytes"]) == (0, 0)
     assert world.files == {"active": 2}
     assert [kind for kind, _ in itertools.groupby(world.changes)] == [
         *["delete files", "purge runs"] * 5,
@@ -118,7 +144,8 @@ def test_a_run_that_is_restored_meanwhile_keeps_its_files(monkeypatch: pytest.Mo
 def test_a_dry_run_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     answer = collect(world, monkeypatch, "--dry-run")
-    assert (answer["run_ids"], answer["objects"], answer["more"]) == (["run0", "run1"], 2, True)
+    assert (answer["run_ids"], answer["objects"], answer["more"]) == (["run0", "run1"], 3, True)
+    assert (answer["artifacts"], answer["artifact_bytes"]) == (4, 6000)
     assert world.changes == []
 
 
@@ -135,6 +162,60 @@ def test_killed_after_any_call_the_next_one_finishes(monkeypatch: pytest.MonkeyP
         collect(world, monkeypatch)
         assert (world.deleted_runs, world.experiments, world.garbage) == ([], {}, 0)
         assert world.files == {"active": 2}
+
+
+def asked(
+    world: World, monkeypatch: pytest.MonkeyPatch, answer: str, *arguments: str
+) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a gc that somebody looks at."""
+    monkeypatch.setattr(Session, "service", lambda _self, name: world.service(name))
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(["gc", *arguments])
+    return code, out.getvalue(), err.getvalue()
+
+
+def test_the_question_says_how_much_and_no_deletes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    code, out, err = asked(world, monkeypatch, "n\n")
+    assert (code, out) == (DECLINED, "Nothing deleted.\n")
+    amount = "at least 2 runs (4 files, 6.0 kB), 0 experiments, 3 stored objects (30 B)"
+    assert f"Remove for good {amount} and 0 abandoned uploads? [y/N]: " in err
+    assert "version 3 of model 'net' came from run run0" in err
+    assert world.changes == []
+
+
+def test_yes_removes_all_and_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    code, out, err = asked(world, monkeypatch, "y\n")
+    assert code == 0
+    assert out.startswith("Removed 5 runs (10 files, 15.0 kB), 1 experiment, 3 stored objects")
+    assert err.count("Warning: ") == 1
+    assert (world.deleted_runs, world.garbage) == ([], 0)
+
+
+def test_nobody_who_answers_is_a_wrong_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    code, out, err = asked(world, monkeypatch, "")
+    assert (code, out) == (WRONG_USAGE, "")
+    assert err.splitlines()[-1].startswith("Error: nobody answered; --yes deletes without asking")
+    assert world.changes == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("--yes",), ("--dry-run",)])
+def test_what_the_age_limit_holds_back_is_told(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    world = World()
+    world.deleted_runs, world.experiments, world.garbage, world.young = [], {}, 0, 250
+    code, out, _ = asked(world, monkeypatch, "", *arguments)
+    assert code == 0
+    assert "Held back by --objects-older-than: 250 stored objects (2.5 kB)" in out
+    _, out, _ = asked(world, monkeypatch, "n\n", *arguments, "--objects-older-than", "0s")
+    assert "Held back" not in out
 
 
 @pytest.mark.parametrize(

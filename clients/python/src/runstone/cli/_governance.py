@@ -7,39 +7,47 @@ from typing import Any
 import click
 
 from runstone._connection import new_id
+from runstone.cli._format import cell, short_time, word
 from runstone.cli._plain import enum_number, plain
 from runstone.cli._session import Command, Group, Session, limit, pages
+from runstone.cli._table import Column, Row
 from runstone.registry.v1 import governance_pb2, model_pb2
 
 STAGES = ("None", "Staging", "Production", "Archived")
 STATES = ("open", "approved", "rejected")
 
+
+def _details(row: Row) -> str:
+    comment = f'"{row["comment"]}"' if row["comment"] else ""
+    return ", ".join(filter(None, (cell(row["details"]), comment)))
+
+
 REQUEST_COLUMNS = [
-    ("REQUEST", lambda row: row["transition_request_id"]),
-    ("NAME", lambda row: row["name"]),
-    ("VERSION", lambda row: row["version"]),
-    ("TO", lambda row: row["stage"].capitalize()),
-    ("STATE", lambda row: row["state"].lower()),
-    ("BY", lambda row: row["creator"]),
-    ("ASKED", lambda row: row["create_time"]),
-    ("COMMENT", lambda row: row["comment"]),
+    Column("REQUEST", lambda row: row["transition_request_id"]),
+    Column("NAME", lambda row: row["name"], text=True),
+    Column("VERSION", lambda row: row["version"], right=True),
+    Column("TO", lambda row: word(row["stage"])),
+    Column("STATE", lambda row: word(row["state"])),
+    Column("BY", lambda row: row["creator"], text=True),
+    Column("ASKED", lambda row: row["create_time"], lambda row: short_time(row["create_time"])),
+    Column("COMMENT", lambda row: row["comment"], fold=True),
 ]
 
 AUDIT_COLUMNS = [
-    ("WHEN", lambda row: row["create_time"]),
-    ("WHO", lambda row: row["actor"]),
-    ("WHAT", lambda row: row["action"]),
-    ("NAME", lambda row: row["name"]),
-    ("VERSION", lambda row: row["version"] or ""),
-    ("DETAILS", lambda row: row["details"]),
-    ("COMMENT", lambda row: row["comment"]),
+    Column("WHEN", lambda row: row["create_time"], lambda row: short_time(row["create_time"])),
+    Column("WHO", lambda row: row["actor"], text=True),
+    Column("WHAT", lambda row: row["action"]),
+    Column("NAME", lambda row: row["name"], text=True),
+    Column("VERSION", lambda row: row["version"] or "", right=True),
+    Column("DETAILS", lambda row: row["details"], _details, fold=True),
+    Column("COMMENT", lambda row: row["comment"], only_piped=True),
 ]
 
 COMMENT_COLUMNS = [
-    ("COMMENT", lambda row: row["comment_id"]),
-    ("WHEN", lambda row: row["create_time"]),
-    ("WHO", lambda row: row["author"]),
-    ("TEXT", lambda row: row["text"]),
+    Column("COMMENT", lambda row: row["comment_id"]),
+    Column("WHEN", lambda row: row["create_time"], lambda row: short_time(row["create_time"])),
+    Column("WHO", lambda row: row["author"], text=True),
+    Column("TEXT", lambda row: row["text"], fold=True),
 ]
 
 name_argument = click.argument("name")
@@ -120,7 +128,13 @@ def request_transition(
 @click.command(cls=Command)
 @click.argument("name", required=False)
 @click.argument("version", required=False, type=click.IntRange(min=1))
-@click.option("--state", type=click.Choice([*STATES, "all"]), default="open", show_default=True)
+@click.option(
+    "--state",
+    type=click.Choice([*STATES, "all"]),
+    default="open",
+    show_default=True,
+    help="Where the requests stand.",
+)
 @limit
 @click.pass_obj
 def requests(

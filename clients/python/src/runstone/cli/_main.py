@@ -1,7 +1,4 @@
-"""The top of the command line: options that every command has, groups, and how failures look.
-
-Exit codes: 0 done, 1 a call failed, 2 the command line is wrong, 130 interrupted.
-"""
+"""The top of the command line: options that every command has, groups, and how failures look."""
 
 from __future__ import annotations
 
@@ -14,14 +11,36 @@ from typing import Any
 
 import click
 
-from runstone.cli._session import Command, Session
+from runstone.cli._session import TRACKING_URI_HELP, Command, Declined, Session
 
 FAILED = 1
 WRONG_USAGE = 2
+DECLINED = 3
 INTERRUPTED = 130
+
+EPILOG = """\b
+Exit codes:
+  0    done
+  1    it failed: standard error says why in one line, "Error: ..."
+  2    the command line is wrong, or a question got no answer
+  3    a question was answered no, and nothing was deleted
+  130  interrupted
+
+\b
+Output:
+  A terminal gets a table of its width. A pipe gets a line of headings and a
+  line for each thing, tab separated, with whole ids and times in UTC; a tab,
+  newline or backslash in a cell is \\t, \\n or \\\\. --json gives all fields;
+  errors are then JSON too.
+
+\b
+A run id can be cut to its first digits, 4 at least, where they are unique.
+Completion of commands: runstone completion --help
+"""
 
 GROUPS = {
     "artifacts": "Files of runs and model versions.",
+    "completion": "Completion for bash, zsh and fish.",
     "db": "The databases behind a server.",
     "experiments": "Named groups of runs.",
     "gc": "Remove for good what was deleted.",
@@ -62,10 +81,19 @@ def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
     ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--tracking-uri", help="Where the suite is. Default: RUNSTONE_TRACKING_URI, else the"
-              " suite of ./runstone-data.")  # fmt: skip
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EPILOG,
+)
+@click.option("--tracking-uri", metavar="URI", help=TRACKING_URI_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option(
+    "--traceback",
+    is_flag=True,
+    expose_value=False,
+    help="Show where an error that Runstone did not foresee came from.",
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -87,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
     try:
+        _check_text(given)
         code = cli.main(given, prog_name="runstone", standalone_mode=False)
     except click.UsageError as error:
         _show_usage(error, as_json)
@@ -94,6 +123,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         _show({"message": error.format_message()}, as_json)
         return FAILED
+    except Declined:
+        # Only people are asked.
+        click.echo("Nothing deleted.")
+        return DECLINED
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
@@ -102,16 +135,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
-        facts = _explained(error)
-        if facts is None:
+        if "--traceback" in given and not _foreseen(error):
             raise
-        _show(facts, as_json)
+        _show(_explained(error), as_json)
         return FAILED
     return code if isinstance(code, int) else 0
 
 
-def _explained(error: Exception) -> dict[str, Any] | None:
-    """What is known about an error that a user can do something about; None for a defect."""
+def _check_text(given: Sequence[str]) -> None:
+    """Raises click.UsageError: bytes that are no UTF-8 cannot go into a message."""
+    for argument in given:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(f"{argument!r} is not UTF-8") from None
+
+
+def _foreseen(error: Exception) -> bool:
+    from runstone.exceptions import RunstoneException
+
+    return isinstance(error, RunstoneException | OSError)
+
+
+def _explained(error: Exception) -> dict[str, Any]:
+    """What is known about an error."""
     from runstone.exceptions import RunstoneException
 
     if isinstance(error, RunstoneException):
@@ -131,7 +178,12 @@ def _explained(error: Exception) -> dict[str, Any] | None:
         return facts
     if isinstance(error, OSError):
         return {"kind": type(error).__name__, "message": str(error)}
-    return None
+    # A defect of ours; where it is belongs in a report of it, not on everybody's screen.
+    kind = type(error).__name__
+    return {
+        "kind": kind,
+        "message": f"unexpected {kind}: {error} (runstone --traceback ... shows where)",
+    }
 
 
 def _show(facts: dict[str, Any], as_json: bool) -> None:
@@ -145,9 +197,10 @@ def _show_usage(error: click.UsageError, as_json: bool) -> None:
     if as_json:
         _show({"kind": "UsageError", "message": error.format_message()}, as_json)
         return
-    _show({"message": error.format_message()}, as_json)
+    said = error.format_message()
     if error.ctx is not None:
-        click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
+        said = f"{said.rstrip('.')} (try '{error.ctx.command_path} --help')"
+    _show({"message": said}, as_json)
 
 
 __all__ = ["Command", "cli", "main"]

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runstone.cli._format import counted, word
+from runstone.cli._table import (
+    Column,
+    drawn,
+    fields,
+    tab_separated,
+    tab_separated_fields,
+    wrapped,
+)
+
 if TYPE_CHECKING:
     from runstone import Client
 
-Column = tuple[str, Callable[[Mapping[str, Any]], object]]
-"""A heading, and what stands below it for one item."""
-
 PAGE_SIZE = 1000
 """Rows asked for at once by a command that shows them all."""
+
+TRACKING_URI_HELP = (
+    "Where the suite is. Default: RUNSTONE_TRACKING_URI, else the suite of ./runstone-data."
+)
+
+STATES = ("status", "lifecycle_stage", "stage", "state")
+"""Fields that hold an enum's name."""
+
+NAMED_COLUMNS = 4
+"""So many columns without room are named; a run may have hundreds of metrics."""
 
 
 class Session:
@@ -61,51 +80,70 @@ class Session:
         """One result: `value` in JSON, the sentence `said` for people."""
         click.echo(json.dumps(value) if self.as_json else said)
 
-    def table(self, items: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> None:
-        """A list: the items whole in JSON, chosen columns for people."""
+    def table(
+        self,
+        items: Iterable[Mapping[str, Any]],
+        columns: Sequence[Column],
+        *,
+        none: str = "None.",
+        rest: str = "--json has all",
+    ) -> None:
+        """A list: the items whole in JSON, chosen columns for people and pipes.
+
+        On a terminal, `none` is said when there is nothing, and `rest` tells how to see the columns
+        that had no room.
+        """
         kept = list(items)
         if self.as_json:
             click.echo(json.dumps(kept))
-            return
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading, _ in columns:
-            table.add_column(heading)
-        for item in kept:
-            # As text, not markup: names come from users.
-            table.add_row(*(Text(cell(value(item))) for _, value in columns))
-        _print(table)
+        elif not on_terminal():
+            click.echo("\n".join(tab_separated(kept, columns)))
+        elif not kept:
+            click.echo(none)
+        else:
+            table = drawn(kept, columns, terminal_width())
+            click.secho(table.lines[0], bold=True)
+            click.echo("\n".join(table.lines[1:]))
+            if table.left_out:
+                self.note(_more_columns(table.left_out, rest))
 
     def details(self, item: Mapping[str, Any]) -> None:
         """One thing with all its fields; for people without the empty ones."""
         if self.as_json:
             click.echo(json.dumps(item))
             return
-        from rich.table import Table
-        from rich.text import Text
+        shown = {name: word(item[name]) if name in STATES else item[name] for name in item}
+        if on_terminal():
+            click.echo("\n".join(fields(shown, terminal_width())))
+        else:
+            click.echo("\n".join(tab_separated_fields(shown)))
 
-        table = Table(box=None, pad_edge=False, show_header=False)
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column()
-        for name, value in item.items():
-            if value not in (None, "", [], {}):
-                table.add_row(name.replace("_", " "), Text(cell(value, "\n")))
-        _print(table)
+    def note(self, text: str) -> None:
+        """A remark below a table, for people: nothing in a pipe or in JSON."""
+        if on_terminal() and not self.as_json:
+            click.echo("\n".join(wrapped(text, terminal_width())))
+
+    def warn(self, text: str) -> None:
+        """Say something beside the answer; programs that read JSON are spared."""
+        if not self.as_json:
+            click.echo(f"Warning: {text}", err=True)
 
 
-def cell(value: object, separator: str = ", ") -> str:
-    """A value as people read it in a table."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, Mapping):
-        return separator.join(f"{key}={cell(each)}" for key, each in value.items())
-    if isinstance(value, list | tuple):
-        return separator.join(cell(each) for each in value)
-    return str(value)
+def on_terminal() -> bool:
+    """Whether somebody looks at the answer, rather than a program."""
+    return sys.stdout.isatty()
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; COLUMNS says otherwise."""
+    return shutil.get_terminal_size().columns
+
+
+def _more_columns(names: Sequence[str], rest: str) -> str:
+    shown = ", ".join(names[:NAMED_COLUMNS])
+    if len(names) > NAMED_COLUMNS:
+        shown += ", ..."
+    return f"{counted(len(names), 'more column')}: {shown} ({rest})."
 
 
 def pages(call: Callable[[Any], Any], request: Any, field: str, most: int) -> Iterator[Any]:
@@ -135,21 +173,26 @@ def key_values(texts: Iterable[str], option: str) -> dict[str, str]:
     return found
 
 
+class Declined(Exception):
+    """Somebody answered no; nothing was done."""
+
+
 def confirm(session: Session, question: str, yes: bool) -> None:
-    """Ask before something that cannot be undone; --yes and --json ask nothing."""
-    if not yes and not session.as_json:
-        click.confirm(question, abort=True)
+    """Ask before a deletion; --yes and --json ask nothing.
 
-
-def _print(table: Any) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A pipe has no width: whoever reads it wants whole cells.
-        wide = Console(highlight=False, width=10_000)
-        console = Console(highlight=False, width=max(1, wide.measure(table).maximum))
-    console.print(table)
+    Raises Declined for a no, and click.UsageError when there is nobody to ask.
+    """
+    if yes or session.as_json:
+        return
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort as error:
+        if not isinstance(error.__context__, EOFError):
+            raise
+        click.echo(err=True)
+        raise click.UsageError("nobody answered; --yes deletes without asking") from None
+    if not agreed:
+        raise Declined
 
 
 def _set_json(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
@@ -157,11 +200,29 @@ def _set_json(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
         ctx.obj.as_json = True
 
 
-class Command(click.Command):
-    """A command that also takes --json behind its own name."""
+def _set_tracking_uri(ctx: click.Context, _param: click.Parameter, uri: str | None) -> None:
+    if uri is not None and isinstance(ctx.obj, Session):
+        ctx.obj.tracking_uri = uri
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+
+class Command(click.Command):
+    """A command that also takes --json and --tracking-uri behind its own name.
+
+    A `local` one asks no suite and takes no --tracking-uri.
+    """
+
+    def __init__(self, *arguments: Any, local: bool = False, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        if not local:
+            self.params.append(
+                click.Option(
+                    ["--tracking-uri"],
+                    metavar="URI",
+                    expose_value=False,
+                    callback=_set_tracking_uri,
+                    help=TRACKING_URI_HELP,
+                )
+            )
         self.params.append(
             click.Option(
                 ["--json"],
@@ -183,9 +244,10 @@ class Group(click.Group):
 limit = click.option(
     "--limit",
     type=click.IntRange(min=0),
+    metavar="N",
     default=100,
     show_default=True,
-    help="At most so many; 0: all.",
+    help="Show at most this many; 0: all.",
 )
 
 yes = click.option("--yes", is_flag=True, help="Do not ask.")

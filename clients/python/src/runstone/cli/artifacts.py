@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import click
 
 from runstone._modeluri import ModelUri, RunUri, parse_artifact_uri
 from runstone.artifact.v1 import artifact_pb2
+from runstone.cli._format import cell, counted, short_time, size_text
 from runstone.cli._plain import plain
+from runstone.cli._runids import require_run
 from runstone.cli._session import Group, Session, confirm, limit, pages, yes
+from runstone.cli._table import Column
 from runstone.exceptions import InvalidUri
-
-SIZES = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +52,52 @@ def place(session: Session, target: str) -> Place:
     if named is None:
         run_id, _, path = target.partition("/")
         named = RunUri(run_id, path.strip("/"))
-    return Place(artifact_pb2.Owner(run_id=named.run_id), f"runs:/{named.run_id}", named.path)
-
-
-def size_text(size: int) -> str:
-    """Bytes for people: 1.2 MB."""
-    value = float(size)
-    for unit in SIZES:
-        if value < 1000 or unit == SIZES[-1]:
-            break
-        value /= 1000
-    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+    # The artifact service keeps files by their owner's id: to it, no run and no files are the same.
+    run_id = require_run(session, named.run_id)
+    return Place(artifact_pb2.Owner(run_id=run_id), f"runs:/{run_id}", named.path)
 
 
 COLUMNS = [
-    ("PATH", lambda row: f"{row['path']}/" if row["is_directory"] else row["path"]),
-    ("SIZE", lambda row: "" if row["is_directory"] else size_text(row["size"])),
-    ("CREATED", lambda row: row["create_time"]),
-    ("SHA256", lambda row: row["sha256"][:12]),
+    Column("PATH", lambda row: f"{row['path']}/" if row["is_directory"] else row["path"]),
+    Column("SIZE", lambda row: _size(row, str), lambda row: _size(row, size_text), right=True),
+    Column("CREATED", lambda row: row["create_time"], lambda row: short_time(row["create_time"])),
+    Column("SHA256", lambda row: row["sha256"], lambda row: row["sha256"][:12]),
 ]
 
 DAMAGE_COLUMNS = [
-    ("SHA256", lambda row: row["sha256"]),
-    ("PROBLEM", lambda row: row["problem"]),
-    ("ARTIFACTS", lambda row: row["artifacts"]),
+    Column("SHA256", lambda row: row["sha256"]),
+    Column(
+        "PROBLEM",
+        lambda row: row["problem"],
+        lambda row: cell([row["problem"], *row["artifacts"]]),
+        fold=True,
+    ),
+    Column("ARTIFACTS", lambda row: row["artifacts"], only_piped=True),
 ]
+
+
+def _size(row: Mapping[str, Any], text: Callable[[int], str]) -> str:
+    return "" if row["is_directory"] else text(row["size"])
+
 
 target_argument = click.argument("target")
 
 
-@click.group("artifacts", cls=Group)
+EXAMPLES = """\b
+Examples:
+  runstone artifacts log model.skops runs:/3f2a9c41/model
+  runstone artifacts list 3f2a9c41 --recursive
+  runstone artifacts download models:/iris/Production --to fetched
+  runstone artifacts scrub --max-bytes 1000000000
+"""
+
+
+@click.group("artifacts", cls=Group, epilog=EXAMPLES)
 def command() -> None:
     """Files of runs and model versions.
 
-    TARGET is a run id, runs:/RUN_ID/PATH, models:/NAME/VERSION/PATH or models:/NAME@ALIAS, where
-    VERSION is a number, a stage or latest.
+    TARGET is a run id (or its first digits), runs:/RUN_ID/PATH, models:/NAME/VERSION/PATH or
+    models:/NAME@ALIAS, where VERSION is a number, a stage or latest.
     """
 
 
@@ -120,7 +132,7 @@ def list_all(session: Session, target: str, path: str, recursive: bool, limit: i
         owner=where.owner, path=where.below(path), recursive=recursive
     )
     call = session.service("artifact").ListArtifacts
-    session.table(map(plain, pages(call, request, "artifacts", limit)), COLUMNS)
+    session.table(map(plain, pages(call, request, "artifacts", limit)), COLUMNS, none="No files.")
 
 
 @command.command()
@@ -160,13 +172,14 @@ def delete(session: Session, target: str, path: str, yes: bool) -> None:
     confirm(session, f"Delete {where.uri_of(chosen)}?", yes)
     request = artifact_pb2.DeleteArtifactsRequest(owner=where.owner, path=chosen)
     deleted = session.service("artifact").DeleteArtifacts(request).deleted
-    session.answer({"deleted": deleted}, f"Deleted {deleted} file(s).")
+    session.answer({"deleted": deleted}, f"Deleted {counted(deleted, 'file')}.")
 
 
 @command.command()
 @click.option(
     "--max-bytes",
     type=click.IntRange(min=1),
+    metavar="BYTES",
     help="Stop after so many bytes were read. Default: read them all.",
 )
 @click.pass_context
@@ -185,7 +198,7 @@ def scrub(ctx: click.Context, max_bytes: int | None) -> None:
         if damaged:
             session.table(damaged, DAMAGE_COLUMNS)
         click.echo(
-            f"Read {totals['checked']} objects ({size_text(totals['size'])}):"
+            f"Read {counted(totals['checked'], 'object')} ({size_text(totals['size'])}):"
             f" {len(damaged)} damaged."
         )
     ctx.exit(1 if damaged else 0)

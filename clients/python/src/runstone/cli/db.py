@@ -10,15 +10,16 @@ import click
 
 from runstone.cli._session import Group, Session
 from runstone.cli._suite import suite_module
+from runstone.cli._table import Column
 
 SERVICES = ("tracking", "artifact", "registry")
 
 COLUMNS = [
-    ("SERVICE", lambda row: row["service"]),
-    ("DATABASE", lambda row: row["database"]),
-    ("SCHEMA AT", lambda row: row["current"] or "(empty)"),
-    ("NEEDS", lambda row: row["head"]),
-    ("", lambda row: "" if row["current"] == row["head"] else "upgrade"),
+    Column("SERVICE", lambda row: row["service"]),
+    Column("SCHEMA AT", lambda row: row["current"] or "(empty)"),
+    Column("NEEDS", lambda row: row["head"]),
+    Column("STATE", lambda row: "Ready" if row["current"] == row["head"] else "Needs upgrade"),
+    Column("DATABASE", lambda row: row["database"], fold=True),
 ]
 
 data_dir = click.option(
@@ -35,7 +36,15 @@ service = click.option(
 )
 
 
-@click.group("db", cls=Group)
+EXAMPLES = """\b
+Examples:
+  runstone db current
+  runstone db upgrade --dry-run
+  runstone db upgrade --service tracking --service artifact
+"""
+
+
+@click.group("db", cls=Group, epilog=EXAMPLES)
 def command() -> None:
     """The databases behind a server: RUNSTONE_DATABASE_URL, else SQLite in the data folder.
 
@@ -43,7 +52,7 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(local=True)
 @data_dir
 @service
 @click.pass_obj
@@ -53,7 +62,7 @@ def current(session: Session, data_dir: Path | None, services: tuple[str, ...]) 
         _show(session, schemas.current(data_dir, services or SERVICES))
 
 
-@command.command()
+@command.command(local=True)
 @data_dir
 @service
 @click.option("--dry-run", is_flag=True, help="Only show what would be upgraded.")

@@ -8,16 +8,18 @@ import click
 from google.protobuf import field_mask_pb2
 
 from runstone._connection import new_id
+from runstone.cli._format import short_time, word
 from runstone.cli._plain import enum_number, plain
 from runstone.cli._session import Group, Session, confirm, key_values, limit, pages, yes
+from runstone.cli._table import Column
 from runstone.tracking.v1 import experiment_pb2
 
 COLUMNS = [
-    ("ID", lambda row: row["experiment_id"]),
-    ("NAME", lambda row: row["name"]),
-    ("STAGE", lambda row: row["lifecycle_stage"].lower()),
-    ("UPDATED", lambda row: row["update_time"]),
-    ("TAGS", lambda row: row["tags"]),
+    Column("ID", lambda row: row["experiment_id"]),
+    Column("NAME", lambda row: row["name"], text=True),
+    Column("STAGE", lambda row: word(row["lifecycle_stage"])),
+    Column("UPDATED", lambda row: row["update_time"], lambda row: short_time(row["update_time"])),
+    Column("TAGS", lambda row: row["tags"], text=True),
 ]
 
 VIEWS = {"active": "ACTIVE_ONLY", "deleted": "DELETED_ONLY", "all": "ALL"}
@@ -29,10 +31,19 @@ view = click.option(
     show_default=True,
     help="Whether deleted ones are shown.",
 )
-by_name = click.option("--name", is_flag=True, help="EXPERIMENT is a name, not an id.")
+experiment_argument = click.argument("experiment", metavar="ID|NAME")
+by_name = click.option("--name", is_flag=True, help="ID|NAME is a name even if it is a number.")
 
 
-@click.group("experiments", cls=Group)
+EXAMPLES = """\b
+Examples:
+  runstone experiments create iris --tag team=blue
+  runstone experiments search --filter "tags.team = 'blue'"
+  runstone experiments rename iris flowers
+"""
+
+
+@click.group("experiments", cls=Group, epilog=EXAMPLES)
 def command() -> None:
     """Named groups of runs."""
 
@@ -43,9 +54,9 @@ def view_type(text: str) -> Any:
 
 
 def found(session: Session, experiment: str, is_name: bool) -> Any:
-    """The experiment with this id or name."""
+    """The experiment with this id or name; digits are an id unless they are said to be a name."""
     request = experiment_pb2.GetExperimentRequest()
-    if is_name:
+    if is_name or not experiment.isdigit():
         request.name = experiment
     else:
         request.experiment_id = experiment
@@ -75,8 +86,8 @@ def list_all(session: Session, view: str, limit: int) -> None:
 
 
 @command.command()
-@click.option("--filter", "text", default="", help="For example: name LIKE 'iris%'.")
-@click.option("--order-by", multiple=True, help="For example: name ASC. Can be repeated.")
+@click.option("--filter", "text", default="", help="Example: \"name LIKE 'iris%'\".")
+@click.option("--order-by", multiple=True, help='Can be repeated. Example: "name ASC".')
 @view
 @limit
 @click.pass_obj
@@ -90,11 +101,12 @@ def _search(session: Session, text: str, order_by: tuple[str, ...], view: str, l
         filter=text, order_by=order_by, view_type=view_type(view)
     )
     call = session.service("tracking").SearchExperiments
-    session.table(map(plain, pages(call, request, "experiments", limit)), COLUMNS)
+    rows = map(plain, pages(call, request, "experiments", limit))
+    session.table(rows, COLUMNS, none="No experiments.")
 
 
 @command.command()
-@click.argument("experiment")
+@experiment_argument
 @by_name
 @click.pass_obj
 def get(session: Session, experiment: str, name: bool) -> None:
@@ -103,7 +115,7 @@ def get(session: Session, experiment: str, name: bool) -> None:
 
 
 @command.command()
-@click.argument("experiment")
+@experiment_argument
 @click.argument("new_name")
 @by_name
 @click.pass_obj
@@ -120,7 +132,7 @@ def rename(session: Session, experiment: str, new_name: str, name: bool) -> None
 
 
 @command.command()
-@click.argument("experiment")
+@experiment_argument
 @by_name
 @yes
 @click.pass_obj
@@ -137,7 +149,7 @@ def delete(session: Session, experiment: str, name: bool, yes: bool) -> None:
 
 
 @command.command()
-@click.argument("experiment")
+@experiment_argument
 @by_name
 @click.pass_obj
 def restore(session: Session, experiment: str, name: bool) -> None:

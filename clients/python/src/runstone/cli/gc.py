@@ -16,9 +16,21 @@ from typing import Any
 import click
 
 from runstone.artifact.v1 import artifact_pb2
-from runstone.cli._session import Command, Session, confirm, yes
+from runstone.cli._format import counted, size_text
+from runstone.cli._runids import warn_of_versions
+from runstone.cli._session import Command, Session, confirm, pages, yes
 from runstone.exceptions import RunNotDeleted, RunNotFound
 from runstone.tracking.v1 import run_pb2
+
+YOUNGEST = 1
+"""Seconds; the contract takes no less."""
+
+EXAMPLES = """\b
+Examples:
+  runstone gc --dry-run
+  runstone gc --older-than 30d --yes
+  runstone gc --objects-older-than 1h
+"""
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -42,19 +54,26 @@ class Age(click.ParamType[float]):
 
 @dataclass
 class Removed:
-    """What was, or would be, removed. `more`: a dry run saw only the first thousand."""
+    """What was, or would be, removed. `more`: a dry run saw only the first thousand runs.
+
+    Files are those of the runs; objects are bytes that nothing refers to, and those held back are
+    younger than the limit.
+    """
 
     dry_run: bool
     run_ids: list[str] = field(default_factory=list)
     artifacts: int = 0
+    artifact_bytes: int = 0
     experiment_ids: list[str] = field(default_factory=list)
     objects: int = 0
     bytes: int = 0
     uploads: int = 0
     more: bool = False
+    held_objects: int = 0
+    held_bytes: int = 0
 
 
-@click.command("gc", cls=Command)
+@click.command("gc", cls=Command, epilog=EXAMPLES)
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.option(
     "--older-than",
@@ -68,7 +87,7 @@ class Removed:
     type=Age(),
     default="1d",
     show_default=True,
-    help="Stored bytes that nothing refers to: an upload under way may be as young as this.",
+    help="Only bytes stored longer ago than this; an upload under way must be younger.",
 )
 @yes
 @click.pass_obj
@@ -78,18 +97,40 @@ def command(
     """Remove for good what was deleted: runs, experiments, and bytes that nothing refers to.
 
     Registered model versions keep their files, whatever becomes of the runs they came from.
+    Before anything goes, it says how much and asks; answering no is exit code 3.
     """
-    if not dry_run:
-        confirm(session, "Remove for good what was deleted?", yes)
     before = int((time.time() - older_than) * 1000)
+    min_age = max(int(objects_older_than), YOUNGEST)
+    asks = not (dry_run or yes or session.as_json)
+    if asks:
+        would = _removed(session, before, min_age, dry_run=True, warn=True)
+        if not (would.run_ids or would.experiment_ids or would.objects or would.uploads):
+            session.answer(asdict(would), _said(would))
+            return
+        confirm(session, f"Remove for good {_amount(would)}?", yes)
+    removed = _removed(session, before, min_age, dry_run=dry_run, warn=not asks)
+    session.answer(asdict(removed), _said(removed))
+
+
+def _removed(session: Session, before: int, min_age: int, *, dry_run: bool, warn: bool) -> Removed:
     removed = Removed(dry_run)
     for run_ids in _purgeable(session, before, removed):
+        if warn:
+            warn_of_versions(session, run_ids)
         for run_id in run_ids:
-            if dry_run or _remove(session, run_id, before, removed):
-                removed.run_ids.append(run_id)
+            count, size = _size_of_files(session, run_id)
+            if not dry_run:
+                gone = _remove(session, run_id, before)
+                if gone is None:
+                    continue
+                count = gone
+            removed.run_ids.append(run_id)
+            removed.artifacts += count
+            removed.artifact_bytes += size
     removed.experiment_ids = _purge_experiments(session, before, dry_run)
-    _collect(session, removed, int(objects_older_than))
-    session.answer(asdict(removed), _said(removed))
+    _collect(session, removed, min_age)
+    _count_held_back(session, removed, min_age)
+    return removed
 
 
 def _purgeable(session: Session, before: int, removed: Removed) -> Iterator[list[str]]:
@@ -108,8 +149,8 @@ def _purgeable(session: Session, before: int, removed: Removed) -> Iterator[list
             return
 
 
-def _remove(session: Session, run_id: str, before: int, removed: Removed) -> bool:
-    """Remove one run and its files; not when it was restored, or removed, since it was listed.
+def _remove(session: Session, run_id: str, before: int) -> int | None:
+    """Remove one run and its files, and say how many; None when it was restored, or removed, since.
 
     Run by run: with a batch, files of a run that is restored meanwhile would go long after the
     look at it. Between the look and the deletion there is one call's time, no more.
@@ -117,12 +158,22 @@ def _remove(session: Session, run_id: str, before: int, removed: Removed) -> boo
     try:
         # The server's own rule, so that a run deleted anew after `before` is left alone too.
         if not _purge(session, run_id, before, dry_run=True):
-            return False
+            return None
     except (RunNotFound, RunNotDeleted):
-        return False
-    removed.artifacts += _delete_files(session, run_id)
+        return None
+    deleted = _delete_files(session, run_id)
     _purge(session, run_id, before, dry_run=False)
-    return True
+    return deleted
+
+
+def _size_of_files(session: Session, run_id: str) -> tuple[int, int]:
+    """How many files a run has, and their bytes."""
+    request = artifact_pb2.ListArtifactsRequest(
+        owner=artifact_pb2.Owner(run_id=run_id), recursive=True
+    )
+    call = session.service("artifact").ListArtifacts
+    sizes = [each.size for each in pages(call, request, "artifacts", 0)]
+    return len(sizes), sum(sizes)
 
 
 def _delete_files(session: Session, run_id: str) -> int:
@@ -149,9 +200,7 @@ def _purge_experiments(session: Session, before: int, dry_run: bool) -> list[str
 
 
 def _collect(session: Session, removed: Removed, min_age: int) -> None:
-    request = artifact_pb2.CollectGarbageRequest(
-        dry_run=removed.dry_run, min_age_seconds=max(min_age, 1)
-    )
+    request = artifact_pb2.CollectGarbageRequest(dry_run=removed.dry_run, min_age_seconds=min_age)
     while True:
         answer = session.service("artifact").CollectGarbage(request)
         removed.objects += answer.objects
@@ -164,12 +213,35 @@ def _collect(session: Session, removed: Removed, min_age: int) -> None:
             return
 
 
-def _said(removed: Removed) -> str:
-    verb = "Would remove" if removed.dry_run else "Removed"
-    if removed.more:
-        verb = "Would remove at least"
-    return (
-        f"{verb} {len(removed.run_ids)} runs, {len(removed.experiment_ids)} experiments,"
-        f" {removed.objects} stored objects ({removed.bytes:,} bytes)"
-        f" and {removed.uploads} abandoned uploads."
+def _count_held_back(session: Session, removed: Removed, min_age: int) -> None:
+    if min_age == YOUNGEST:
+        return
+    call = session.service("artifact").CollectGarbage
+    every, old = (
+        call(artifact_pb2.CollectGarbageRequest(dry_run=True, min_age_seconds=age))
+        for age in (YOUNGEST, min_age)
     )
+    # Others may collect, or delete files, between the two calls.
+    removed.held_objects = max(0, every.objects - old.objects)
+    removed.held_bytes = max(0, every.size - old.size)
+
+
+def _amount(removed: Removed) -> str:
+    files = f"{counted(removed.artifacts, 'file')}, {size_text(removed.artifact_bytes)}"
+    return (
+        f"{'at least ' if removed.more else ''}{counted(len(removed.run_ids), 'run')} ({files}),"
+        f" {counted(len(removed.experiment_ids), 'experiment')},"
+        f" {counted(removed.objects, 'stored object')} ({size_text(removed.bytes)})"
+        f" and {counted(removed.uploads, 'abandoned upload')}"
+    )
+
+
+def _said(removed: Removed) -> str:
+    said = f"{'Would remove' if removed.dry_run else 'Removed'} {_amount(removed)}."
+    if removed.held_objects:
+        said += (
+            f"\nHeld back by --objects-older-than:"
+            f" {counted(removed.held_objects, 'stored object')} ({size_text(removed.held_bytes)})"
+            " that nothing refers to but that may belong to an upload under way."
+        )
+    return said

@@ -10,15 +10,28 @@ import click
 
 from runstone._connection import new_id
 from runstone.cli import _governance
+from runstone.cli._format import short_time, word
 from runstone.cli._plain import enum_number, plain
+from runstone.cli._runids import require_run
 from runstone.cli._session import Group, Session, confirm, key_values, limit, pages, yes
+from runstone.cli._table import Column
 from runstone.exceptions import ModelNameTaken
 from runstone.registry.v1 import model_pb2, model_version_pb2
 
 NO_STAGE = "NONE"
 
 
-@click.group("models", cls=Group)
+EXAMPLES = """\b
+Examples:
+  runstone models register iris --run 3f2a9c41 --path model
+  runstone models transition iris 1 Production --archive-existing-versions
+  runstone models alias set iris @champion 1
+  runstone models versions iris --filter "stage = 'Production'"
+  runstone models get iris Production
+"""
+
+
+@click.group("models", cls=Group, epilog=EXAMPLES)
 def command() -> None:
     """Registered models, their versions and stages.
 
@@ -31,29 +44,29 @@ _governance.add_to(command)
 
 def _stages(row: Mapping[str, Any]) -> dict[str, int]:
     return {
-        each["stage"].capitalize(): each["version"]
+        word(each["stage"]): each["version"]
         for each in row["latest_versions"]
         if each["stage"] != NO_STAGE
     }
 
 
 MODEL_COLUMNS = [
-    ("NAME", lambda row: row["name"]),
-    ("STAGES", _stages),
-    ("ALIASES", lambda row: row["aliases"]),
-    ("UPDATED", lambda row: row["update_time"]),
-    ("TAGS", lambda row: row["tags"]),
+    Column("NAME", lambda row: row["name"], text=True),
+    Column("STAGES", _stages, text=True),
+    Column("ALIASES", lambda row: row["aliases"], text=True),
+    Column("UPDATED", lambda row: row["update_time"], lambda row: short_time(row["update_time"])),
+    Column("TAGS", lambda row: row["tags"], text=True),
 ]
 
 VERSION_COLUMNS = [
-    ("NAME", lambda row: row["name"]),
-    ("VERSION", lambda row: row["version"]),
-    ("STAGE", lambda row: row["stage"].capitalize()),
-    ("ALIASES", lambda row: row["aliases"]),
-    ("STATUS", lambda row: row["status"]),
-    ("SOURCE", lambda row: row["source"]),
-    ("CREATED", lambda row: row["create_time"]),
-    ("BY", lambda row: row["creator"]),
+    Column("NAME", lambda row: row["name"], text=True),
+    Column("VERSION", lambda row: row["version"], right=True),
+    Column("STAGE", lambda row: word(row["stage"])),
+    Column("ALIASES", lambda row: row["aliases"], text=True),
+    Column("STATUS", lambda row: word(row["status"])),
+    Column("CREATED", lambda row: row["create_time"], lambda row: short_time(row["create_time"])),
+    Column("BY", lambda row: row["creator"], text=True),
+    Column("SOURCE", lambda row: row["source"], fold=True),
 ]
 
 
@@ -66,8 +79,8 @@ def list_all(session: Session, limit: int) -> None:
 
 
 @command.command()
-@click.option("--filter", "text", default="", help="For example: name LIKE 'iris%'.")
-@click.option("--order-by", multiple=True, help="For example: name DESC. Can be repeated.")
+@click.option("--filter", "text", default="", help="Example: \"name LIKE 'iris%'\".")
+@click.option("--order-by", multiple=True, help='Can be repeated. Example: "name DESC".')
 @limit
 @click.pass_obj
 def search(session: Session, text: str, order_by: tuple[str, ...], limit: int) -> None:
@@ -78,12 +91,13 @@ def search(session: Session, text: str, order_by: tuple[str, ...], limit: int) -
 def _search(session: Session, text: str, order_by: tuple[str, ...], limit: int) -> None:
     request = model_pb2.SearchRegisteredModelsRequest(filter=text, order_by=order_by)
     call = session.service("registry").SearchRegisteredModels
-    session.table(map(plain, pages(call, request, "registered_models", limit)), MODEL_COLUMNS)
+    rows = map(plain, pages(call, request, "registered_models", limit))
+    session.table(rows, MODEL_COLUMNS, none="No models.")
 
 
 @command.command()
 @click.argument("name", required=False)
-@click.option("--filter", "text", default="", help="For example: stage = 'Production'.")
+@click.option("--filter", "text", default="", help="Example: \"stage = 'Production'\".")
 @limit
 @click.pass_obj
 def versions(session: Session, name: str | None, text: str, limit: int) -> None:
@@ -95,7 +109,8 @@ def versions(session: Session, name: str | None, text: str, limit: int) -> None:
         filter=text, order_by=["name ASC", "version_number DESC"]
     )
     call = session.service("registry").SearchModelVersions
-    session.table(map(plain, pages(call, request, "model_versions", limit)), VERSION_COLUMNS)
+    rows = map(plain, pages(call, request, "model_versions", limit))
+    session.table(rows, VERSION_COLUMNS, none="No versions.")
 
 
 @command.command()
@@ -141,7 +156,7 @@ def stage_number(text: str) -> Any:
 
 @command.command()
 @click.argument("name")
-@click.option("--description", default="")
+@click.option("--description", default="", help="For people.")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Can be repeated.")
 @click.pass_obj
 def create(session: Session, name: str, description: str, tags: tuple[str, ...]) -> None:
@@ -158,15 +173,17 @@ def create(session: Session, name: str, description: str, tags: tuple[str, ...])
 
 @command.command()
 @click.argument("name")
-@click.option("--run", "run_id", help="Take the files from this run.")
-@click.option("--path", default="", help="File or folder of the run's artifacts. Default: all.")
+@click.option("--run", "run_id", metavar="RUN_ID", help="Take the files from this run.")
+@click.option(
+    "--path", default="", help="File or folder of that run's artifacts. Default: all of them."
+)
 @click.option(
     "--from",
     "folder",
     type=click.Path(path_type=Path, resolve_path=True),
     help="Upload this file or folder instead.",
 )
-@click.option("--description", default="")
+@click.option("--description", default="", help="For people.")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Can be repeated.")
 @click.pass_obj
 def register(
@@ -181,6 +198,8 @@ def register(
     """Make the next version of a model (which is registered if need be)."""
     if (run_id is None) == (folder is None):
         raise click.UsageError("give either --run or --from")
+    if run_id is not None:
+        run_id = require_run(session, run_id)
     source = f"runs:/{run_id}/{path}" if run_id is not None else str(folder)
     _ensure_model(session.service("registry"), name)
     made = session.client.create_model_version(

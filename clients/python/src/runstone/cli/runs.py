@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import click
 
 from runstone.cli import experiments
+from runstone.cli._format import counted
 from runstone.cli._plain import plain
-from runstone.cli._session import Group, Session, confirm, limit, pages, yes
-from runstone.tracking.v1 import experiment_pb2, metric_pb2, run_pb2
+from runstone.cli._runids import (
+    all_experiments,
+    run_id_argument,
+    run_ids_argument,
+    warn_of_versions,
+    whole_run_id,
+    whole_run_ids,
+)
+from runstone.cli._runtable import RunColumns, with_latest
+from runstone.cli._session import Group, Session, confirm, limit, on_terminal, pages, yes
+from runstone.cli._table import Column
+from runstone.tracking.v1 import metric_pb2, run_pb2
 
 MOST_EXPERIMENTS = 1000
 """A search names its experiments; more than the contract takes need --experiment."""
+
+
+EXAMPLES = """\b
+Examples:
+  runstone runs search --experiment iris --order-by "metrics.acc DESC"
+  runstone runs search --filter "metrics.acc > 0.9 AND params.lr = '0.1'"
+  runstone runs search --columns run_id,name,metrics.acc,params
+  runstone runs search | cut -f 1
+"""
 
 
 @click.group("runs", cls=Group)
@@ -21,24 +42,10 @@ def command() -> None:
     """Runs and what they logged."""
 
 
-def _latest(row: Mapping[str, Any]) -> dict[str, float]:
-    return {metric["key"]: metric["value"] for metric in row["metrics"]}
-
-
-COLUMNS = [
-    ("RUN", lambda row: row["run_id"]),
-    ("NAME", lambda row: row["name"]),
-    ("EXPERIMENT", lambda row: row["experiment_id"]),
-    ("STATUS", lambda row: row["status"]),
-    ("STARTED", lambda row: row["start_time"]),
-    ("PARAMS", lambda row: row["params"]),
-    ("METRICS", _latest),
-]
-
 METRIC_COLUMNS = [
-    ("STEP", lambda row: row["step"]),
-    ("TIMESTAMP MS", lambda row: row["timestamp_ms"]),
-    ("VALUE", lambda row: row["value"]),
+    Column("STEP", lambda row: row["step"], right=True),
+    Column("TIMESTAMP MS", lambda row: row["timestamp_ms"], right=True),
+    Column("VALUE", lambda row: row["value"], right=True),
 ]
 
 experiment_option = click.option(
@@ -50,26 +57,36 @@ experiment_option = click.option(
 )
 
 
+columns_option = click.option(
+    "--columns",
+    multiple=True,
+    metavar="NAME,...",
+    help="What to show, in this order: run_id, name, experiment, status, start_time, end_time,"
+    " duration, user_id, lifecycle_stage, metrics, params, metrics.KEY, params.KEY, tags.KEY.",
+)
+
+
 @command.command("list")
 @experiment_option
 @experiments.view
+@columns_option
 @limit
 @click.pass_obj
-def list_all(session: Session, chosen: tuple[str, ...], view: str, limit: int) -> None:
+def list_all(
+    session: Session, chosen: tuple[str, ...], view: str, columns: tuple[str, ...], limit: int
+) -> None:
     """List runs, the last started first."""
-    _search(session, chosen, "", (), view, limit)
+    _search(session, Query(chosen, view=view, limit=limit), columns)
 
 
-@command.command()
+@command.command(epilog=EXAMPLES)
 @experiment_option
 @click.option(
-    "--filter",
-    "text",
-    default="",
-    help="For example: metrics.acc > 0.9 AND params.lr = '0.1'.",
+    "--filter", "text", default="", help="Example: \"metrics.acc > 0.9 AND params.lr = '0.1'\"."
 )
-@click.option("--order-by", multiple=True, help="For example: metrics.acc DESC. Can be repeated.")
+@click.option("--order-by", multiple=True, help='Can be repeated. Example: "metrics.acc DESC".')
 @experiments.view
+@columns_option
 @limit
 @click.pass_obj
 def search(
@@ -78,6 +95,7 @@ def search(
     text: str,
     order_by: tuple[str, ...],
     view: str,
+    columns: tuple[str, ...],
     limit: int,
 ) -> None:
     """List the runs that match a filter.
@@ -85,39 +103,57 @@ def search(
     A filter compares metrics.KEY, params.KEY, tags.KEY and attributes (status, run_name, user_id,
     start_time, ...) by =, !=, <, <=, >, >=, LIKE, ILIKE, IN and IS NULL, joined by AND, OR, NOT and
     parentheses.
+
+    A terminal shows the metrics and params that fit, those of the filter and order first; --columns
+    chooses others. A pipe gets them all, tab separated, with whole ids.
     """
-    _search(session, chosen, text, order_by, view, limit)
+    _search(session, Query(chosen, text, order_by, view, limit), columns)
 
 
-def _search(
-    session: Session,
-    chosen: tuple[str, ...],
-    text: str,
-    order_by: tuple[str, ...],
-    view: str,
-    limit: int,
-) -> None:
+@dataclass(frozen=True)
+class Query:
+    """What is asked of SearchRuns."""
+
+    chosen: tuple[str, ...]
+    text: str = ""
+    order_by: tuple[str, ...] = ()
+    view: str = "active"
+    limit: int = 0
+
+
+def _search(session: Session, query: Query, columns: tuple[str, ...]) -> None:
+    names = _experiments(session, query.chosen)
     request = run_pb2.SearchRunsRequest(
-        experiment_ids=_experiment_ids(session, chosen),
-        filter=text,
-        order_by=order_by,
-        view_type=experiments.view_type(view),
+        experiment_ids=names,
+        filter=query.text,
+        order_by=query.order_by,
+        view_type=experiments.view_type(query.view),
     )
     call = session.service("tracking").SearchRuns
-    session.table(map(plain, pages(call, request, "runs", limit)), COLUMNS)
+    # One more than is shown tells whether there are more.
+    most = query.limit and query.limit + 1
+    found = [plain(each) for each in pages(call, request, "runs", most)]
+    rows = found[: query.limit] if query.limit else found
+    shown = [] if session.as_json else [with_latest(row) for row in rows]
+    can_have = RunColumns(shown, names, [*query.order_by, query.text])
+    listed = [name.strip() for each in columns for name in each.split(",")]
+    usual = can_have.usual(piped=not on_terminal())
+    session.table(
+        rows if session.as_json else shown,
+        can_have.chosen(listed) if listed else usual,
+        none="No runs match." if query.text else "No runs.",
+        rest="choose with --columns; a pipe gets all",
+    )
+    if len(found) > len(rows):
+        session.note(f"There are more than these {len(rows)} runs (--limit 0 shows all).")
 
 
-def _experiment_ids(session: Session, chosen: tuple[str, ...]) -> Iterable[str]:
+def _experiments(session: Session, chosen: tuple[str, ...]) -> dict[str, str]:
+    """Ids of the experiments to search in, with their names."""
     if chosen:
-        return [
-            each if each.isdigit() else experiments.found(session, each, True).experiment_id
-            for each in chosen
-        ]
-    request = experiment_pb2.SearchExperimentsRequest(view_type=experiments.view_type("all"))
-    call = session.service("tracking").SearchExperiments
-    listed = [
-        each.experiment_id for each in pages(call, request, "experiments", MOST_EXPERIMENTS + 1)
-    ]
+        # An id needs no question: an unknown one holds no runs.
+        return dict((each, each) if each.isdigit() else _by_name(session, each) for each in chosen)
+    listed = dict(islice(all_experiments(session), MOST_EXPERIMENTS + 1))
     if len(listed) > MOST_EXPERIMENTS:
         raise click.UsageError(
             f"there are more than {MOST_EXPERIMENTS} experiments: choose some with --experiment"
@@ -125,15 +161,19 @@ def _experiment_ids(session: Session, chosen: tuple[str, ...]) -> Iterable[str]:
     return listed
 
 
+def _by_name(session: Session, name: str) -> tuple[str, str]:
+    return experiments.found(session, name, False).experiment_id, name
+
+
 @command.command()
-@click.argument("run_id")
+@run_id_argument
 @click.pass_obj
 def get(session: Session, run_id: str) -> None:
     """Show a run with its params, tags, latest metrics and inputs."""
-    run = session.service("tracking").GetRun(run_pb2.GetRunRequest(run_id=run_id)).run
-    row = plain(run)
+    request = run_pb2.GetRunRequest(run_id=whole_run_id(session, run_id))
+    row = plain(session.service("tracking").GetRun(request).run)
     if not session.as_json:
-        row["metrics"] = _latest(row)
+        row["metrics"] = with_latest(row)["latest"]
         row["inputs"] = [
             f"{each['dataset']['name']} ({each['dataset']['digest']})" for each in row["inputs"]
         ]
@@ -145,12 +185,12 @@ command.add_command(get, "describe")
 
 
 @command.command()
-@click.argument("run_id")
+@run_id_argument
 @click.argument("key")
 @click.pass_obj
 def metric(session: Session, run_id: str, key: str) -> None:
     """Show every point of one metric of a run."""
-    request = metric_pb2.GetMetricHistoryRequest(run_id=run_id, key=key)
+    request = metric_pb2.GetMetricHistoryRequest(run_id=whole_run_id(session, run_id), key=key)
     rows: list[dict[str, Any]] = []
     for part in session.service("tracking").GetMetricHistory(request):
         points = plain(part)
@@ -164,24 +204,30 @@ def metric(session: Session, run_id: str, key: str) -> None:
 
 
 @command.command()
-@click.argument("run_ids", nargs=-1, required=True, metavar="RUN_ID...")
+@run_ids_argument
 @yes
 @click.pass_obj
 def delete(session: Session, run_ids: tuple[str, ...], yes: bool) -> None:
-    """Delete runs; `restore` brings them back until `runstone gc`."""
-    confirm(session, f"Delete {len(run_ids)} run(s)?", yes)
+    """Delete runs; `restore` brings them back until `runstone gc`.
+
+    Model versions made from them keep files of their own.
+    """
+    chosen = whole_run_ids(session, run_ids)
+    warn_of_versions(session, chosen)
+    confirm(session, f"Delete {counted(len(chosen), 'run')}?", yes)
     tracking = session.service("tracking")
-    for run_id in run_ids:
+    for run_id in chosen:
         tracking.DeleteRun(run_pb2.DeleteRunRequest(run_id=run_id))
-    session.answer({"run_ids": run_ids}, f"Deleted {', '.join(run_ids)}.")
+    session.answer({"run_ids": chosen}, f"Deleted {', '.join(chosen)}.")
 
 
 @command.command()
-@click.argument("run_ids", nargs=-1, required=True, metavar="RUN_ID...")
+@run_ids_argument
 @click.pass_obj
 def restore(session: Session, run_ids: tuple[str, ...]) -> None:
     """Bring deleted runs back."""
+    chosen = whole_run_ids(session, run_ids)
     tracking = session.service("tracking")
-    for run_id in run_ids:
+    for run_id in chosen:
         tracking.RestoreRun(run_pb2.RestoreRunRequest(run_id=run_id))
-    session.answer({"run_ids": run_ids}, f"Restored {', '.join(run_ids)}.")
+    session.answer({"run_ids": chosen}, f"Restored {', '.join(chosen)}.")

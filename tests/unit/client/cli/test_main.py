@@ -1,0 +1,141 @@
+"""How failures look, and what every command's help promises."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from runstone.cli import cli, main
+from runstone.cli._main import DECLINED, FAILED, INTERRUPTED, WRONG_USAGE
+from runstone.cli._session import Declined, Session
+
+EXAMPLE = re.compile(r"^ +runstone (.*)$", re.MULTILINE)
+PIPE = re.compile(r" (\||>) [a-z~].*$")
+
+
+def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of every command and group."""
+    for name in group.list_commands(click.Context(group)):
+        yield (*path, name)
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+def found(path: tuple[str, ...]) -> click.Command:
+    command: click.Command = cli
+    for name in path:
+        assert isinstance(command, click.Group)
+        inner = command.get_command(click.Context(command), name)
+        assert inner is not None
+        command = inner
+    return command
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def raise_it(_self: Session, _name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(Session, "service", raise_it)
+
+
+def test_a_defect_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_with(monkeypatch, ValueError("two\nlines"))
+    assert main(["experiments", "list"]) == FAILED
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "Error: unexpected ValueError: two lines (runstone --traceback ... shows where)\n"
+    )
+    assert main(["experiments", "list", "--json"]) == FAILED
+    assert json.loads(capsys.readouterr().err)["error"]["kind"] == "ValueError"
+    with pytest.raises(ValueError, match="two"):
+        main(["--traceback", "experiments", "list"])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "out", "err"),
+    [
+        (Declined(), DECLINED, "Nothing deleted.\n", ""),
+        (KeyboardInterrupt(), INTERRUPTED, "", "Interrupted.\n"),
+        (OSError(28, "No space left on device", "/d/x"), FAILED, "", "No space left on device"),
+    ],
+)
+def test_exit_codes(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    out: str,
+    err: str,
+) -> None:
+    fail_with(monkeypatch, error)
+    assert main(["experiments", "list"]) == code
+    printed = capsys.readouterr()
+    assert printed.out == out
+    assert err in printed.err
+    # A terminal shows ^C; what is said stands below it.
+    assert len(printed.err.strip().splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["runs", "get", "\udcff"], "is not UTF-8"),
+        (["runs", "gte", "x"], "(try 'runstone runs --help')"),
+        (["runs", "get"], "(try 'runstone runs get --help')"),
+        (["runs", "list", "--limit", "-1"], "--limit"),
+        (["experiments", "delete", "1", "--tracking-uri"], "--tracking-uri"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert main(arguments) == WRONG_USAGE
+    err = capsys.readouterr().err
+    assert err.startswith("Error: ")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_the_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    told = re.findall(r"^ {4}(\d+) {2,}", capsys.readouterr().out, re.MULTILINE)
+    assert [int(code) for code in told] == [0, FAILED, WRONG_USAGE, DECLINED, INTERRUPTED]
+
+
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+def test_every_command_has_help_and_examples_that_can_be_typed(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*path, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    command = found(path)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{parameter.name} of {path} has no help"
+    for example in EXAMPLE.findall(command.epilog or ""):
+        words = shlex.split(PIPE.sub("", example))
+        depth = next(
+            size for size in range(len(words), 0, -1) if tuple(words[:size]) in set(commands())
+        )
+        # Reads the options and arguments, and runs nothing.
+        called = found(tuple(words[:depth]))
+        called.make_context(words[depth - 1], words[depth:])
+
+
+def test_the_same_option_is_the_same_everywhere() -> None:
+    helps: dict[str, set[str | None]] = {}
+    for path in commands():
+        for parameter in found(path).params:
+            if isinstance(parameter, click.Option):
+                helps.setdefault(parameter.opts[0], set()).add(parameter.help)
+    # Their examples, or what they stay for when they are not given, differ by command.
+    differ = {name for name, texts in helps.items() if len(texts) > 1}
+    assert differ == {"--filter", "--order-by", "--dry-run", "--data-dir"}

@@ -23,6 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from runstone._datadir import strangers
+
 Mode = Literal["background", "foreground"]
 
 LOCK_FILE = "suite.lock"
@@ -81,6 +83,11 @@ class DataDir:
         when the owner stays, SuiteError when the folder cannot be used.
         """
         with _explained(self.path):
+            if found := strangers(self.path):
+                raise SuiteError(
+                    f"{self.path} is no data folder of Runstone: it holds {found};"
+                    " choose a --data-dir that is empty or does not exist yet"
+                )
             # A folder that is there already keeps its mode: somebody chose it.
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

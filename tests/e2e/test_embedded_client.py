@@ -8,13 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 import runstone
+from runstone.exceptions import NotFound
 from support import fluent
 from support.suites import clean_environment, read_status, suite
 
@@ -139,5 +140,47 @@ def test_a_folder_with_a_long_name(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30)
     with fluent.embedded(folder) as data_dir, fluent.fresh(tmp_path):
         runstone.set_tracking_uri(data_dir)
+        # Not a read: where there are no data yet, a read makes none.
+        runstone.create_experiment("first")
         assert runstone.get_experiment("0").name == "Default"
         assert read_status(data_dir)["address"] != f"unix:{data_dir}/runstone.sock"
+
+
+def test_a_read_makes_no_folder_and_a_write_does(tmp_path: Path) -> None:
+    with fluent.embedded(tmp_path) as data_dir, fluent.fresh(tmp_path):
+        reads: list[Callable[[], object]] = [
+            runstone.search_experiments,
+            runstone.search_registered_models,
+            lambda: runstone.get_run("f" * 32),
+            lambda: runstone.set_experiment(experiment_id="0"),
+        ]
+        for read in reads:
+            with pytest.raises(NotFound, match=f"no Runstone data in {data_dir}: "):
+                read()
+        assert runstone.get_experiment_by_name("churn") is None
+        assert list(tmp_path.iterdir()) == []
+        runstone.set_experiment("churn")
+        assert {each.name for each in runstone.search_experiments()} == {"Default", "churn"}
+
+
+def test_the_command_line_makes_no_folder_of_a_typing_error(tmp_path: Path) -> None:
+    (tmp_path / "mlruns" / "0").mkdir(parents=True)
+    (tmp_path / "mlruns" / "0" / "meta.yaml").write_text("name: Default", "utf-8")
+    for uri, command, said in (
+        ("./runstone-dtaa", ("experiments", "list"), "no Runstone data in"),
+        ("./mlruns", ("experiments", "list"), "no Runstone data in"),
+        ("./mlruns", ("experiments", "create", "churn"), "it holds 0/ (an MLflow folder)"),
+    ):
+        failed = subprocess.run(
+            [str(Path(sys.executable).with_name("runstone")), "--tracking-uri", uri, *command],
+            cwd=tmp_path,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert failed.returncode == 1, failed.stdout
+        assert said in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mlruns"]
+    assert [path.name for path in (tmp_path / "mlruns").iterdir()] == ["0"]

@@ -244,6 +244,7 @@ def test_an_ending_suite_is_waited_for(stand_in: Path, wait_until: Callable[...,
 
 def test_a_suite_that_does_not_start_shows_its_log(stand_in: Path) -> None:
     stand_in.mkdir()
+    (stand_in / "start.lock").touch()
     (stand_in / "broken").touch()
     suite = EmbeddedSuite(stand_in)
     with pytest.raises(SuiteUnavailable, match=r"(?s)ended with 1.*cannot read the settings"):

@@ -107,3 +107,47 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     # Root writes where it likes, but not into /proc.
     with pytest.raises(SuiteError, match="/proc/nothing/here cannot be"):
         foreground(Path("/proc/nothing/here")).claim()
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["notes.txt"], "it holds notes.txt;"),
+        (["0/meta.yaml", "models/"], "it holds 0/, models/ (an MLflow folder);"),
+        (["mlflow.db"], "it holds mlflow.db (an MLflow folder);"),
+        (["a", "b", "c", "d", "e"], "it holds a, b, c and 2 more;"),
+    ],
+)
+def test_somebody_elses_folder_is_left_alone(tmp_path: Path, names: list[str], said: str) -> None:
+    fill(tmp_path, names)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SuiteError) as refused:
+        foreground(tmp_path).claim()
+    assert said in str(refused.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        [".gitignore", "lost+found/"],
+        ["notes.txt", "tracking.db", "objects/"],
+        ["suite.lock", "notes.txt"],
+    ],
+)
+def test_a_folder_that_is_ours_or_can_become_it(tmp_path: Path, names: list[str]) -> None:
+    fill(tmp_path, names)
+    folder = foreground(tmp_path)
+    folder.claim()
+    folder.release()
+
+
+def fill(folder: Path, names: list[str]) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        if name.endswith("/"):
+            path.mkdir()
+        else:
+            path.touch()

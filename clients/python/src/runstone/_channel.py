@@ -45,6 +45,7 @@ class Method:
     name: str
     timeout: float
     idempotent: bool
+    reads: bool
     request_streaming: bool
     response_streaming: bool
 
@@ -103,10 +104,12 @@ def service(name: str) -> Service:
     for method in descriptor.methods:
         entry = entries[method.name]
         action = method.GetOptions().Extensions[permission_pb2.permission].action
+        reads = action == permission_pb2.ACTION_READ
         methods[method.name] = Method(
             method.name,
             timeout=float(entry["timeout"].removesuffix("s")),
-            idempotent="retryPolicy" in entry or action == permission_pb2.ACTION_READ,
+            idempotent="retryPolicy" in entry or reads,
+            reads=reads,
             request_streaming=method.client_streaming,
             response_streaming=method.server_streaming,
         )

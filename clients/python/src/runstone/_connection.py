@@ -68,12 +68,15 @@ class Connection:
         """An object with the methods of the generated stub of "tracking", "artifact", …"""
         return ServiceProxy(self, name)
 
-    def address(self) -> Address:
-        """Where to call now. For an embedded suite this may start one."""
+    def address(self, *, reads: bool = False) -> Address:
+        """Where to call now. For an embedded suite this may start one.
+
+        ``reads``: the call changes nothing, so it makes no data folder either.
+        """
         if self._remote is not None:
             return self._remote
         assert self._suite is not None
-        return Address(self._suite.address(), retries=False)
+        return Address(self._suite.address(create=not reads), retries=False)
 
     def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
         """What every call carries."""
@@ -142,7 +145,7 @@ class _Attempts:
         self.method = method
         self.request_id = new_id()
         self.metadata = connection.metadata(self.request_id)
-        self.address = connection.address()
+        self.address = connection.address(reads=method.reads)
         own = connection.timeout
         self._began = time.monotonic()
         # How long one server is away does not depend on how long the bytes take.
@@ -185,7 +188,7 @@ class _Attempts:
         # Many clients that lost one server must not come back in step.
         time.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
-        self.address = self.connection.address()
+        self.address = self.connection.address(reads=self.method.reads)
 
     def _too_late(self, failure: RunstoneException) -> RunstoneException:
         if self._unavailable is not None:

@@ -26,9 +26,9 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
-from runstone import _fork, _settings
+from runstone import _datadir, _fork, _settings
 from runstone._version import __version__
-from runstone.exceptions import SuiteNotInstalled, SuiteUnavailable
+from runstone.exceptions import InvalidUri, NotFound, SuiteNotInstalled, SuiteUnavailable
 
 START_SECONDS = 60.0
 """A first start makes three databases; on a busy machine Python alone takes seconds."""
@@ -72,12 +72,15 @@ class EmbeddedSuite:
         self._seen: tuple[int, int] | None = None
         self._pid = 0
 
-    def address(self) -> str:
+    def address(self, *, create: bool = True) -> str:
         """The gRPC target of the suite that serves now; starts one when none does.
 
-        Cheap while nothing changed: one look at suite.json and at its process.
+        Cheap while nothing changed: one look at suite.json and at its process. ``create``: where
+        there are no data yet, make them.
 
         Raises:
+            NotFound: there are no data, and none are to be made.
+            InvalidUri: the folder is not empty and not Runstone's.
             SuiteNotInstalled: one must be started and runstone-server is not installed.
             SuiteUnavailable: it does not start; the message has the end of its log.
         """
@@ -85,6 +88,7 @@ class EmbeddedSuite:
             return self._address
         with self._lock:
             if not (self._address and self._unchanged()):
+                self._require(create)
                 _warn_of_server_variables(self.data_dir)
                 self._hold()
                 self._retire()
@@ -114,6 +118,23 @@ class EmbeddedSuite:
     @property
     def _file(self) -> Path:
         return self.data_dir / "suite.json"
+
+    def _require(self, create: bool) -> None:
+        """Raise where a suite would make a folder that nobody meant: a typing error, mostly."""
+        if not create and not _datadir.is_data_folder(self.data_dir):
+            raise NotFound(
+                f"no Runstone data in {self.data_dir}: `runstone server --data-dir"
+                f" {self.data_dir}` or a first start_run there makes them"
+            )
+        try:
+            found = _datadir.strangers(self.data_dir)
+        except OSError:
+            return  # whoever opens the folder next tells why
+        if found:
+            raise InvalidUri(
+                f"{self.data_dir} is no data folder of Runstone: it holds {found};"
+                " name a folder that is empty or does not exist yet"
+            )
 
     def _hold(self) -> None:
         if self._client_lock is not None:

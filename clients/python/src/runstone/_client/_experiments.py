@@ -15,7 +15,7 @@ from runstone._convert import tracking as convert
 from runstone._entities.paging import PagedList
 from runstone._entities.tracking import Experiment, PurgedExperiments, ViewType
 from runstone._values import MAX_EXPERIMENT_TAG_VALUE
-from runstone.exceptions import ExperimentNotFound
+from runstone.exceptions import NotFound
 from runstone.tracking.v1 import experiment_pb2, run_pb2
 
 
@@ -63,7 +63,8 @@ class ExperimentCalls(ClientBase):
         try:
             request = experiment_pb2.GetExperimentRequest(name=name)
             return convert.experiment(self._tracking.GetExperiment(request).experiment)
-        except ExperimentNotFound:
+        except NotFound:
+            # Or there are no data at all yet.
             return None
 
     def update_experiment(self, experiment_id: str, name: str) -> Experiment:

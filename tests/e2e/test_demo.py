@@ -1,5 +1,6 @@
 """`make demo`, as a newcomer runs it: twice in the same folder."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,16 @@ from support.suites import clean_environment, end_suite
 pytestmark = pytest.mark.timeout(240)
 
 
+WIDTH = 80
+
+
 def test_demo_runs_twice(tmp_path: Path) -> None:
     try:
         for version in (1, 2):
             finished = subprocess.run(
                 [sys.executable, "-m", "runstone_suite.demo"],
                 cwd=tmp_path,
-                env=clean_environment(COLUMNS="200"),
+                env=clean_environment(COLUMNS=str(WIDTH)),
                 capture_output=True,
                 text=True,
                 check=False,
@@ -27,6 +31,11 @@ def test_demo_runs_twice(tmp_path: Path) -> None:
             assert finished.stderr == ""
             assert "It predicts the same on all 540 test images." in finished.stdout
             assert f"models get digits {version}" in finished.stdout
+            # Runs have a line each, whatever params they have.
+            table = finished.stdout.split("The runs of this demo, best first\n")[1]
+            rows = [line for line in table.split("\n\n")[0].splitlines() if line[0] in "┃│"]
+            assert max(map(len, rows)) <= WIDTH
+            assert all(re.match(r"[┃│] (run|[0-9a-f]{8}) ", line) for line in rows)
             for name in ("linear", "forest search", "boosting"):
                 assert name in finished.stdout
     finally:

@@ -54,7 +54,7 @@ def main() -> int:
         return 1
     console.print(f"It predicts the same on all {len(expected)} test images.\n")
 
-    console.print(_table(started))
+    console.print(_table(started, console.width))
     console.print(_next(best.info.run_id, number), soft_wrap=True)
     console.print(f"Done in {time.time() - started:.0f} s.")
     return 0
@@ -64,7 +64,7 @@ def _accuracy(run: object) -> float:
     return float(run.data.metrics["test_accuracy"])  # type: ignore[attr-defined]
 
 
-def _table(since: float) -> Table:
+def _table(since: float, width: int) -> Table:
     import runstone
 
     experiment = runstone.get_experiment_by_name(EXPERIMENT)
@@ -75,21 +75,30 @@ def _table(since: float) -> Table:
         order_by=["metrics.test_accuracy DESC"],
         output_format="list",
     )
-    table = Table(title="The runs of this demo, best first", title_justify="left")
-    for heading in ("run", "name", "accuracy", "F1", "params"):
-        # Only the last one gives way on a narrow screen.
-        table.add_column(heading, no_wrap=heading != "params")
-    for run in runs:
-        metrics = run.data.metrics
-        params = ", ".join(f"{key}={value}" for key, value in sorted(run.data.params.items()))
-        table.add_row(
+    headings = ("run", "name", "accuracy", "F1")
+    rows = [
+        (
             run.info.run_id[:8],
             run.info.run_name,
-            *(f"{metrics[key]:.4f}" if key in metrics else "" for key in METRICS),
-            params,
+            *(f"{run.data.metrics[key]:.4f}" if key in run.data.metrics else "" for key in METRICS),
         )
+        for run in runs
+    ]
+    table = Table(title="The runs of this demo, best first", title_justify="left")
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    # A line for each run: params have what the others leave, and are cut at its end.
+    taken = sum(max(map(len, each)) for each in zip(headings, *rows, strict=True))
+    room = width - taken - FRAME * (len(headings) + 1) - 1
+    table.add_column("params", no_wrap=True, max_width=max(room, len("params")))
+    for run, row in zip(runs, rows, strict=True):
+        params = ", ".join(f"{key}={value}" for key, value in sorted(run.data.params.items()))
+        table.add_row(*row, params)
     return table
 
+
+FRAME = 3
+"""What a column's border and padding take."""
 
 METRICS = ("test_accuracy", "test_f1")
 

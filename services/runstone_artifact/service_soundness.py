@@ -1,8 +1,8 @@
 """Which stored bytes a new file may refer to: known, not known to be damaged, and really there.
 
 A row alone is no proof: an object may be deleted behind our back. Asking the store for its size
-costs 27 µs in a folder and 1.3 ms of processor time in S3 (no more than the PUT that is saved), once
-for all small files that share an object, and only for bytes that are not stored again because of it.
+costs 27 µs in a folder and 1.3 ms of processor time in S3, no more than the PUT that is saved.
+Small files that share an object take one look together, and what is not there yet takes none.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import runstone
 from runstone import _transfer
 from runstone._transfer import progress, ranges, upload
 from runstone._transfer.wire import UploadChunk, read_download, write_upload
@@ -19,6 +20,7 @@ from runstone.exceptions import (
     ObjectDamaged,
     Overloaded,
     PathConflict,
+    Unavailable,
 )
 from support.artifact import MIB, ArtifactServer, listed, noise, put, read, run_owner, sha256
 from support.processes import wait_until
@@ -192,12 +194,15 @@ def test_whoever_waits_for_the_hash_is_woken_at_the_end(
     gate = threading.Event()
 
     class Stuck:
+        def __init__(self, _file: pb.Artifact) -> None:
+            pass
+
         def update(self, _data: bytes) -> None:
             gate.wait(20)
 
-    monkeypatch.setattr(ranges.hashlib, "sha256", Stuck)
+    monkeypatch.setattr(ranges, "DigestCheck", Stuck)
     with (tmp_path / "f").open("w+b") as file:
-        hashing = ranges._InOrder(file.fileno(), 100, 0)
+        hashing = ranges._InOrder(file.fileno(), pb.Artifact(size=100), 0)
 
         def write() -> None:
             for at in range(ranges.HASHED_AHEAD + 2):
@@ -239,6 +244,42 @@ def test_damaged_bytes_never_get_the_name(
         with pytest.raises(ObjectDamaged):
             _transfer.download(stub, run_owner(), name, tmp_path / "down")
     assert list((tmp_path / "down").iterdir()) == []
+
+
+def test_damaged_bytes_are_never_given_out_as_a_file(folder_server: ArtifactServer) -> None:
+    put(folder_server.stub, {"text": b"words", "dict.json": b"[1]"})
+    for path in (folder_server.folder / "objects-root/objects").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes().swapcase().replace(b"1", b"2"))
+    client = runstone.Client(f"runstone://{folder_server.address}")
+    for name in ("text", "dict.json"):
+        with pytest.raises(ObjectDamaged, match="digest"):
+            client.read_bytes("a" * 32, name)
+        with pytest.raises(ObjectDamaged, match="digest"):
+            b"".join(client.download_artifact("a" * 32, name))
+    # A range has no digest of its own.
+    assert b"".join(client.download_artifact("a" * 32, "text", offset=1, length=2)) == b"OR"
+    client.close()
+
+
+def test_a_file_read_into_memory_goes_on_where_it_broke(server: ArtifactServer) -> None:
+    data = noise(3 * MIB)
+    put(server.stub, {"f": data})
+    asked: list[int] = []
+
+    class Breaking:
+        def __init__(self, stub: Any) -> None:
+            self._stub = stub
+
+        def DownloadArtifact(self, request: pb.DownloadArtifactRequest) -> Iterator[Any]:
+            asked.append(request.offset)
+            for count, chunk in enumerate(self._stub.DownloadArtifact(request)):
+                if len(asked) == 1 and count == 2:
+                    raise Unavailable("gone", retry_after=0.0)
+                yield chunk
+
+    assert _transfer.read_file(Breaking(server.transfers()), run_owner(), "f") == data
+    assert asked == [0, MIB]
 
 
 def test_a_file_that_changes_while_it_is_sent(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from runstone._client._base import ClientBase
 from runstone._convert import artifacts as convert
@@ -152,8 +153,12 @@ class ArtifactCalls(ClientBase):
     ) -> Iterator[bytes]:
         """The bytes of a file, or ``length`` of them from ``offset``, as they come.
 
+        A range is checked against damage on the way; a whole file also against its digest, once the
+        last bytes were given out.
+
         Raises:
-            ArtifactNotFound, PathConflict, ObjectDamaged
+            ArtifactNotFound, PathConflict, ChunkDamaged
+            ObjectDamaged: the stored bytes are not what they were; after the last ones, or before.
             DigestMismatch: ``sha256`` was given and the file was replaced since.
         """
         request = artifact_pb2.DownloadArtifactRequest(
@@ -163,8 +168,7 @@ class ArtifactCalls(ClientBase):
             length=length,
             sha256=sha256,
         )
-        stream = self._artifact.DownloadArtifact(request)
-        return (bytes(each.data) for each in stream if each.data)
+        return _checked(self._artifact.DownloadArtifact(request), request)
 
     def create_download_urls(
         self, run_id: str | None, paths: Sequence[str], *, model_version_id: str | None = None
@@ -263,3 +267,21 @@ class ArtifactCalls(ClientBase):
             artifact_pb2.ScrubArtifactsRequest(max_bytes=max_bytes, page_token=page_token or "")
         )
         return convert.scrub_report(response)
+
+
+def _checked(
+    stream: Iterable[Any], request: artifact_pb2.DownloadArtifactRequest
+) -> Iterator[bytes]:
+    # Imported here: it takes hashing along, which `import runstone` does without.
+    from runstone._transfer.check import DigestCheck, require_whole
+
+    check: DigestCheck | None = None
+    for chunk in stream:
+        if not (request.offset or request.length):
+            check = check or DigestCheck(chunk.artifact)
+            check.update(chunk.data)
+        require_whole(chunk, request.path)
+        if chunk.data:
+            yield bytes(chunk.data)
+    if check is not None:
+        check.require()

@@ -113,8 +113,16 @@ class FileCalls(ArtifactCalls, RunCalls):
     def read_bytes(
         self, run_id: str | None, path: str, *, model_version_id: str | None = None
     ) -> bytes:
-        """A whole file. Raises ArtifactNotFound."""
-        return b"".join(self.download_artifact(run_id, path, model_version_id=model_version_id))
+        """A whole file, checked against its digest.
+
+        Raises:
+            ArtifactNotFound, PathConflict
+            ObjectDamaged: the stored bytes are not what they were.
+        """
+        from runstone import _transfer
+
+        owner = convert.owner(run_id, model_version_id)
+        return _transfer.read_file(self._artifact, owner, path)
 
     def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
         """Keep a text as a file of a run, in UTF-8."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from runstone._transfer.check import DigestCheck, require_whole
 from runstone._transfer.patience import Patience
 from runstone._transfer.progress import Progress, bar
 from runstone._transfer.ranges import RangedDownload
@@ -118,20 +118,7 @@ def _fetch_all(
 def _fetch_small(
     stub: Any, owner: artifact_pb2.Owner, file: artifact_pb2.Artifact, target: Path
 ) -> None:
-    request = artifact_pb2.DownloadArtifactRequest(owner=owner, path=file.path, sha256=file.sha256)
-    patience = Patience()
-    while True:
-        try:
-            data = b"".join(chunk.data for chunk in stub.DownloadArtifact(request))
-            break
-        except RunstoneException as error:
-            patience.wait(error)
-    found = hashlib.sha256(data).hexdigest()
-    if found != file.sha256:
-        raise ObjectDamaged(
-            f"{file.path} arrived with the digest {found} and not {file.sha256}",
-            metadata={"sha256": file.sha256},
-        )
+    data = read_file(stub, owner, file.path, file.sha256)
     partial = target.with_name(f".runstone-{os.urandom(8).hex()}.part")
     try:
         partial.write_bytes(data)
@@ -139,3 +126,34 @@ def _fetch_small(
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def read_file(stub: Any, owner: artifact_pb2.Owner, path: str, sha256: str = "") -> bytes:
+    """A whole file, held in memory and checked; that of the digest, when one is given.
+
+    Raises as ``download`` does; with no digest, a server that is away is not waited for.
+    """
+    request = artifact_pb2.DownloadArtifactRequest(owner=owner, path=path, sha256=sha256)
+    arrived: list[bytes | memoryview] = []
+    check: DigestCheck | None = None
+    patience = Patience()
+    while True:
+        try:
+            for chunk in stub.DownloadArtifact(request):
+                if check is None:
+                    check = DigestCheck(chunk.artifact)
+                    request.sha256 = chunk.artifact.sha256
+                require_whole(chunk, path)
+                arrived.append(chunk.data)
+                check.update(chunk.data)
+                request.offset += len(chunk.data)
+                patience.progressed()
+            break
+        except RunstoneException as error:
+            if not request.sha256:
+                raise
+            patience.wait(error)
+    if check is None:
+        raise ObjectDamaged(f"the server sent nothing of {path}")
+    check.require()
+    return b"".join(arrived)

@@ -8,23 +8,20 @@ gives it its name.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import threading
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
+from runstone._transfer.check import DigestCheck, require_whole
 from runstone._transfer.http import HttpPool, UrlExpired
 from runstone._transfer.patience import Patience
 from runstone._transfer.progress import Progress
 from runstone.artifact.v1 import artifact_pb2
 from runstone.exceptions import (
-    ChunkDamaged,
-    ObjectDamaged,
     PresignUnsupported,
     RunstoneException,
 )
@@ -61,18 +58,15 @@ class RangedDownload:
         renamed = False
         try:
             begun = min(os.fstat(descriptor).st_size, file.size) // RANGE_BYTES * RANGE_BYTES
-            found = self._gather(file, descriptor, begun)
-            if found != file.sha256 and begun:
+            check = self._gather(file, descriptor, begun)
+            if begun and not check.matches:
                 # What was left from before was not whole.
                 self._progress.advance(-file.size)
                 os.ftruncate(descriptor, 0)
-                found = self._gather(file, descriptor, 0)
-            if found != file.sha256:
+                check = self._gather(file, descriptor, 0)
+            if not check.matches:
                 os.ftruncate(descriptor, 0)
-                raise ObjectDamaged(
-                    f"{file.path} arrived with the digest {found} and not {file.sha256}",
-                    metadata={"sha256": file.sha256},
-                )
+                check.require()
             os.ftruncate(descriptor, file.size)
             partial.replace(target)
             renamed = True
@@ -81,10 +75,10 @@ class RangedDownload:
                 partial.unlink(missing_ok=True)
             os.close(descriptor)
 
-    def _gather(self, file: artifact_pb2.Artifact, descriptor: int, begun: int) -> str:
-        """Fetch everything from ``begun`` on; returns the digest of the whole file."""
+    def _gather(self, file: artifact_pb2.Artifact, descriptor: int, begun: int) -> DigestCheck:
+        """Fetch everything from ``begun`` on; returns the check that took the whole file."""
         source = self._source(file)
-        hashing = _InOrder(descriptor, file.size, begun)
+        hashing = _InOrder(descriptor, file, begun)
         self._progress.advance(begun)
         try:
             with ThreadPoolExecutor(source.at_once, thread_name_prefix="range") as workers:
@@ -100,7 +94,7 @@ class RangedDownload:
                     hashing.abandon()
                     workers.shutdown(wait=False, cancel_futures=True)
                     raise
-            return hashing.digest()
+            return hashing.check()
         except BaseException:
             # Only what is whole from the start is of use to the next attempt.
             os.ftruncate(descriptor, hashing.stop())
@@ -186,8 +180,7 @@ class _Streams:
         )
         for chunk in self._stub.DownloadArtifact(request):
             if len(chunk.data):
-                if zlib.crc32(chunk.data) != chunk.crc32:
-                    raise ChunkDamaged(f"bytes of {self._file.path} were damaged on the way")
+                require_whole(chunk, self._file.path)
                 yield chunk.data
 
     def refresh(self) -> None:
@@ -229,15 +222,15 @@ class _InOrder:
     back from the file when their turn comes.
     """
 
-    def __init__(self, descriptor: int, size: int, begun: int) -> None:
+    def __init__(self, descriptor: int, file: artifact_pb2.Artifact, begun: int) -> None:
         self._descriptor = descriptor
-        self._size = size
+        self._size = file.size
         # How far each range is written, by its start.
         self._written = {start: start + RANGE_BYTES for start in range(0, begun, RANGE_BYTES)}
         self._ahead: deque[bytes | memoryview] = deque()
         self._taken = 0
         self._changed = threading.Condition()
-        self._state = hashlib.sha256()
+        self._check = DigestCheck(file)
         self.stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sha256", daemon=True)
         self._thread.start()
@@ -254,10 +247,10 @@ class _InOrder:
             self._written[start] = offset + len(data)
             self._changed.notify_all()
 
-    def digest(self) -> str:
+    def check(self) -> DigestCheck:
         """Wait for the end."""
         self._thread.join()
-        return self._state.hexdigest()
+        return self._check
 
     def abandon(self) -> None:
         """Have everybody end early who works on the file, also those who wait for the hash."""
@@ -295,7 +288,7 @@ class _InOrder:
                 if len(data) < count:
                     # Cut by somebody else; the digest will tell.
                     hashed += count - len(data)
-            self._state.update(data)
+            self._check.update(data)
             hashed += len(data)
 
     def _readable(self) -> int:

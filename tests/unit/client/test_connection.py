@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -251,7 +252,10 @@ def test_a_clients_timeout_is_not_for_transfers(server: Any) -> None:
 
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
         remaining.append(context.time_remaining())
-        yield artifact_pb2.DownloadArtifactResponse(data=b"abc", crc32=zlib.crc32(b"abc"))
+        whole = artifact_pb2.Artifact(sha256=hashlib.sha256(b"abc").hexdigest(), size=3)
+        yield artifact_pb2.DownloadArtifactResponse(
+            artifact=whole, data=b"abc", crc32=zlib.crc32(b"abc")
+        )
 
     server.answers["DownloadArtifact"] = answer
     client = Client(server.uri, timeout=1)

@@ -114,9 +114,6 @@ def _run(options: Options, settings: SuiteSettings) -> int:
             if place is not None:
                 # Said once more: not every system's bind heeds the umask.
                 place.chmod(0o600)
-            # What a start makes stays: no collection need look at it again.
-            gc.freeze()
-            gc.enable()
             if workers.is_worker():
                 return
             _tell(options, settings, folder, running.ports, place)
@@ -128,6 +125,9 @@ def _run(options: Options, settings: SuiteSettings) -> int:
         if settings.workers > 1 and not workers.is_worker():
             _tell_later(options, settings)
         spec = ServerSpec.from_settings("suite", settings, composition.build, addresses=addresses)
+        # All modules are loaded, and stay: no collection need look at them again.
+        gc.freeze()
+        gc.enable()
         try:
             return serve(spec, stop=stop, on_started=started)
         finally:

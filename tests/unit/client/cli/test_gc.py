@@ -15,9 +15,10 @@ from runstone.cli._main import DECLINED, WRONG_USAGE
 from runstone.cli._session import Session
 from runstone.exceptions import RunNotDeleted
 from runstone.registry.v1 import model_pb2, model_version_pb2
-from runstone.tracking.v1 import run_pb2
+from runstone.tracking.v1 import experiment_pb2, run_pb2
 
 BATCH = 2
+DELETED_AT = 1_700_000_000
 
 
 class Killed(Exception):
@@ -88,13 +89,19 @@ class World:
         self.changes.append("delete files")
         return artifact_pb2.DeleteArtifactsResponse(deleted=self.files.pop(request.owner.run_id, 0))
 
-    def PurgeExperiments(self, request: Any) -> Any:
+    def SearchExperiments(self, request: Any) -> Any:
+        assert request.view_type == experiment_pb2.VIEW_TYPE_DELETED_ONLY
+        found = [experiment_pb2.Experiment(experiment_id=key) for key in self.experiments]
+        for each in found:
+            each.delete_time.FromSeconds(DELETED_AT)
+        return experiment_pb2.SearchExperimentsResponse(experiments=found)
+
+    def PurgeExperiments(self, _request: Any) -> Any:
         self._count()
         empty = [key for key, runs in self.experiments.items() if not runs]
-        if not request.dry_run:
-            self.changes.append("purge experiments")
-            for key in empty:
-                del self.experiments[key]
+        self.changes.append("purge experiments")
+        for key in empty:
+            del self.experiments[key]
         return run_pb2.PurgeExperimentsResponse(experiment_ids=empty)
 
     def CollectGarbage(self, request: Any) -> Any:
@@ -146,6 +153,10 @@ def test_a_dry_run_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = collect(world, monkeypatch, "--dry-run")
     assert (answer["run_ids"], answer["objects"], answer["more"]) == (["run0", "run1"], 3, True)
     assert (answer["artifacts"], answer["artifact_bytes"]) == (4, 6000)
+    assert answer["experiment_ids"] == ["1"]
+    assert (
+        collect(world, monkeypatch, "--dry-run", "--older-than", "99999d")["experiment_ids"] == []
+    )
     assert world.changes == []
 
 
@@ -182,7 +193,7 @@ def test_the_question_says_how_much_and_no_deletes_nothing(
     world = World()
     code, out, err = asked(world, monkeypatch, "n\n")
     assert (code, out) == (DECLINED, "Nothing deleted.\n")
-    amount = "at least 2 runs (4 files, 6.0 kB), 0 experiments, 3 stored objects (30 B)"
+    amount = "at least 2 runs (4 files, 6.0 kB), 1 experiment, 3 stored objects (30 B)"
     assert f"Remove for good {amount} and 0 abandoned uploads? [y/N]: " in err
     assert "version 3 of model 'net' came from run run0" in err
     assert world.changes == []

@@ -20,7 +20,7 @@ from runstone.cli._format import counted, size_text
 from runstone.cli._runids import warn_of_versions
 from runstone.cli._session import Command, Session, confirm, pages, yes
 from runstone.exceptions import RunNotDeleted, RunNotFound
-from runstone.tracking.v1 import run_pb2
+from runstone.tracking.v1 import experiment_pb2, run_pb2
 
 YOUNGEST = 1
 """Seconds; the contract takes no less."""
@@ -127,7 +127,8 @@ def _removed(session: Session, before: int, min_age: int, *, dry_run: bool, warn
             removed.run_ids.append(run_id)
             removed.artifacts += count
             removed.artifact_bytes += size
-    removed.experiment_ids = _purge_experiments(session, before, dry_run)
+    purged = _deleted_experiments if dry_run else _purge_experiments
+    removed.experiment_ids = purged(session, before)
     _collect(session, removed, min_age)
     _count_held_back(session, removed, min_age)
     return removed
@@ -188,14 +189,30 @@ def _purge(session: Session, run_id: str, before: int, *, dry_run: bool) -> bool
     return run_id in session.service("tracking").PurgeRuns(request).run_ids
 
 
-def _purge_experiments(session: Session, before: int, dry_run: bool) -> list[str]:
+def _deleted_experiments(session: Session, before: int) -> list[str]:
+    """What a purge would find; the server's dry run leaves those out whose runs still wait for it.
+
+    Their runs were deleted with them or earlier, so that all of them go first.
+    """
+    request = experiment_pb2.SearchExperimentsRequest(
+        view_type=experiment_pb2.VIEW_TYPE_DELETED_ONLY
+    )
+    call = session.service("tracking").SearchExperiments
+    return [
+        each.experiment_id
+        for each in pages(call, request, "experiments", 0)
+        if each.delete_time.ToMilliseconds() < before
+    ]
+
+
+def _purge_experiments(session: Session, before: int) -> list[str]:
     purged: list[str] = []
-    request = run_pb2.PurgeExperimentsRequest(dry_run=dry_run)
+    request = run_pb2.PurgeExperimentsRequest()
     request.deleted_before.FromMilliseconds(before)
     while True:
         answer = session.service("tracking").PurgeExperiments(request)
         purged += answer.experiment_ids
-        if dry_run or not answer.more:
+        if not answer.more:
             return purged
 
 

@@ -155,7 +155,7 @@ def test_a_dry_run_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (answer["artifacts"], answer["artifact_bytes"]) == (4, 6000)
     assert answer["experiment_ids"] == ["1"]
     assert (
-        collect(world, monkeypatch, "--dry-run", "--older-than", "99999d")["experiment_ids"] == []
+        collect(world, monkeypatch, "--dry-run", "--older-than", "36525d")["experiment_ids"] == []
     )
     assert world.changes == []
 

@@ -87,6 +87,7 @@ def test_exit_codes(
     ("arguments", "words"),
     [
         (["runs", "get", "\udcff"], "is not UTF-8"),
+        (["gc", "--older-than", "99999999999d"], "more than a hundred years"),
         (["runs", "gte", "x"], "(try 'runstone runs --help')"),
         (["runs", "get"], "(try 'runstone runs get --help')"),
         (["runs", "list", "--limit", "-1"], "--limit"),
@@ -101,6 +102,17 @@ def test_a_wrong_command_line_is_one_line(
     assert err.startswith("Error: ")
     assert words in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["runs"], ["models", "alias"]])
+def test_a_group_alone_shows_its_help(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(arguments) == WRONG_USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(" ".join(["Usage: runstone", *arguments, "[OPTIONS] COMMAND"]))
+    assert "\nCommands:\n" in err
 
 
 def test_the_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

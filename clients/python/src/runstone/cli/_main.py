@@ -117,6 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _check_text(given)
         code = cli.main(given, prog_name="runstone", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # A group alone is a question, not a mistake: its help, in its own lines.
+        error.show()
+        return WRONG_USAGE
     except click.UsageError as error:
         _show_usage(error, as_json)
         return WRONG_USAGE

@@ -32,6 +32,9 @@ Examples:
   runstone gc --objects-older-than 1h
 """
 
+LONGEST = 36525 * 86400
+"""Seconds; before 1970 no times are kept, and far from it they cannot be written down."""
+
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -49,7 +52,10 @@ class Age(click.ParamType[float]):
         read = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value).strip())
         if read is None:
             self.fail(f"{value!r} is not an age such as 30d, 12h, 15m or 90s", param, ctx)
-        return float(read[1]) * UNITS[read[2]]
+        seconds = float(read[1]) * UNITS[read[2]]
+        if seconds > LONGEST:
+            self.fail(f"{value!r} is more than a hundred years", param, ctx)
+        return seconds
 
 
 @dataclass

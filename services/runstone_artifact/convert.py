@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,6 +20,7 @@ from runstone_artifact.model import (
     Scrubbed,
     Upload,
 )
+from runstone_artifact.model_digests import Digests
 from runstone_kit.errors import Violations
 from runstone_kit.validation import (
     INT64_MAX,
@@ -90,10 +90,10 @@ def read_put(request: pb.PutArtifactsRequest) -> tuple[Owner, list[Content]]:
     violations.raise_if_any()
     contents = []
     for file in request.files:
-        found = hashlib.sha256(file.content).hexdigest()
-        if file.sha256 and file.sha256 != found:
-            raise DigestMismatch(file.path, file.sha256, found)
-        contents.append(Content(file.path, file.content, found))
+        found = Digests(file.content)
+        if file.sha256 and file.sha256 != found.sha256:
+            raise DigestMismatch(file.path, file.sha256, found.sha256)
+        contents.append(Content(file.path, file.content, found.sha256, found.blake3))
     return owner, contents
 
 
@@ -228,6 +228,7 @@ def artifact(found: Found) -> pb.Artifact:
             size=found.size,
             sha256=found.sha256,
             create_time=timestamp(found.create_ms),
+            blake3=found.blake3,
         )
     return pb.Artifact(path=found.path, is_directory=True)
 

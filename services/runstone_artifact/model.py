@@ -39,12 +39,13 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A committed file of an owner."""
+    """A committed file of an owner; ``blake3`` is empty where it is not known yet."""
 
     path: str
     sha256: str
     size: int
     create_ms: int
+    blake3: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Blob:
     """Bytes by their digest, and where they lie: ``size`` bytes of an object from ``offset``.
 
     ``whole`` says that the object holds nothing else, so that it may be given out by URL.
-    ``damage`` is what was found wrong with the bytes, empty when nothing was.
+    ``damage`` is what was found wrong with the bytes, empty when nothing was; ``blake3`` is empty
+    where it is not known yet.
     """
 
     sha256: str
@@ -72,6 +74,7 @@ class Blob:
     offset: int = 0
     whole: bool = True
     damage: str = ""
+    blake3: str = ""
 
     @property
     def has_other_bytes(self) -> bool:
@@ -93,15 +96,17 @@ class NewFile:
     path: str
     sha256: str
     size: int
+    blake3: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A small file as sent, with the digest that was computed from its bytes."""
+    """A small file as sent, with the digests that were computed from its bytes."""
 
     path: str
     data: bytes
     sha256: str
+    blake3: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +141,10 @@ class PartUrl:
 class Upload:
     """An upload under way.
 
-    ``sha256`` is the digest the client promised, ``found_sha256`` the one computed from the bytes;
-    either is empty when unknown. ``offset`` bytes are durable. ``part_size`` and ``multipart_id``
-    belong to the object store (0 and "" when it has no parts). ``artifact`` is set once committed.
+    ``sha256`` is the digest the client promised, ``found_sha256`` and ``found_blake3`` are computed
+    from the bytes; each is empty when unknown. ``offset`` bytes are durable. ``part_size`` and
+    ``multipart_id`` belong to the object store (0 and "" when it has no parts). ``artifact`` is set
+    once committed.
     """
 
     upload_id: str
@@ -153,6 +159,7 @@ class Upload:
     multipart_id: str = ""
     offset: int = 0
     found_sha256: str = ""
+    found_blake3: str = ""
     parts: tuple[Part, ...] = ()
     artifact: File | None = None
 

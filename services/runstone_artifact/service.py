@@ -58,7 +58,7 @@ class FileService:
     def put_artifacts(self, owner: Owner, contents: Sequence[Content]) -> list[File]:
         """Store what is not stored yet, then commit all files or none."""
         self._runs.require(owner)
-        files = [NewFile(each.path, each.sha256, len(each.data)) for each in contents]
+        files = [NewFile(each.path, each.sha256, len(each.data), each.blake3) for each in contents]
         for attempt in range(1, COLLECTED_ATTEMPTS + 1):
             stored = self._store_missing(contents)
             try:
@@ -160,12 +160,13 @@ class FileService:
             key, offset = self._ids.hex_id(), 0
             for each in small:
                 size = len(each.data)
-                blobs.append(Blob(each.sha256, size, key, offset, whole=len(small) == 1))
+                whole = len(small) == 1
+                blobs.append(Blob(each.sha256, size, key, offset, whole, blake3=each.blake3))
                 offset += size
             objects.append((key, [each.data for each in small]))
         for each in alone:
             key = self._ids.hex_id()
-            blobs.append(Blob(each.sha256, len(each.data), key))
+            blobs.append(Blob(each.sha256, len(each.data), key, blake3=each.blake3))
             objects.append((key, [each.data]))
         return blobs, objects
 

@@ -1,13 +1,13 @@
-"""SHA-256 beside the work: a thread hashes what another one has received already."""
+"""Hashing beside the work: a thread hashes what another one has received already."""
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any
+
+from runstone_artifact.model_digests import Digests
 
 AHEAD = 4
 """Chunks that may wait to be hashed: enough to keep both threads busy, few enough in memory."""
@@ -19,14 +19,16 @@ REMEMBERED = 256
 class HashingThread:
     """Hashes chunks in order. ``seed`` is read first, in the thread, before the first chunk."""
 
-    def __init__(self, state: Any = None, seed: Iterable[bytes] = (), size: int = 0) -> None:
+    def __init__(
+        self, state: Digests | None = None, seed: Iterable[bytes] = (), size: int = 0
+    ) -> None:
         self.size = size
         """Bytes hashed or about to be, those of ``state`` or ``seed`` included."""
-        self._state = state if state is not None else hashlib.sha256()
+        self._state = state if state is not None else Digests()
         self._seed = seed
         self._queue: queue.Queue[bytes | memoryview | None] = queue.Queue(AHEAD)
         self._failed = False
-        self._thread = threading.Thread(target=self._run, name="sha256", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="hash", daemon=True)
         self._thread.start()
 
     def update(self, data: bytes | memoryview) -> None:
@@ -34,8 +36,8 @@ class HashingThread:
         self.size += len(data)
         self._queue.put(data)
 
-    def end(self) -> Any:
-        """Wait until all is hashed; returns the hash, or None when the seed could not be read."""
+    def end(self) -> Digests | None:
+        """Wait until all is hashed; returns the digests, None when the seed could not be read."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -58,9 +60,9 @@ class HashMemory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._states: OrderedDict[str, tuple[int, Any]] = OrderedDict()
+        self._states: OrderedDict[str, tuple[int, Digests]] = OrderedDict()
 
-    def keep(self, upload_id: str, offset: int, state: Any) -> None:
+    def keep(self, upload_id: str, offset: int, state: Digests) -> None:
         """Remember the hash of the first ``offset`` bytes."""
         with self._lock:
             self._states[upload_id] = (offset, state)
@@ -68,8 +70,8 @@ class HashMemory:
             while len(self._states) > REMEMBERED:
                 self._states.popitem(last=False)
 
-    def take(self, upload_id: str, offset: int) -> Any:
+    def take(self, upload_id: str, offset: int) -> Digests | None:
         """The hash of the first ``offset`` bytes, forgotten from now on; None when unknown."""
         with self._lock:
-            kept, state = self._states.pop(upload_id, (-1, None))
-        return state if kept == offset else None
+            kept = self._states.pop(upload_id, None)
+        return kept[1] if kept is not None and kept[0] == offset else None

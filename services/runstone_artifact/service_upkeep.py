@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ from runstone_artifact.model import (
     StoredObject,
     Totals,
 )
+from runstone_artifact.model_digests import Digests
 from runstone_artifact.store import ArtifactStore, ObjectStore
 from runstone_kit.clock import Clock
 from runstone_kit.paging import decode_token, encode_token, query_hash
@@ -67,7 +67,8 @@ class UpkeepService:
         """Read stored bytes in the order of their digests and compare them.
 
         What is found is stored with the blob: nothing refers to a damaged one anew, and the same
-        bytes sent again take its place. One that is whole again is cleared.
+        bytes sent again take its place. One that is whole again is cleared; a BLAKE3 that was not
+        known is filled in.
         """
         limit = max_bytes or DEFAULT_SCRUB_BYTES
         key = decode_token(page_token, _SCRUB, [(str,)])
@@ -75,17 +76,23 @@ class UpkeepService:
         checked, damaged = Totals(), []
         until = time.monotonic() + BUDGET_S
         while blobs := self._rows.blobs_after(after, AT_ONCE):
-            for blob in blobs:
-                after = blob.sha256
-                size, problem = self._verify(blob)
-                checked = checked.plus(1, size)
-                if problem != blob.damage:
-                    self._rows.note_findings([replace(blob, damage=problem)])
-                if problem and self._is_there(blob):
-                    referrers = self._rows.referrers(blob.sha256, MAX_REFERRERS)
-                    damaged.append(Damage(blob.sha256, problem, tuple(referrers)))
-                if checked.size >= limit or time.monotonic() > until:
-                    return Scrubbed(checked, damaged, encode_token(_SCRUB, [after]))
+            changed = []
+            try:
+                for blob in blobs:
+                    after = blob.sha256
+                    size, found = self._verify(blob)
+                    checked = checked.plus(1, size)
+                    if found != blob:
+                        changed.append(found)
+                    if found.damage and self._is_there(blob):
+                        referrers = self._rows.referrers(blob.sha256, MAX_REFERRERS)
+                        damaged.append(Damage(blob.sha256, found.damage, tuple(referrers)))
+                    if checked.size >= limit or time.monotonic() > until:
+                        return Scrubbed(checked, damaged, encode_token(_SCRUB, [after]))
+            finally:
+                # One transaction, and also for what was seen before the store went away.
+                if changed:
+                    self._rows.note_findings(changed)
         return Scrubbed(checked, damaged)
 
     # --- Collecting ---------------------------------------------------------------------------
@@ -138,19 +145,19 @@ class UpkeepService:
         now = self._rows.blobs([blob.sha256]).get(blob.sha256)
         return now is not None and now.object_key == blob.object_key
 
-    def _verify(self, blob: Blob) -> tuple[int, str]:
-        """Bytes read, and what is wrong with the blob, if anything."""
+    def _verify(self, blob: Blob) -> tuple[int, Blob]:
+        """Bytes read, and the blob as it was found."""
         if blob.whole and (problem := blob.misfit(self._objects.size(blob.object_key))):
-            return 0, problem
-        digest, read = hashlib.sha256(), 0
+            return 0, replace(blob, damage=problem)
+        digests, read = Digests(), 0
         try:
             for chunk in self._objects.read(blob.object_key, blob.offset, blob.size):
-                digest.update(chunk)
+                digests.update(chunk)
                 read += len(chunk)
         except KeyError:
-            return read, "missing"
+            return read, replace(blob, damage="missing")
         if read != blob.size:
-            return read, f"size {read} instead of {blob.size}"
-        if digest.hexdigest() != blob.sha256:
-            return read, OTHER_BYTES + digest.hexdigest()
-        return read, ""
+            return read, replace(blob, damage=f"size {read} instead of {blob.size}")
+        if digests.sha256 != blob.sha256:
+            return read, replace(blob, damage=OTHER_BYTES + digests.sha256)
+        return read, replace(blob, damage="", blake3=digests.blake3)

@@ -24,6 +24,7 @@ from runstone_artifact.errors import (
     UploadNotFound,
 )
 from runstone_artifact.model import Begun, Blob, File, NewFile, Owner, Part, PartUrl, Upload
+from runstone_artifact.model_digests import Digests
 from runstone_artifact.service_hashing import HashingThread, HashMemory
 from runstone_artifact.service_limits import ActiveRuns, TransferSlots
 from runstone_artifact.service_soundness import Soundness
@@ -98,7 +99,7 @@ class UploadService:
         if known is not None and known.size == size:
             # Collected in between: then it is sent like any other.
             with contextlib.suppress(BytesCollected):
-                file = NewFile(path, sha256, size)
+                file = NewFile(path, sha256, size, known.blake3)
                 return Begun(
                     artifact=self._rows.commit_files(owner, [file], [], self._clock.now_ms())[0]
                 )
@@ -171,9 +172,9 @@ class UploadService:
             self._objects.complete(upload)
             if not upload.found_sha256:
                 found = self._read_back(hold, part_crc32s)
-                if expected and found != expected:
-                    self._refuse(hold, expected, found)
-                upload = replace(upload, found_sha256=found, parts=())
+                if expected and found.sha256 != expected:
+                    self._refuse(hold, expected, found.sha256)
+                upload = _with(upload, found)
                 self._note(hold, upload)
             return self._commit(hold, upload)
 
@@ -284,16 +285,16 @@ class UploadService:
         writer.finish()
         upload, offset = hold.upload, writer.secured
         state = None if hashing is None else hashing.end()
-        found = ""
+        parts = tuple(writer.take_parts())
+        upload = replace(upload, offset=offset, parts=parts)
         # What is not durable was hashed too: such a hash is of no use to the next stream.
         if hashing is None or state is None or hashing.size != offset:
             pass
         elif offset == upload.size:
-            found = state.hexdigest()
+            upload = replace(_with(upload, state), parts=parts)
         else:
             self._hashes.keep(upload.upload_id, offset, state)
-        parts = tuple(writer.take_parts())
-        self._note(hold, replace(upload, offset=offset, found_sha256=found, parts=parts))
+        self._note(hold, upload)
 
     # --- Committing ---------------------------------------------------------------------------
 
@@ -322,8 +323,8 @@ class UploadService:
             raise SizeMismatch(upload.upload_id, upload.size, sent)
         return replace(upload, parts=tuple(parts))
 
-    def _read_back(self, hold: _Hold, part_crc32s: Sequence[int]) -> str:
-        """The digest of the completed object. Raises SizeMismatch, ChunkDamaged."""
+    def _read_back(self, hold: _Hold, part_crc32s: Sequence[int]) -> Digests:
+        """The digests of the completed object. Raises SizeMismatch, ChunkDamaged."""
         upload = hold.upload
         hashing = HashingThread()
         ranges = _ranges(upload) if upload.presigned and part_crc32s else []
@@ -347,10 +348,11 @@ class UploadService:
             wrong = [a != b for a, b in zip(checks.found, part_crc32s, strict=False)]
             at = wrong.index(True) if True in wrong else 0
             raise ChunkDamaged(upload.upload_id, ranges[at][1])
-        return str(state.hexdigest())
+        assert state is not None
+        return state
 
     def _commit(self, hold: _Hold, upload: Upload) -> File:
-        blob = Blob(upload.found_sha256, upload.size, upload.object_key)
+        blob = Blob(upload.found_sha256, upload.size, upload.object_key, blake3=upload.found_blake3)
         # The same bytes may be stored already, and be lost: then these take their place.
         self._soundness.sound([blob.sha256])
         done = self._rows.commit_upload(upload, hold.holder, blob, self._clock.now_ms())
@@ -392,6 +394,10 @@ class UploadService:
             for number, offset, size in _ranges(upload)
             if there.get(number) != size
         )
+
+
+def _with(upload: Upload, found: Digests) -> Upload:
+    return replace(upload, found_sha256=found.sha256, found_blake3=found.blake3, parts=())
 
 
 class _PartChecks:

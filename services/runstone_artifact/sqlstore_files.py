@@ -26,6 +26,7 @@ from runstone_artifact.sqlstore_rows import (
     lock_owner,
     lock_writable,
     of,
+    select_files,
     store_blobs,
     tree,
 )
@@ -158,12 +159,12 @@ class FileSql:
             insert_entries(connection, owner, rows3, now_ms)
 
         self._database.run_write(work)
-        return [File(file.path, file.sha256, file.size, now_ms) for file in files]
+        return [File(each.path, each.sha256, each.size, now_ms, each.blake3) for each in files]
 
     def find(self, owner: Owner, path: str) -> Found | None:
         """See FileRows."""
         with self._database.read() as connection:
-            query = select(entries).where(of(entries, owner), entries.c.path == path)
+            query = select_files().where(of(entries, owner), entries.c.path == path)
             row = connection.execute(query).first()
             if row is not None:
                 return file_of(row)
@@ -186,7 +187,7 @@ class FileSql:
     def list_tree(self, owner: Owner, path: str, after: str, limit: int) -> list[File]:
         """See FileRows."""
         query = (
-            select(entries)
+            select_files()
             .where(of(entries, owner), at_or_below(path), entries.c.path > after)
             .order_by(entries.c.path)
             .limit(limit)
@@ -307,9 +308,10 @@ def _children_sql(connection: Connection, bounded: bool) -> str:
     """One index look-up per child, however many files stand below it."""
     if is_postgresql(connection):
         table, cast = "runstone_artifact.entries", "CAST(:prefix AS text)"
+        table_of_blobs = "runstone_artifact.blobs"
         name = f"split_part(substr(step.tree_path, :skip), chr({ord(TREE_BELOW)}), 1)"
     else:
-        table, cast = "entries", ":prefix"
+        table, table_of_blobs, cast = "entries", "blobs", ":prefix"
         rest, mark = "substr(step.tree_path, :skip)", f"char({ord(TREE_BELOW)})"
         name = f"substr({rest}, 1, instr({rest} || {mark}, {mark}) - 1)"
     behind = f"{cast} || {name} || {'chr' if is_postgresql(connection) else 'char'}(2)"
@@ -323,7 +325,8 @@ def _children_sql(connection: Connection, bounded: bool) -> str:
         f" SELECT ({first} :lower), 1 UNION ALL"
         f" SELECT ({first} {behind}), seen + 1 FROM step"
         f" WHERE step.tree_path IS NOT NULL AND seen < :limit)"
-        f" SELECT e.path, e.sha256, e.size, e.create_ms FROM step JOIN {table} AS e"
+        f" SELECT e.path, e.sha256, e.size, e.create_ms, b.blake3 FROM step JOIN {table} AS e"
         f" ON e.owner_kind = :kind AND e.owner_id = :id AND e.tree_path = step.tree_path"
+        f" JOIN {table_of_blobs} AS b ON b.sha256 = e.sha256"
         f" ORDER BY e.tree_path"
     )

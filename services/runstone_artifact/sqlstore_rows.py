@@ -49,7 +49,7 @@ def store_blobs(connection: Connection) -> Any:
     make: Any = postgresql.insert if is_postgresql(connection) else sqlite.insert
     statement = make(blobs)
     new = statement.excluded
-    places = ("object_key", "object_offset", "whole", "damage")
+    places = ("object_key", "object_offset", "whole", "damage", "blake3")
     return statement.on_conflict_do_update(
         index_elements=["sha256"],
         set_={name: new[name] for name in places},
@@ -158,8 +158,15 @@ def directory_among(connection: Connection, owner: Owner, json: str) -> Any:
 
 
 def file_of(row: Row[Any]) -> File:
-    """A row of entries as a file."""
-    return File(path=row.path, sha256=row.sha256, size=row.size, create_ms=row.create_ms)
+    """A row of entries, with its blob's BLAKE3, as a file."""
+    return File(row.path, row.sha256, row.size, row.create_ms, row.blake3 or "")
+
+
+def select_files() -> Any:
+    """SELECT of what ``file_of`` reads."""
+    return select(entries, blobs.c.blake3).join_from(
+        entries, blobs, blobs.c.sha256 == entries.c.sha256
+    )
 
 
 def blob_of(row: Row[Any]) -> Blob:
@@ -171,6 +178,7 @@ def blob_of(row: Row[Any]) -> Blob:
         row.object_offset,
         bool(row.whole),
         row.damage or "",
+        row.blake3 or "",
     )
 
 
@@ -183,12 +191,15 @@ def blob_values(blob: Blob) -> dict[str, Any]:
         "object_offset": blob.offset,
         "whole": blob.whole,
         "damage": blob.damage or None,
+        "blake3": blob.blake3 or None,
     }
 
 
 def upload_of(row: Row[Any], parts: Sequence[Row[Any]] = ()) -> Upload:
     """A row of uploads, with its parts, as an upload."""
-    committed = row.commit_ms is not None
+    made = None
+    if row.commit_ms is not None:
+        made = File(row.path, row.found_sha256, row.size, row.commit_ms, row.found_blake3 or "")
     return Upload(
         upload_id=row.upload_id,
         owner=Owner(OwnerKind(row.owner_kind), row.owner_id),
@@ -202,8 +213,9 @@ def upload_of(row: Row[Any], parts: Sequence[Row[Any]] = ()) -> Upload:
         multipart_id=row.multipart_id,
         offset=row.durable_offset,
         found_sha256=row.found_sha256,
+        found_blake3=row.found_blake3 or "",
         parts=tuple(Part(part.part_number, part.size, part.etag) for part in parts),
-        artifact=(File(row.path, row.found_sha256, row.size, row.commit_ms) if committed else None),
+        artifact=made,
     )
 
 
@@ -222,6 +234,7 @@ def upload_values(upload: Upload) -> dict[str, Any]:
         "multipart_id": upload.multipart_id,
         "durable_offset": upload.offset,
         "found_sha256": upload.found_sha256,
+        "found_blake3": upload.found_blake3 or None,
         "commit_ms": None,
         "update_ms": upload.update_ms,
         "holder": "",

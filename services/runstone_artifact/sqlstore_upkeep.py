@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, Text, bindparam, delete, exists, func, or_, select, update
 
 from runstone_artifact.model import Blob, Owner, OwnerKind, Totals, Upload
 from runstone_artifact.sqlstore_files import slices
@@ -137,7 +137,10 @@ class UpkeepSql:
                 blobs.c.sha256 == bindparam("found_sha256"),
                 blobs.c.object_key == bindparam("found_key"),
             )
-            .values(damage=bindparam("found_damage"))
+            .values(
+                damage=bindparam("found_damage"),
+                blake3=func.coalesce(bindparam("found_blake3", type_=Text), blobs.c.blake3),
+            )
         )
         # In the order in which commits and collections take their locks.
         rows = [
@@ -145,6 +148,7 @@ class UpkeepSql:
                 "found_sha256": blob.sha256,
                 "found_key": blob.object_key,
                 "found_damage": blob.damage or None,
+                "found_blake3": blob.blake3 or None,
             }
             for blob in sorted(findings, key=lambda each: each.sha256)
         ]

@@ -62,6 +62,7 @@ class UploadSql:
                 upload.upload_id,
                 durable_offset=upload.offset,
                 found_sha256=upload.found_sha256,
+                found_blake3=upload.found_blake3 or None,
                 update_ms=upload.update_ms,
                 held_until_ms=until_ms,
             )
@@ -102,6 +103,7 @@ class UploadSql:
                 connection,
                 upload.upload_id,
                 found_sha256=blob.sha256,
+                found_blake3=blob.blake3 or None,
                 commit_ms=now_ms,
                 update_ms=now_ms,
                 holder="",

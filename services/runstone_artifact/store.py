@@ -212,7 +212,8 @@ class UpkeepRows(Protocol):
         ...
 
     def note_findings(self, findings: Sequence[Blob]) -> None:
-        """Store what was found of blobs' bytes: ``damage``, which is cleared when it is empty.
+        """Store what was found of blobs' bytes: ``damage``, which is cleared when it is empty, and
+        ``blake3``, which stays when it is empty.
 
         MUST leave alone a blob that lies in another object by now.
         """

@@ -76,6 +76,8 @@ blobs = Table(
     Column("whole", Boolean, nullable=False),
     # What a scrub or a reader found wrong with the bytes; nothing refers to such a blob anew.
     Column("damage", Text),
+    # NULL where the service did not compute it yet; the scrub does.
+    Column("blake3", Text),
     PrimaryKeyConstraint("sha256", name="pk_blobs"),
     Index("ix_blobs_object", "object_key"),
 )
@@ -111,6 +113,7 @@ uploads = Table(
     Column("multipart_id", Text, nullable=False),
     Column("durable_offset", BigInteger, nullable=False),
     Column("found_sha256", ExactText, nullable=False),
+    Column("found_blake3", Text),
     # Set once it is committed; the row answers repeated commits for a day.
     Column("commit_ms", BigInteger),
     Column("update_ms", BigInteger, nullable=False),

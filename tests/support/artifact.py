@@ -19,7 +19,8 @@ from runstone.artifact.v1 import artifact_pb2 as pb
 from runstone.artifact.v1.artifact_service_pb2_grpc import ArtifactServiceStub
 from runstone_artifact import main
 from runstone_artifact.errors import OwnerDeleted, OwnerNotFound, TrackingUnavailable
-from runstone_artifact.model import Owner, OwnerKind
+from runstone_artifact.model import Content, Owner, OwnerKind
+from runstone_artifact.model_digests import Digests
 from runstone_artifact.settings import ArtifactSettings
 from runstone_artifact.store import ObjectStore
 from runstone_artifact.tables import SCHEMA
@@ -53,6 +54,12 @@ def version(version_id: str = "b" * 32) -> Owner:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def content(path: str, data: bytes) -> Content:
+    """A small file as the service takes it from its message."""
+    digests = Digests(data)
+    return Content(path, data, digests.sha256, digests.blake3)
 
 
 def noise(size: int, seed: int = 1) -> bytes:

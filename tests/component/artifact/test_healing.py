@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from blake3 import blake3
 
+from runstone import _transfer
 from runstone.artifact.v1 import artifact_pb2 as pb
 from runstone_artifact import main
 from runstone_artifact.store import ObjectStore
+from runstone_artifact.tables import blobs
 from support.artifact import (
     MIB,
     ArtifactServer,
@@ -68,11 +71,9 @@ def send(server: ArtifactServer, path: str, data: bytes, *, promised: bool = Tru
 
 def send_by_url(server: ArtifactServer, path: str, data: bytes) -> None:
     # By the client, which takes a stream where the store gives no URLs.
-    from runstone._transfer import upload_file
-
     source = server.folder / "source"
     source.write_bytes(data)
-    upload_file(server.transfers(), run_owner(), source, path)
+    _transfer.upload_file(server.transfers(), run_owner(), source, path)
 
 
 @pytest.mark.parametrize("damage", [remove, cut])
@@ -167,3 +168,45 @@ def test_two_uploads_of_lost_bytes_at_once(server: ArtifactServer, objects: Obje
     for upload in uploads:
         server.stub.CommitUpload(pb.CommitUploadRequest(upload_id=upload.upload_id))
     assert all(read(server.stub, name) == data for name in ("old", "one", "two"))
+
+
+def test_every_way_in_tells_the_blake3(server: ArtifactServer) -> None:
+    data = noise(300_000)
+    put(server.stub, {"put": data})
+    send(server, "stream", noise(300_001), promised=False)
+    send_by_url(server, "url", noise(17 * MIB))
+    listed = server.stub.ListArtifacts(pb.ListArtifactsRequest(owner=run_owner())).artifacts
+    expected = {"put": data, "stream": noise(300_001), "url": noise(17 * MIB)}
+    assert {each.path: each.blake3 for each in listed} == {
+        path: blake3(each).hexdigest() for path, each in expected.items()
+    }
+    for path in expected:
+        request = pb.GetArtifactRequest(owner=run_owner(), path=path)
+        assert server.stub.GetArtifact(request).artifact in listed
+
+
+def test_files_from_before_blake3_are_verified_and_scrubbed(server: ArtifactServer) -> None:
+    data = noise(9 * MIB)
+    send(server, "f", data)
+    forget_blake3(server)
+    stub = server.transfers()
+    assert _transfer.read_file(stub, run_owner(), "f") == data
+    got = _transfer.download(stub, run_owner(), "f", server.folder / "down")
+    assert got.read_bytes() == data
+    # Bytes that are known already are not asked for again, although one digest is missing.
+    request = pb.BeginUploadRequest(
+        owner=run_owner(), path="g", size=len(data), sha256=sha256(data)
+    )
+    assert server.stub.BeginUpload(request).artifact.blake3 == ""
+    assert scrub(server) == []
+    assert (
+        server.stub.GetArtifact(pb.GetArtifactRequest(owner=run_owner(), path="g")).artifact.blake3
+        == blake3(data).hexdigest()
+    )
+
+
+def forget_blake3(server: ArtifactServer) -> None:
+    """As after the migration of an older service's rows."""
+    database = main.open_database(server.settings)
+    database.run_write(lambda connection: connection.execute(blobs.update(), {"blake3": None}))
+    database.dispose()

@@ -147,3 +147,13 @@ def test_bytes_that_the_disk_cannot_read_end_the_object(
 
     monkeypatch.setattr(os, "pread", bad_sector)
     assert len(b"".join(store.read(OLD, 0, 2_000_000))) == 2**20
+
+
+def test_a_blake3_that_was_not_known_is_filled_in_and_stays(rows: Rows) -> None:
+    commit(rows, "f", Blob(SHA, 5, OLD))
+    assert rows.locate(run(), ["f"])["f"][0].blake3 == ""
+    rows.note_findings([Blob(SHA, 5, OLD, blake3="b3")])
+    rows.note_findings([Blob(SHA, 5, OLD, damage="missing")])
+    assert rows.blobs([SHA])[SHA] == Blob(SHA, 5, OLD, damage="missing", blake3="b3")
+    found = rows.find(run(), "f"), *rows.list_tree(run(), "", "", 9)
+    assert [each.blake3 for each in (*found, *rows.list_children(run(), "", "", 9))] == ["b3"] * 3  # type: ignore[union-attr]

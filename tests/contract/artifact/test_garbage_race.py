@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from runstone_artifact.model import Content
 from runstone_artifact.objectstore_folder import FolderObjectStore
 from runstone_artifact.service import FileService
 from runstone_artifact.service_limits import ActiveRuns, TransferSlots
@@ -18,7 +17,7 @@ from runstone_artifact.sqlstore import SqlArtifactStore
 from runstone_kit.clock import SystemClock
 from runstone_kit.errors import Aborted
 from runstone_kit.ids import SystemIds
-from support.artifact import KnownRuns, run, sha256
+from support.artifact import KnownRuns, content, run, sha256
 
 CONTENTS = [f"content {number}".encode() for number in range(6)]
 """Few and small, so that every writer meets bytes that another one has just deleted."""
@@ -66,7 +65,7 @@ class Harness:
                     continue
                 self.files.put_artifacts(
                     run(),
-                    [Content(f"{path}/{i}", data, sha256(data)) for i, data in enumerate(contents)],
+                    [content(f"{path}/{i}", data) for i, data in enumerate(contents)],
                 )
                 for i in range(2):
                     self.check(f"{path}/{i}")
@@ -80,7 +79,7 @@ class Harness:
         begun = self.uploads.begin_upload(run(), path, len(data), sha256(data), presigned=False)
         if begun.upload is not None:
             self.uploads.abort_upload(begun.upload.upload_id)
-            self.files.put_artifacts(run(), [Content(path, data, sha256(data))])
+            self.files.put_artifacts(run(), [content(path, data)])
         self.check(path)
 
     def collect(self) -> None:
@@ -133,7 +132,7 @@ def test_strays_are_found_counted_and_removed(harness: Harness) -> None:
     objects.stage("b" * 32, "c" * 32, 10, presigned=False)
     kept = harness.uploads.begin_upload(run(), "kept", 10, "", presigned=False).upload
     assert kept is not None
-    harness.files.put_artifacts(run(), [Content("file", b"12", sha256(b"12"))])
+    harness.files.put_artifacts(run(), [content("file", b"12")])
     harness.rows.plan_objects([("d" * 32, 7)], 0)
     objects.put("d" * 32, [b"planned"])
     young = harness.upkeep.collect_garbage(dry_run=True, min_age_s=3600)

@@ -1,7 +1,6 @@
 """The small parts of the artifact service, each alone."""
 
 import errno
-import hashlib
 import threading
 import zlib
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from blake3 import blake3
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +26,7 @@ from runstone_artifact.errors import (
 )
 from runstone_artifact.main import open_objects
 from runstone_artifact.model import Upload
+from runstone_artifact.model_digests import Digests
 from runstone_artifact.objectstore_folder import FolderObjectStore
 from runstone_artifact.objectstore_s3 import S3Address
 from runstone_artifact.peers import RpcRunDirectory
@@ -38,7 +39,7 @@ from runstone_kit.interceptors.error_mapping import status_of
 from runstone_kit.settings import SettingsError
 from runstone_suite.inprocess import LocalError
 from runstone_suite.settings import SuiteSettings
-from support.artifact import KnownRuns, noise, run, version
+from support.artifact import KnownRuns, noise, run, sha256, version
 
 # --- Chunks on the wire -----------------------------------------------------------------------
 
@@ -164,10 +165,14 @@ def test_a_hash_goes_on_from_a_state_or_a_seed() -> None:
     assert first.size == 1000
     second = HashingThread(state, size=1000)
     second.update(memoryview(data)[1000:])
-    assert second.end().hexdigest() == hashlib.sha256(data).hexdigest()
+    whole = second.end()
+    assert whole is not None
+    assert (whole.sha256, whole.blake3) == (sha256(data), blake3(data).hexdigest())
     seeded = HashingThread(seed=[data[:3000], data[3000:4000]], size=4000)
     seeded.update(data[4000:])
-    assert seeded.end().hexdigest() == hashlib.sha256(data).hexdigest()
+    again = seeded.end()
+    assert again is not None
+    assert (again.sha256, again.blake3) == (whole.sha256, whole.blake3)
 
 
 def test_a_seed_that_cannot_be_read_makes_the_hash_unknown() -> None:
@@ -182,11 +187,11 @@ def test_a_seed_that_cannot_be_read_makes_the_hash_unknown() -> None:
 
 
 def test_a_remembered_hash_fits_one_offset_and_one_use() -> None:
-    memory = HashMemory()
-    memory.keep("u", 5, "state")
+    memory, state = HashMemory(), Digests()
+    memory.keep("u", 5, state)
     assert memory.take("u", 6) is None
-    memory.keep("u", 5, "state")
-    assert memory.take("u", 5) == "state"
+    memory.keep("u", 5, state)
+    assert memory.take("u", 5) is state
     assert memory.take("u", 5) is None
     for number in range(300):
         memory.keep(str(number), 0, number)

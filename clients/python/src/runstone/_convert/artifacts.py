@@ -27,6 +27,7 @@ def file_info(message: artifact_pb2.Artifact) -> FileInfo:
         file_size=message.size,
         sha256=message.sha256 or None,
         creation_time=to_ms(message.create_time) if message.HasField("create_time") else None,
+        blake3=message.blake3 or None,
     )
 
 

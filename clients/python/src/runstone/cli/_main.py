@@ -18,6 +18,9 @@ WRONG_USAGE = 2
 DECLINED = 3
 INTERRUPTED = 130
 
+NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""Click 8.1 shows a group's help without raising anything."""
+
 EPILOG = """\b
 Exit codes:
   0    done
@@ -117,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _check_text(given)
         code = cli.main(given, prog_name="runstone", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
+    except NO_ARGUMENTS as error:
         # A group alone is a question, not a mistake: its help, in its own lines.
         error.show()
         return WRONG_USAGE

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,7 +38,14 @@ LONGEST = 36525 * 86400
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class Age(click.ParamType[float]):
+if TYPE_CHECKING:
+    _Seconds = click.ParamType[float]
+else:
+    # Generic in late releases of click only; 8.3 fails on it.
+    _Seconds = click.ParamType
+
+
+class Age(_Seconds):
     """A number and a unit, such as 30d, 12h, 15m or 90s, as seconds."""
 
     name = "age"

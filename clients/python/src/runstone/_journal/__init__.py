@@ -1,0 +1,10 @@
+"""What a process logs, on its own disk until it is delivered.
+
+format     the frames of a journal file, and the names of the files
+folder     the folder of one process: where it is, who it is, its locks
+reader     read it, around damage
+progress   what the sender tells the writer, and the receipt of points that were dropped
+
+Written by the process that trains, read by its sender (``runstone._sender``). Nothing here loads
+gRPC, protobuf or numpy.
+"""

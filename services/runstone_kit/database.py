@@ -94,14 +94,13 @@ class Database:
 
         A snapshot is one consistent, read-only state for every statement of the block, and allows
         server-side cursors (``yield_per``). ``bounded``, for a snapshot only, stops a statement
-        that outlives the deadline of the current call; on PostgreSQL it costs a round trip, so it
-        is for statements that callers can make slow. Raises Unavailable, ResourceExhausted;
-        DeadlineExceeded if bounded.
+        that outlives the deadline of the current call: for those that callers can make slow.
+        Raises Unavailable, ResourceExhausted; DeadlineExceeded if bounded.
         """
         if bounded and not snapshot:
             raise ValueError("only a snapshot can be bounded")
-        begin = dbengine.BEGIN_SNAPSHOT[self.dialect] if snapshot else None
         remaining = current().remaining() if bounded else None
+        begin = dbengine.begin_snapshot(self.dialect, remaining) if snapshot else None
         with (
             self._not_nested(),
             self._kinds(),

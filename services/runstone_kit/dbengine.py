@@ -96,24 +96,28 @@ def place(url: URL) -> str:
     return f"{host}:{url.port or POSTGRESQL_PORT}/{url.database or ''}"
 
 
+def begin_snapshot(dialect: Literal["sqlite", "postgresql"], seconds: float | None) -> str:
+    """What opens a snapshot; on PostgreSQL with its time limit, which is no round trip more."""
+    begin = BEGIN_SNAPSHOT[dialect]
+    if seconds is None or dialect != "postgresql":
+        return begin
+    # Rounded up: whoever is stopped must find the deadline passed. Zero would mean no limit.
+    return f"{begin}; SET LOCAL statement_timeout = {max(1, math.ceil(seconds * 1000))}"
+
+
 @contextmanager
 def time_limit(connection: Connection, seconds: float | None) -> Iterator[None]:
-    """Stop statements of the open transaction that take longer; None for no limit."""
-    if seconds is None:
+    """Stop SQLite's statements that take longer; PostgreSQL was told by ``begin_snapshot``."""
+    if seconds is None or connection.dialect.name != "sqlite":
         yield
-    elif connection.dialect.name == "postgresql":
-        # Rounded up: whoever is stopped must find the deadline passed. Zero would mean no limit.
-        limit = max(1, math.ceil(seconds * 1000))
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
+        return
+    until = time.monotonic() + seconds
+    driver = cast("Any", connection.connection.driver_connection)
+    driver.set_progress_handler(lambda: time.monotonic() > until, PROGRESS_STEPS)
+    try:
         yield
-    else:
-        until = time.monotonic() + seconds
-        driver = cast("Any", connection.connection.driver_connection)
-        driver.set_progress_handler(lambda: time.monotonic() > until, PROGRESS_STEPS)
-        try:
-            yield
-        finally:
-            driver.set_progress_handler(None, 0)
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 def _postgresql(url: URL, pool_size: int, pool_timeout: float, application_name: str) -> Engine:

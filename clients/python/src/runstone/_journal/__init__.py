@@ -2,6 +2,8 @@
 
 format     the frames of a journal file, and the names of the files
 folder     the folder of one process: where it is, who it is, its locks
+rules      what may be logged, and the settings
+writer     append to it
 reader     read it, around damage
 progress   what the sender tells the writer, and the receipt of points that were dropped
 

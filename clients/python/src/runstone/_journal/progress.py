@@ -12,7 +12,7 @@ import os
 import struct
 import time
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,26 +183,29 @@ class ProgressWriter:
         os.pwrite(self._descriptor, _encoded(self.now), 0)
 
 
-@dataclass(slots=True)
 class Receipt:
     """The owner's side of ``dropped``: counts each point that found no room."""
 
-    folder: Path
-    now: Dropped = field(default_factory=Dropped)
+    def __init__(self, folder: Path) -> None:
+        # Open from the beginning: there may be no descriptor left when it is needed.
+        self._descriptor = os.open(folder / DROPPED, os.O_WRONLY | os.O_CLOEXEC)
+        self.now = Dropped()
 
     def add(self, points: int, timestamp_ms: int) -> None:
         """So many points of this time were not kept."""
-        first = self.now.first_ms if self.now.points else timestamp_ms
+        before = self.now if self.now.points else Dropped(0, timestamp_ms, timestamp_ms)
         self.now = Dropped(
-            self.now.points + points,
-            min(first, timestamp_ms),
-            max(self.now.last_ms, timestamp_ms) if self.now.points else timestamp_ms,
+            before.points + points,
+            min(before.first_ms, timestamp_ms),
+            max(before.last_ms, timestamp_ms),
         )
-        descriptor = os.open(self.folder / DROPPED, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.pwrite(descriptor, _receipt(self.now), 0)
-        finally:
-            os.close(descriptor)
+        os.pwrite(self._descriptor, _receipt(self.now), 0)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
 
 
 def dropped(folder: Path) -> Dropped:

@@ -169,10 +169,12 @@ class ParamImmutable(FailedPrecondition):
     domain = DOMAIN
     reason = "PARAM_IMMUTABLE"
 
-    def __init__(self, run_id: str, key: str, value: str) -> None:
-        shown = value if len(value) <= MAX_SHOWN_VALUE else value[:MAX_SHOWN_VALUE] + "…"
+    def __init__(self, run_id: str, key: str, value: str, new_value: str) -> None:
+        shown = _shown(value)
         super().__init__(
-            f"changing param values is not allowed: param {key!r} has the value {shown!r} already",
+            f"changing param values is not allowed: param {key!r} of run {run_id} has the value"
+            f" {shown!r} and cannot become {_shown(new_value)!r}; log it under another key, or as"
+            " a tag, or begin another run",
             metadata={"run_id": run_id, "key": key, "value": shown},
         )
 
@@ -189,3 +191,7 @@ class RunTooLarge(ResourceExhausted):
             f"a run holds at most {limit}; nothing was written",
             metadata={"run_id": run_id, "size": str(size), "limit": str(limit)},
         )
+
+
+def _shown(value: str) -> str:
+    return value if len(value) <= MAX_SHOWN_VALUE else value[:MAX_SHOWN_VALUE] + "…"

@@ -250,7 +250,7 @@ class SqlRunStore:
         )
         for key, value in found:
             if items[key] != value:
-                raise ParamImmutable(run_id, key, value)
+                raise ParamImmutable(run_id, key, value, items[key])
 
     def set_tags(self, run_id: str, items: Mapping[str, str]) -> None:
         """Upsert; the run's own row comes before the rows of its tags."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import NoReturn
 
 from runstone_kit.filterlang.ast import (
@@ -28,6 +29,9 @@ MAX_COMPARISONS = 200
 
 MAX_VALUES = 10_000
 """Values in all; SQLite binds at most 32,766 parameters to a statement, PostgreSQL 65,535."""
+
+MAX_GUESSED = 50
+"""Characters of a name that likenesses are looked for: the time grows with the square."""
 
 _OPERATORS = {"<>": Operator.NE, "==": Operator.EQ}
 _TYPE_WORDS = {
@@ -67,11 +71,14 @@ def resolve(token: Token, vocabulary: Vocabulary, field: str) -> tuple[str, str,
         fail(field, token.column, "a name such as metrics.loss or status", token.shown)
     entity = vocabulary.entity(name)
     if entity is None:
-        fail(field, token.column, f"one of {', '.join(vocabulary.names)} before the dot", name)
+        known = ", ".join(vocabulary.names)
+        hint = _meant(name, vocabulary.every_name)
+        fail(field, token.column, f"one of {known} before the dot{hint}", name)
     found = entity.resolve(key)
     if found is None:
         keys = ", ".join(entity.fields)
-        fail(field, token.column, f"{entity.name} must be one of {keys}", token.shown)
+        hint = _meant(key, [*entity.fields, *entity.key_aliases])
+        fail(field, token.column, f"{entity.name} must be one of {keys}{hint}", token.shown)
     return entity.name, *found
 
 
@@ -193,7 +200,10 @@ class _Parser:
             fail(self._field, token.column, f"at most {MAX_VALUES} values")
         wanted = Kind.NUMBER if field.type is ValueType.NUMBER else Kind.QUOTED
         if token.kind is not wanted or token.text.startswith("`"):
-            self._fail(token, f"{name.shown} is compared with {_TYPE_WORDS[field.type]}")
+            wanted_words = _TYPE_WORDS[field.type]
+            if token.kind is Kind.NUMBER:
+                wanted_words += f" ('{token.text}')"
+            self._fail(token, f"{name.shown} is compared with {wanted_words}")
         if field.type is ValueType.NUMBER:
             return _number(token.text)
         if field.type is ValueType.ENUM and op not in (Operator.LIKE, Operator.ILIKE):
@@ -221,6 +231,11 @@ class _Parser:
 
     def _fail(self, token: Token, wanted: str) -> NoReturn:
         fail(self._field, token.column, wanted, token.shown)
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name.lower()[:MAX_GUESSED], known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _operator_list(field: Field) -> str:

@@ -104,9 +104,11 @@ def attributes(
 METRICS = Entity("metric", ("metrics",), any_key=number())
 """Metrics: a comparison means the latest value."""
 
-PARAMS = Entity("param", ("params", "parameter", "parameters"), any_key=string(Operator.IS_NULL))
+_LOGGED = string(Operator.IN, Operator.IS_NULL)
 
-TAGS = Entity("tag", ("tags",), any_key=string(Operator.IS_NULL))
+PARAMS = Entity("param", ("params", "parameter", "parameters"), any_key=_LOGGED)
+
+TAGS = Entity("tag", ("tags",), any_key=_LOGGED)
 
 DATASETS = Entity(
     "dataset",
@@ -134,6 +136,11 @@ class Vocabulary:
     def entity(self, name: str) -> Entity | None:
         """The entity with this name or alias, else None. Names are lower case, as in MLflow."""
         return self._by_name.get(name)
+
+    @property
+    def every_name(self) -> list[str]:
+        """All names, aliases included."""
+        return list(self._by_name)
 
     @property
     def names(self) -> list[str]:

@@ -65,6 +65,8 @@ MODEL_FILTERS: list[tuple[str, list[str]]] = [
     ("name NOT IN ('alpha', 'Beta')", ["b[c]?*", "delta\\x", "Éclair"]),
     ("tags.team = 'growth'", ["Beta"]),
     ("tags.team != 'growth'", ["alpha", "Éclair"]),
+    ("tags.team IN ('growth', 'x')", ["Beta"]),
+    ("tags.team NOT IN ('growth', 'x')", ["alpha", "Éclair"]),
     ("NOT tags.team = 'growth'", ["alpha", "b[c]?*", "delta\\x", "Éclair"]),
     ("tags.team ILIKE 'GROWTH'", ["Beta", "alpha"]),
     ("tags.team IS NULL", ["b[c]?*", "delta\\x"]),

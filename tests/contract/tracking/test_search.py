@@ -115,8 +115,18 @@ class Data:
             return f"{what} IS {choose(('', 'NOT '))}NULL"
         if kind == "in":
             runs = ", ".join(f"'{row.id}'" for row in self.random.sample(self.rows, 5))
-            what = choose((f"run_id {{}}IN ({runs})", "datasets.digest {}IN ('d1', 'x')"))
-            return what.format(choose(("", "NOT ")))
+            texts = ", ".join(
+                "'" + text.replace("'", "''") + "'" for text in self.random.sample(TEXTS, 3)
+            )
+            what = choose(
+                (
+                    f"run_id {{}}IN ({runs})",
+                    "datasets.digest {}IN ('d1', 'x')",
+                    f"{self._text_name('param')} {{}}IN ({texts})",
+                    f"{self._text_name('tag')} {{}}IN ({texts})",
+                )
+            )
+            return what.replace("{}", choose(("", "NOT ")))
         return f"{self._text_name(kind)} {self._text_value()}"
 
     def _text_name(self, kind: str) -> str:

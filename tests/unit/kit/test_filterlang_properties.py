@@ -93,7 +93,7 @@ def _written(tree: Expression) -> str:
             return f"{entity}.`{key}` IS {'NOT ' if negated else ''}NULL"
         case In(entity, key, values, negated):
             listed = ",".join(map(_quoted, values))
-            return f"{key} {'NOT ' if negated else ''}IN ({listed})"
+            return f"{entity}.`{key}` {'NOT ' if negated else ''}IN ({listed})"
 
 
 def _decimal(value: float) -> str:

@@ -72,10 +72,18 @@ class Batch:
             self.request_bytes += sum(map(len, keys)) + SERIES_BYTES * len(keys)
         return found
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is no point in it."""
+        return not any(each.steps for each in self._columns.values())
+
+    def runs(self) -> list[str]:
+        """The runs that have points, in the order in which they first came."""
+        return list(dict.fromkeys(each.run_id for each in self._columns.values()))
+
     def calls(self) -> Iterator[Call]:
         """Cut into calls, in the order in which the runs first came."""
-        runs = dict.fromkeys(each.run_id for each in self._columns.values())
-        for run_id in runs:
+        for run_id in self.runs():
             every = (part for series in self._merged(run_id) for part in _split(series))
             yield from _cut(run_id, every)
 

@@ -43,10 +43,14 @@ def test_text_that_cannot_be_encoded(server: Any, call: Call, field: str) -> Non
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda client: client.get_run(5), "get_run takes other types: run_id is int"),
-        (lambda client: client.log_metric("r", 5, 1), "key is int"),
+        (lambda client: client.get_run(5), "run_id must be text, not int"),
+        (lambda client: client.log_metric("r", 5, 1), "key must be text, not int"),
         (lambda client: client.set_tag("r", 5, 1), "must have a text as key"),
         (lambda client: client.search_runs(["0"], max_results=2**40), "search_runs: a number"),
+        (lambda client: client.search_runs(["0"], order_by=5), "order_by must be a list of texts"),
+        (lambda client: client.create_experiment("x", tags=5), "tags must be a dict, not int"),
+        (lambda client: client.log_batch("r", params=5), "params must be a dict, not int"),
+        (lambda client: client.log_batch("r", params=[1]), "params must be a dict, not list"),
         (lambda client: client.get_model_version("m", 2**70), "get_model_version: a number"),
         (lambda client: client.get_model_version("m", "x"), "must be a whole number"),
         (lambda client: client.create_run("0", start_time="now"), "time must be a whole number"),
@@ -64,6 +68,11 @@ def test_other_arguments(server: Any, call: Call, said: str) -> None:
     with pytest.raises(InvalidArgument, match=re.escape(said)):
         call(Client(server.uri))
     assert server.calls == []
+
+
+def test_a_client_of_no_uri() -> None:
+    with pytest.raises(InvalidArgument, match="tracking_uri must be text or a path, not int"):
+        Client(5)  # type: ignore[arg-type]
 
 
 def test_the_programmers_own_mistakes_stay_what_they_are(server: Any) -> None:

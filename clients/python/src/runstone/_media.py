@@ -67,7 +67,10 @@ def figure_bytes(figure: Any, artifact_file: str, save_kwargs: dict[str, Any] | 
     kind = suffix(artifact_file).lstrip(".")
     if callable(getattr(figure, "savefig", None)):
         buffer = io.BytesIO()
-        figure.savefig(buffer, **{"format": kind or "png", **options})
+        try:
+            figure.savefig(buffer, **{"format": kind or "png", **options})
+        except ValueError as error:
+            raise InvalidArgument(f"the figure cannot become {artifact_file!r}: {error}") from error
         return buffer.getvalue()
     if callable(getattr(figure, "to_html", None)):
         if kind == "html":
@@ -90,7 +93,11 @@ def image_bytes(image: Any, artifact_file: str) -> bytes:
     pil = image if callable(getattr(image, "save", None)) else _from_array(image)
     kind = suffix(artifact_file).lstrip(".") or "png"
     buffer = io.BytesIO()
-    pil.save(buffer, format={"jpg": "jpeg", "tif": "tiff"}.get(kind, kind))
+    try:
+        pil.save(buffer, format={"jpg": "jpeg", "tif": "tiff"}.get(kind, kind))
+    except (KeyError, ValueError, OSError) as error:
+        # KeyError: pillow knows no format of that name; OSError: one that cannot hold such pixels.
+        raise InvalidArgument(f"the image cannot become {artifact_file!r}: {error}") from error
     return buffer.getvalue()
 
 
@@ -146,6 +153,14 @@ def table_columns(data: Any) -> tuple[list[str], list[list[Any]]]:
     return list(columns), rows
 
 
+def read_table(content: bytes, artifact_file: str) -> dict[str, Any]:
+    """What ``log_table`` wrote: ``columns`` and ``data``. Raises InvalidArgument."""
+    table = read_dict(content, artifact_file)
+    if not isinstance(table, dict) or not {"columns", "data"} <= table.keys():
+        raise InvalidArgument(f"{artifact_file} exists and is no table")
+    return table
+
+
 def merged_table(content: bytes | None, data: Any, artifact_file: str) -> bytes:
     """The table of ``content`` with the rows of ``data`` below; JSON of names and rows.
 
@@ -153,9 +168,7 @@ def merged_table(content: bytes | None, data: Any, artifact_file: str) -> bytes:
     """
     names, rows = table_columns(data)
     if content is not None:
-        old = read_dict(content, artifact_file)
-        if not isinstance(old, dict) or not {"columns", "data"} <= old.keys():
-            raise InvalidArgument(f"{artifact_file} exists and is no table")
+        old = read_table(content, artifact_file)
         before = [str(name) for name in old["columns"]]
         every = before + [name for name in names if name not in before]
         rows = [

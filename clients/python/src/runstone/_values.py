@@ -112,7 +112,10 @@ def texts(kind: str, values: Any, limit: int) -> dict[str, str]:
     if isinstance(values, Mapping):
         items = values.items()
     else:
-        items = ((each.key, each.value) for each in values)
+        try:
+            items = [(each.key, each.value) for each in values]
+        except (TypeError, AttributeError):
+            raise invalid(f"{kind}s", f"must be a dict, not {type(values).__name__}") from None
     found: dict[str, str] = {}
     for key, value in items:
         if not isinstance(key, str):

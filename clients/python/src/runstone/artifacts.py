@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from runstone._arguments import checked
 from runstone._fluent import _state
 from runstone.exceptions import InvalidArgument, InvalidUri
 
@@ -43,6 +44,7 @@ def _named(
     return found
 
 
+@checked
 def download_artifacts(
     artifact_uri: str | None = None,
     run_id: str | None = None,
@@ -79,6 +81,7 @@ def download_artifacts(
     return client.download_artifacts(path=path, dst_path=dst_path, **owner)
 
 
+@checked
 def list_artifacts(
     artifact_uri: str | None = None,
     run_id: str | None = None,
@@ -115,6 +118,7 @@ def _read(artifact_uri: str) -> tuple[bytes, str]:
     return client.read_bytes(**{"run_id": None, **owner}, path=path), path
 
 
+@checked
 def load_text(artifact_uri: str) -> str:
     """A file as text, read as UTF-8.
 
@@ -136,6 +140,7 @@ def load_text(artifact_uri: str) -> str:
         raise InvalidArgument(f"{path} is no text in UTF-8: {error}") from error
 
 
+@checked
 def load_dict(artifact_uri: str) -> Any:
     """A file as the dict or list it holds, of YAML or JSON.
 
@@ -156,6 +161,7 @@ def load_dict(artifact_uri: str) -> Any:
     return _media.read_dict(content, path)
 
 
+@checked
 def load_image(artifact_uri: str) -> Any:
     """A file as a PIL image.
 

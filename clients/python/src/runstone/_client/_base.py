@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runstone import _settings, _uri
+from runstone._arguments import checked
 from runstone._connection import Connection
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 class ClientBase:
     """Connections to the three services, made at once and opened when first called."""
 
+    @checked
     def __init__(
         self,
         tracking_uri: str | os.PathLike[str] | None = None,

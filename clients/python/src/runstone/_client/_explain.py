@@ -1,7 +1,8 @@
 """Arguments that no message can hold, told by name.
 
 Messages are made of arguments all over the client; what protobuf says of a bad one ("bad argument
-type for built-in operation") names neither the argument nor the call.
+type for built-in operation") names neither the argument nor the call. They are looked at after a
+call has failed, so that those that succeed pay nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from runstone._arguments import wrong
 from runstone._values import invalid
 from runstone.exceptions import InvalidArgument, RunstoneException
 
@@ -34,7 +36,7 @@ def _wrapped(method: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
         try:
             return method(*arguments, **named)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             explanation = _explanation(method, error, arguments, named)
             if explanation is None:
                 raise
@@ -49,19 +51,23 @@ def _explanation(
     arguments: tuple[Any, ...],
     named: dict[str, Any],
 ) -> RunstoneException | None:
-    if not isinstance(error, UnicodeEncodeError) and not any(
-        words in str(error) for words in (WRONG_TYPE, OUT_OF_RANGE)
-    ):
-        return None
-    given = inspect.signature(method).bind(*arguments, **named).arguments
+    try:
+        given = inspect.signature(method).bind(*arguments, **named).arguments
+    except TypeError:
+        return None  # the call itself is wrong, and Python says how
     del given["self"]
     if isinstance(error, UnicodeEncodeError):
         field = next((path for name in given if (path := _unencodable(name, given[name]))), "text")
         return invalid(field, "must be text that UTF-8 can hold, without lone surrogates")
-    types = ", ".join(f"{name} is {type(value).__name__}" for name, value in given.items())
+    told = wrong(method, given)
+    if told is not None:
+        return told
     if WRONG_TYPE in str(error):
+        types = ", ".join(f"{name} is {type(value).__name__}" for name, value in given.items())
         return InvalidArgument(f"{method.__name__} takes other types: {types}")
-    return InvalidArgument(f"{method.__name__}: a number does not fit its field: {error}")
+    if OUT_OF_RANGE in str(error):
+        return InvalidArgument(f"{method.__name__}: a number does not fit its field: {error}")
+    return None
 
 
 def _unencodable(path: str, value: Any) -> str | None:

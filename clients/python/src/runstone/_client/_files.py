@@ -227,7 +227,7 @@ class FileCalls(ArtifactCalls, RunCalls):
                 content = self.read_bytes(run.info.run_id, artifact_file)
             except ArtifactNotFound:
                 continue
-            table = _media.read_dict(content, artifact_file)
+            table = _media.read_table(content, artifact_file)
             frame = pd.DataFrame(table["data"], columns=table["columns"])
             for name, value in extra_values(run, extra_columns or ()).items():
                 frame[name] = value

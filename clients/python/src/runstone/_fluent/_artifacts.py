@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from runstone._arguments import checked
 from runstone._fluent import _state
 from runstone._fluent._logging import _destination
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@checked
 def log_artifact(
     local_path: str | os.PathLike[str],
     artifact_path: str | None = None,
@@ -41,6 +43,7 @@ def log_artifact(
     client.log_artifact(run, local_path, artifact_path)
 
 
+@checked
 def log_artifacts(
     local_dir: str | os.PathLike[str],
     artifact_path: str | None = None,
@@ -62,6 +65,7 @@ def log_artifacts(
     client.log_artifacts(run, local_dir, artifact_path)
 
 
+@checked
 def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
     """Keep a text as a file of the active run, in UTF-8.
 
@@ -76,6 +80,7 @@ def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
     client.log_text(run, text, artifact_file)
 
 
+@checked
 def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> None:
     """Keep a dict or list as YAML when the file ends in .yaml or .yml, else as JSON.
 
@@ -90,6 +95,7 @@ def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> 
     client.log_dict(run, dictionary, artifact_file)
 
 
+@checked
 def log_figure(
     figure: Any, artifact_file: str, *, save_kwargs: dict[str, Any] | None = None
 ) -> None:
@@ -110,6 +116,7 @@ def log_figure(
     client.log_figure(run, figure, artifact_file, save_kwargs=save_kwargs)
 
 
+@checked
 def log_image(
     image: Any,
     artifact_file: str | None = None,
@@ -141,6 +148,7 @@ def log_image(
     client.log_image(run, image, artifact_file, key, step, timestamp, synchronous)
 
 
+@checked
 def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
     """Keep a table as JSON with the active run, below the rows that the file has already.
 
@@ -164,6 +172,7 @@ def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
     client.log_table(run, data, artifact_file)
 
 
+@checked
 def load_table(
     artifact_file: str,
     run_ids: Sequence[str] | None = None,
@@ -191,6 +200,7 @@ def load_table(
     return _state.client().load_table(_state.experiment_id(), artifact_file, run_ids, extra_columns)
 
 
+@checked
 def get_artifact_uri(artifact_path: str | None = None) -> str:
     """The URI of a file of the active run, or of all of them: ``runs:/<run_id>/<path>``.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from runstone._arguments import checked
 from runstone._entities.tracking import Experiment, LifecycleStage, ViewType
 from runstone._fluent import _state
 from runstone.exceptions import ExperimentDeleted, InvalidArgument
 
 
+@checked
 def set_experiment(
     experiment_name: str | None = None, experiment_id: str | None = None
 ) -> Experiment:
@@ -47,6 +49,7 @@ def set_experiment(
     return found
 
 
+@checked
 def create_experiment(
     name: str, artifact_location: str | None = None, tags: Mapping[str, Any] | None = None
 ) -> str:
@@ -69,6 +72,7 @@ def create_experiment(
     return _state.client().create_experiment(name, artifact_location, tags)
 
 
+@checked
 def get_experiment(experiment_id: str) -> Experiment:
     """The experiment with this id, deleted or not.
 
@@ -83,6 +87,7 @@ def get_experiment(experiment_id: str) -> Experiment:
     return _state.client().get_experiment(experiment_id)
 
 
+@checked
 def get_experiment_by_name(name: str) -> Experiment | None:
     """The experiment with this name, deleted or not; None when there is none.
 
@@ -96,6 +101,7 @@ def get_experiment_by_name(name: str) -> Experiment | None:
     return _state.client().get_experiment_by_name(name)
 
 
+@checked
 def delete_experiment(experiment_id: str) -> None:
     """Delete an experiment and its runs; ``restore_experiment`` brings them back.
 
@@ -113,6 +119,7 @@ def delete_experiment(experiment_id: str) -> None:
     _state.client().delete_experiment(experiment_id)
 
 
+@checked
 def restore_experiment(experiment_id: str) -> None:
     """Restore a deleted experiment and the runs that were deleted with it.
 
@@ -128,6 +135,7 @@ def restore_experiment(experiment_id: str) -> None:
     _state.client().restore_experiment(experiment_id)
 
 
+@checked
 def set_experiment_tag(key: str, value: Any) -> None:
     """Set a tag of the active experiment.
 
@@ -139,6 +147,7 @@ def set_experiment_tag(key: str, value: Any) -> None:
     set_experiment_tags({key: value})
 
 
+@checked
 def set_experiment_tags(tags: Mapping[str, Any]) -> None:
     """Set tags of the active experiment, all or none.
 
@@ -150,6 +159,7 @@ def set_experiment_tags(tags: Mapping[str, Any]) -> None:
     _state.client().set_experiment_tags(_state.experiment_id(), tags)
 
 
+@checked
 def delete_experiment_tag(key: str) -> None:
     """Delete a tag of the active experiment.
 
@@ -165,6 +175,7 @@ def delete_experiment_tag(key: str) -> None:
     _state.client().delete_experiment_tag(_state.experiment_id(), key)
 
 
+@checked
 def search_experiments(
     view_type: int = ViewType.ACTIVE_ONLY,
     max_results: int | None = None,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runstone import _values
+from runstone._arguments import checked
 from runstone._entities.tracking import Dataset, DatasetInput, InputTag, Metric
 from runstone._fluent import _state
 from runstone._fluent._runs import active_or_new_run
@@ -34,6 +35,7 @@ def _destination(run_id: str | None) -> tuple[Client, str]:
     return run.client, run.info.run_id
 
 
+@checked
 def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
     """Set a parameter of the active run; one is begun when there is none.
 
@@ -60,6 +62,7 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
     return _DONE if synchronous is False else value
 
 
+@checked
 def log_params(
     params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None
 ) -> RunOperations | None:
@@ -138,6 +141,7 @@ def log_metrics(
     return _DONE if synchronous is False else None
 
 
+@checked
 def set_tag(key: str, value: Any, synchronous: bool | None = None) -> RunOperations | None:
     """Set a tag of the active run; one is begun when there is none.
 
@@ -158,6 +162,7 @@ def set_tag(key: str, value: Any, synchronous: bool | None = None) -> RunOperati
     return _DONE if synchronous is False else None
 
 
+@checked
 def set_tags(
     tags: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None
 ) -> RunOperations | None:
@@ -173,6 +178,7 @@ def set_tags(
     return _DONE if synchronous is False else None
 
 
+@checked
 def delete_tag(key: str) -> None:
     """Delete a tag of the active run.
 
@@ -197,6 +203,7 @@ class DatasetLike(Protocol):
         ...
 
 
+@checked
 def log_input(
     dataset: Dataset | DatasetLike,
     context: str | None = None,
@@ -220,6 +227,7 @@ def log_input(
     log_inputs([dataset], [context], [tags])
 
 
+@checked
 def log_inputs(
     datasets: Sequence[Dataset | DatasetLike],
     contexts: Sequence[str | None] | None = None,
@@ -244,7 +252,20 @@ def log_inputs(
     inputs = []
     for dataset, context, tags in zip(datasets, every_context, every_tags, strict=True):
         marks = dict(tags or {}) | ({DATA_CONTEXT: context} if context else {})
-        entity = dataset if isinstance(dataset, Dataset) else dataset.to_entity()
-        inputs.append(DatasetInput(entity, [InputTag(k, str(v)) for k, v in marks.items()]))
+        inputs.append(
+            DatasetInput(_described(dataset), [InputTag(k, str(v)) for k, v in marks.items()])
+        )
     client, run = _destination(None)
     client.log_inputs(run, inputs)
+
+
+def _described(dataset: Dataset | DatasetLike) -> Dataset:
+    if isinstance(dataset, Dataset):
+        return dataset
+    if not hasattr(dataset, "to_entity"):
+        raise _values.invalid(
+            "dataset",
+            "must be made by runstone.data (from_pandas, from_numpy) or be an entities.Dataset,"
+            f" not {type(dataset).__name__}",
+        )
+    return dataset.to_entity()

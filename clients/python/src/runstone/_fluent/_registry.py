@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from runstone._arguments import checked
 from runstone._fluent import _state
 from runstone.exceptions import ModelNameTaken
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@checked
 def register_model(
     model_uri: str,
     name: str,
@@ -55,6 +57,7 @@ def register_model(
     )
 
 
+@checked
 def search_registered_models(
     max_results: int | None = None,
     filter_string: str | None = None,
@@ -84,6 +87,7 @@ def search_registered_models(
         token = page.token
 
 
+@checked
 def search_model_versions(
     max_results: int | None = None,
     filter_string: str | None = None,
@@ -131,6 +135,7 @@ def _more(found: list[T], page: PagedList[T], wanted: int | None) -> bool:
     return page.token is not None and (wanted is None or len(found) < wanted)
 
 
+@checked
 def set_model_version_tag(
     name: str, version: int | str | None = None, key: str | None = None, value: Any = None
 ) -> None:

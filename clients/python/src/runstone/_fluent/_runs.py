@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from runstone import _settings
+from runstone._arguments import checked
 from runstone._entities.tracking import LifecycleStage, Run, RunStatus
 from runstone._fluent import _context, _state
 from runstone.exceptions import InvalidArgument, RunActive, RunDeleted, RunstoneException
@@ -69,6 +70,7 @@ def _status_of(error: BaseException | None) -> str:
     return "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
 
 
+@checked
 def start_run(
     run_id: str | None = None,
     experiment_id: str | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from runstone._arguments import checked
 from runstone._entities.tracking import Run, ViewType
 from runstone._fluent import _state
 from runstone.exceptions import InvalidArgument
@@ -20,6 +21,7 @@ EXPERIMENTS_A_CALL = 1000
 """The server's bound for one search."""
 
 
+@checked
 def get_run(run_id: str) -> Run:
     """A run with its parameters, tags, inputs and latest metrics, deleted or not.
 
@@ -37,6 +39,7 @@ def get_run(run_id: str) -> Run:
     return _state.client().get_run(run_id)
 
 
+@checked
 def get_parent_run(run_id: str) -> Run | None:
     """The run that this one is nested in; None when it is not nested.
 
@@ -54,6 +57,7 @@ def get_parent_run(run_id: str) -> Run | None:
     return _state.client().get_parent_run(run_id)
 
 
+@checked
 def delete_run(run_id: str) -> None:
     """Delete a run; ``restore_run`` brings it back until it is purged.
 
@@ -70,6 +74,7 @@ def delete_run(run_id: str) -> None:
     _state.client().delete_run(run_id)
 
 
+@checked
 def restore_run(run_id: str) -> None:
     """Restore a deleted run of an active experiment.
 
@@ -113,6 +118,7 @@ def search_runs(
 ) -> list[Run]: ...
 
 
+@checked
 def search_runs(
     experiment_ids: Sequence[str] | None = None,
     filter_string: str = "",
@@ -152,7 +158,7 @@ def search_runs(
         >>> [run.data.params["lr"] for run in runs]
         ['0.1', '0.2']
     """
-    if output_format not in {"pandas", "list"}:
+    if output_format not in ("pandas", "list"):
         raise InvalidArgument(f"output_format must be 'pandas' or 'list', not {output_format!r}")
     client = _state.client()
     ids = _experiments(experiment_ids, experiment_names, search_all_experiments)
@@ -175,10 +181,8 @@ def _experiments(
 ) -> list[str]:
     if ids and names:
         raise InvalidArgument("give experiment_ids or experiment_names, not both")
-    if ids is not None and not isinstance(ids, str) and len(ids):
-        return [str(each) for each in ids]
-    if isinstance(ids, str) and ids:
-        return [ids]
+    if ids:
+        return list(ids)
     client = _state.client()
     if names:
         found = [client.get_experiment_by_name(name) for name in names]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runstone import _settings, _uri
+from runstone._arguments import checked
 from runstone.exceptions import ExperimentNameTaken, ExperimentNotFound, InvalidArgument
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def client() -> Client:
     return found
 
 
+@checked
 def set_tracking_uri(uri: str | Path | None) -> None:
     """Say where the server is, for this process and those it starts. Nothing is opened yet.
 
@@ -110,6 +112,7 @@ def is_tracking_uri_set() -> bool:
     return bool(_tracking_uri or os.environ.get(_settings.TRACKING_URI))
 
 
+@checked
 def set_registry_uri(uri: str | None) -> None:
     """Say where the registry is when it is elsewhere; None: with the rest.
 

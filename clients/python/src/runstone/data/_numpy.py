@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runstone._arguments import checked
 from runstone.data._dataset import Dataset, described
 
 Arrays = Any
@@ -22,6 +23,7 @@ class NumpyDataset(Dataset):
     targets: Arrays | None = None
 
 
+@checked
 def from_numpy(
     features: Arrays,
     source: str | os.PathLike[str] | None = None,

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runstone._arguments import checked
 from runstone.data._dataset import Dataset, described
 from runstone.exceptions import InvalidArgument
 
@@ -23,6 +24,7 @@ class PandasDataset(Dataset):
     predictions: str | None = None
 
 
+@checked
 def from_pandas(
     df: pd.DataFrame,
     source: str | os.PathLike[str] | None = None,

@@ -29,13 +29,16 @@ from runstone_kit.validation import (
     check_run_id,
 )
 from runstone_tracking.model import MetricSummary
-from runstone_tracking.model_metrics import Columns, Int64s, MetricBatch
+from runstone_tracking.model_metrics import Columns, Int64s, MetricBatch, series_name
 
 MAX_SERIES = 10_000
 """Series in a batch, as the contract says: each costs a summary's row and a lock on it."""
 
 MAX_APPEND_BYTES = 4 * 1024 * 1024
 """Of a serialized AppendMetricsRequest, as the contract says: some 170,000 points."""
+
+MAX_RANK = 2**20 - 1
+"""As the contract says; the largest jobs have some ten thousand processes."""
 
 MAX_WRITER_ID = 64
 """Room for a host name and a process id; it is part of every segment's key."""
@@ -57,7 +60,7 @@ class AppendRequest:
 class _Series:
     """One series as bytes, and its place in the request."""
 
-    key: str
+    name: str
     place: int
     columns: tuple[bytes, bytes, bytes]
 
@@ -101,9 +104,9 @@ def read_series(violations: Violations, series: Sequence[Any]) -> MetricBatch | 
     _check_distinct(violations, found)
     if len(violations) > before:
         return None
-    found.sort(key=lambda each: each.key)
+    found.sort(key=lambda each: each.name)
     batch = MetricBatch(
-        tuple(each.key for each in found),
+        tuple(each.name for each in found),
         np.array([each.count for each in found], np.int64),
         Columns(
             np.frombuffer(b"".join([each.columns[0] for each in found]), "<i8"),
@@ -115,13 +118,16 @@ def read_series(violations: Violations, series: Sequence[Any]) -> MetricBatch | 
     return batch if len(violations) == before else None
 
 
-def read_history(request: pb.GetMetricHistoryRequest) -> tuple[str, str]:
-    """Run and key."""
+def read_history(request: pb.GetMetricHistoryRequest) -> tuple[str, str, int | None]:
+    """Run, key, and the rank if one is asked for."""
     violations = Violations()
     check_run_id(violations, "run_id", request.run_id)
     check_entity_key(violations, "key", request.key)
+    rank = request.rank if request.HasField("rank") else None
+    if rank is not None:
+        check_range(violations, "rank", rank, 0, MAX_RANK)
     violations.raise_if_any()
-    return request.run_id, request.key
+    return request.run_id, request.key, rank
 
 
 def read_list(request: pb.ListMetricKeysRequest) -> tuple[str, int, str]:
@@ -139,6 +145,7 @@ def write_points(points: Columns) -> Any:
         steps=[columnar.pack_int64(points.steps)],
         timestamps_ms=[columnar.pack_int64(points.timestamps_ms)],
         values=[columnar.pack_double(points.values)],
+        ranks=None if points.ranks is None else points.ranks.tolist(),
     )
 
 
@@ -185,7 +192,14 @@ def _read_one(violations: Violations, place: int, message: Any) -> _Series:
         violations.add(f"series[{place}]", f"must have columns of equal length, not {counts}")
     elif not steps:
         violations.add(f"series[{place}].steps", "must have at least 1 entries")
-    return _Series(key, place, (steps, times, values))
+    return _Series(_name(violations, place, message), place, (steps, times, values))
+
+
+def _name(violations: Violations, place: int, message: Any) -> str:
+    if not message.HasField("rank"):
+        return str(message.key)
+    check_range(violations, f"series[{place}].rank", message.rank, 0, MAX_RANK)
+    return series_name(message.key, message.rank)
 
 
 def _column(field: Any, name: str) -> bytes:
@@ -207,10 +221,11 @@ def _is_entity_key(key: str) -> bool:
 def _check_distinct(violations: Violations, series: Iterable[_Series]) -> None:
     first: dict[str, int] = {}
     for each in series:
-        place = first.setdefault(each.key, each.place)
+        place = first.setdefault(each.name, each.place)
         if place != each.place:
             violations.add(
-                f"series[{each.place}].key", f"must not be the key of series[{place}] too"
+                f"series[{each.place}].key",
+                f"must not be the key of series[{place}] too, unless their ranks differ",
             )
 
 

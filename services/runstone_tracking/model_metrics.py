@@ -9,9 +9,15 @@ from numpy.typing import NDArray
 
 from runstone_tracking.model import MetricSummary
 
+Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 Records = NDArray[np.void]
+
+NO_RANK = -1
+
+RANK_MARK = "\t"
+"""Between key and rank in the name of a series: no key has it, and it sorts below all they have."""
 
 SUMMARY = np.dtype(
     [
@@ -31,11 +37,12 @@ SUMMARY = np.dtype(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """Points: three arrays of equal length."""
+    """Points: arrays of equal length. Without ``ranks`` no point has one, else NO_RANK says so."""
 
     steps: Int64s
     timestamps_ms: Int64s
     values: Doubles
+    ranks: Int32s | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -45,18 +52,21 @@ class Columns:
 class MetricBatch:
     """The points of one AppendMetrics, series after series.
 
-    ``keys`` are sorted by code point, distinct and without line feeds; series ``i`` is
-    ``counts[i]`` consecutive points of ``points``, at least one, in the order sent.
+    ``names`` (see ``series_name``) are sorted by code point, distinct and without line feeds;
+    series ``i`` is ``counts[i]`` consecutive points of ``points``, at least one, in the order sent.
     """
 
-    keys: tuple[str, ...]
+    names: tuple[str, ...]
     counts: Int64s
     points: Columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summaries:
-    """Records of dtype SUMMARY, one for each of ``keys``, which are sorted by code point."""
+    """Records of dtype SUMMARY, one for each of ``keys``, which are sorted by code point.
+
+    A key's ranks are summarized together.
+    """
 
     keys: tuple[str, ...]
     records: Records
@@ -94,6 +104,12 @@ class Block:
     min_timestamp_ms: int
     max_timestamp_ms: int
     entry: bytes
+    rank: int = NO_RANK
+
+
+def series_name(key: str, rank: int = NO_RANK) -> str:
+    """What names a series in its run. The names of one key are neighbours when sorted."""
+    return key if rank == NO_RANK else f"{key}{RANK_MARK}{rank}"
 
 
 def summary(key: str, record: tuple[float, int, int, float, float, int, int, int]) -> MetricSummary:

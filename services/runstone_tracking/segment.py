@@ -1,7 +1,8 @@
 """A metric batch as two byte strings: a header that describes it, a payload that holds it.
 
     header  := version u8 | flags u8 | zero u16 | series u32 | keys u32 | crc32 u32 | body
-    body    := LF key LF key ... LF, "keys" bytes in all | one ENTRY per series
+    body    := LF name LF name ... LF, "keys" bytes in all | one ENTRY per series
+    name    := key | key TAB rank, sorted by code point
     payload := one block per series, at the entry's offset
 
 A header body above 2 KiB is one zstd frame (flag 1); below, a key can be looked for in the header
@@ -27,12 +28,15 @@ import zstandard
 from numpy.typing import NDArray
 
 from runstone_tracking.model_metrics import (
+    NO_RANK,
+    RANK_MARK,
     Block,
     Columns,
     Int64s,
     MetricBatch,
     NewSegment,
     Records,
+    series_name,
 )
 from runstone_tracking.segment_statistics import (
     Deltas,
@@ -123,7 +127,7 @@ def encode(run_id: str, writer_id: str, sequence: int, batch: MetricBatch) -> Ne
     found = statistics(batch, starts, step_deltas)
     entries = _describe(batch, starts, found)
     payload = _encode_blocks(batch, starts, step_deltas, entries)
-    keys = _key_block(batch.keys)
+    keys = _name_block(batch.names)
     return NewSegment(
         run_id,
         writer_id,
@@ -136,36 +140,52 @@ def encode(run_id: str, writer_id: str, sequence: int, batch: MetricBatch) -> Ne
     )
 
 
-def find_block(writer_id: str, sequence: int, header: bytes, key: str) -> Block | None:
-    """Where the series ``key`` lies in the segment with this header; None when it has no such one.
+def find_blocks(
+    writer_id: str, sequence: int, header: bytes, key: str, rank: int | None = None
+) -> list[Block]:
+    """Where the series of a key lie in the segment with this header: all, or that of one rank.
 
     Raises SegmentCorrupt.
     """
-    body, key_bytes = _decode_header(header)
-    place = body.find(_key_block((key,)), 0, key_bytes)
-    if place < 0:
-        return None
-    at = key_bytes + body.count(b"\n", 0, place) * ENTRY.itemsize
-    entry = _ENTRY.unpack_from(body, at)
+    body, name_bytes = _decode_header(header)
+    found = []
+    for pattern in key_patterns(key, rank):
+        place = body.find(pattern, 0, name_bytes)
+        while place >= 0:
+            end = body.index(b"\n", place + 1, name_bytes)
+            name = body[place + 1 : end].decode()
+            at = name_bytes + body.count(b"\n", 0, place) * ENTRY.itemsize
+            found.append(_block(writer_id, sequence, name, body[at : at + ENTRY.itemsize]))
+            # The names of a key's ranks are neighbours: the next one begins where this one ends.
+            place = end if body.startswith(pattern, end) and end + 1 < name_bytes else -1
+    return found
+
+
+def _block(writer_id: str, sequence: int, name: str, entry: bytes) -> Block:
+    fields = _ENTRY.unpack(entry)
+    rank = name.partition(RANK_MARK)[2]
     return Block(
         writer_id,
         sequence,
-        offset=entry[2],
-        length=entry[3],
-        count=entry[0],
-        min_timestamp_ms=entry[19],
-        max_timestamp_ms=entry[20],
-        entry=body[at : at + ENTRY.itemsize],
+        offset=fields[2],
+        length=fields[3],
+        count=fields[0],
+        min_timestamp_ms=fields[19],
+        max_timestamp_ms=fields[20],
+        entry=entry,
+        rank=int(rank) if rank else NO_RANK,
     )
 
 
-def key_pattern(key: str) -> bytes:
-    """What an uncompressed header contains if and only if the segment has the series ``key``."""
-    return _key_block((key,))
+def key_patterns(key: str, rank: int | None = None) -> list[bytes]:
+    """An uncompressed header has one of these if and only if its segment has such a series."""
+    if rank is not None:
+        return [_name_block((series_name(key, rank),))]
+    return [_name_block((key,)), f"\n{key}{RANK_MARK}".encode()]
 
 
 def is_compressed_prefix() -> bytes:
-    """The first bytes of a header in which ``key_pattern`` cannot be looked for."""
+    """The first bytes of a header in which ``key_patterns`` cannot be looked for."""
     return bytes((VERSION, _FLAG_COMPRESSED))
 
 
@@ -179,16 +199,24 @@ def decode_block(block: Block, data: bytes) -> Columns:
             f"({block.writer_id}, {block.sequence}) is damaged"
         )
     if encoding == _RAW and len(data) == count * _POINT:
-        return _decode_raw(data)
+        return _ranked(block, _decode_raw(data))
     if encoding == _PLANES and count and step_width <= _ITEM and time_width <= _ITEM:
-        return _decode_planes(
-            count, (step_width, *fields[9:11]), (time_width, *fields[11:13]), data
+        return _ranked(
+            block,
+            _decode_planes(count, (step_width, *fields[9:11]), (time_width, *fields[11:13]), data),
         )
     raise SegmentCorrupt(f"encoding {encoding} of {len(data)} bytes is not known")
 
 
-def _key_block(keys: tuple[str, ...]) -> bytes:
-    return ("\n" + "\n".join(keys) + "\n").encode()
+def _ranked(block: Block, points: Columns) -> Columns:
+    if block.rank == NO_RANK:
+        return points
+    ranks = np.full(len(points), block.rank, np.int32)
+    return Columns(points.steps, points.timestamps_ms, points.values, ranks)
+
+
+def _name_block(names: tuple[str, ...]) -> bytes:
+    return ("\n" + "\n".join(names) + "\n").encode()
 
 
 def _digest(batch: MetricBatch, keys: bytes) -> bytes:

@@ -1,16 +1,18 @@
-"""Points of one series, put in the order of a history: by (timestamp, step, value).
+"""Points of one metric, put in the order of a history: by (timestamp, step, value, rank).
 
 NaN is below every number, and 0.0 and -0.0 are different values that are equal in order. An exact
-duplicate, bit for bit, stays once.
+duplicate, bit for bit and of the same rank, stays once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from runstone_tracking.model_metrics import Columns, Int64s
+from runstone_tracking.model_metrics import NO_RANK, Columns, Int32s, Int64s
 
 MAX_CHUNK = 65_536
 """Points of one piece, as the contract says: 1.5 MiB on the wire."""
@@ -24,6 +26,7 @@ def concatenate(parts: Sequence[Columns]) -> Columns:
         np.concatenate([part.steps for part in parts]),
         np.concatenate([part.timestamps_ms for part in parts]),
         np.concatenate([part.values for part in parts]),
+        _joined_ranks(parts),
     )
 
 
@@ -51,14 +54,21 @@ def cut(points: Columns) -> Iterator[Columns]:
     """Pieces of at most MAX_CHUNK points; none for no points."""
     for start in range(0, len(points), MAX_CHUNK):
         part = slice(start, start + MAX_CHUNK)
-        yield Columns(points.steps[part], points.timestamps_ms[part], points.values[part])
+        yield Columns(
+            points.steps[part],
+            points.timestamps_ms[part],
+            points.values[part],
+            None if points.ranks is None else points.ranks[part],
+        )
 
 
 def _without_duplicates(points: Columns) -> Columns:
     is_number = ~np.isnan(points.values)
     number = np.where(is_number, points.values, 0.0)
     bits = points.values.view(np.int64)
-    found = _pick(points, np.lexsort((bits, number, is_number, points.steps, points.timestamps_ms)))
+    order: list[NDArray[Any]] = [] if points.ranks is None else [points.ranks]
+    order += [bits, number, is_number, points.steps, points.timestamps_ms]
+    found = _pick(points, np.lexsort(order))
     bits = found.values.view(np.int64)
     new = np.ones(len(found), bool)
     new[1:] = (
@@ -66,8 +76,22 @@ def _without_duplicates(points: Columns) -> Columns:
         | (found.steps[1:] != found.steps[:-1])
         | (bits[1:] != bits[:-1])
     )
+    if found.ranks is not None:
+        new[1:] |= found.ranks[1:] != found.ranks[:-1]
     return found if new.all() else _pick(found, np.flatnonzero(new))
 
 
 def _pick(points: Columns, at: Int64s) -> Columns:
-    return Columns(points.steps[at], points.timestamps_ms[at], points.values[at])
+    ranks = None if points.ranks is None else points.ranks[at]
+    return Columns(points.steps[at], points.timestamps_ms[at], points.values[at], ranks)
+
+
+def _joined_ranks(parts: Sequence[Columns]) -> Int32s | None:
+    if all(part.ranks is None for part in parts):
+        return None
+    return np.concatenate(
+        [
+            np.full(len(part), NO_RANK, np.int32) if part.ranks is None else part.ranks
+            for part in parts
+        ]
+    )

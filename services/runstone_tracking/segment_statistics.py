@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runstone_tracking.model_metrics import (
+    RANK_MARK,
     SUMMARY,
     Columns,
     Doubles,
@@ -92,8 +93,8 @@ def statistics(batch: MetricBatch, starts: Int64s, step_deltas: Deltas) -> Stati
 
 
 def summarize(batch: MetricBatch, found: Statistics) -> Summaries:
-    """The summaries of a batch with these statistics."""
-    records = np.empty(len(batch.keys), SUMMARY)
+    """The summaries of a batch with these statistics, those of a key's ranks merged."""
+    records = np.empty(len(batch.names), SUMMARY)
     records["value"] = batch.points.values[found.last]
     records["step"] = batch.points.steps[found.last]
     records["timestamp_ms"] = batch.points.timestamps_ms[found.last]
@@ -102,7 +103,27 @@ def summarize(batch: MetricBatch, found: Statistics) -> Summaries:
     records["count"] = batch.counts
     records["nan_count"] = found.nan_count
     records["first_step"] = batch.points.steps[found.first]
-    return Summaries(batch.keys, records)
+    return _over_ranks(batch.names, records)
+
+
+def _over_ranks(names: tuple[str, ...], records: Records) -> Summaries:
+    if not any(RANK_MARK in name for name in names):
+        return Summaries(names, records)
+    keys = [name.partition(RANK_MARK)[0] for name in names]
+    # Each round takes one series of every key: mostly there is one, this process' own rank.
+    rounds: list[list[int]] = []
+    seen: dict[str, int] = {}
+    for place, key in enumerate(keys):
+        number = seen[key] = seen.get(key, -1) + 1
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(place)
+    first, *others = (
+        Summaries(tuple(keys[place] for place in places), records[places]) for places in rounds
+    )
+    for other in others:
+        first = merge(first, other)
+    return first
 
 
 def merge(left: Summaries, right: Summaries) -> Summaries:

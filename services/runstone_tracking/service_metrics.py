@@ -49,15 +49,15 @@ class MetricService:
             raise outcome
         return outcome
 
-    def history(self, run_id: str, key: str) -> Iterator[Columns]:
-        """Every point of a series in pieces, by (timestamp, step, value), a duplicate once.
+    def history(self, run_id: str, key: str, rank: int | None = None) -> Iterator[Columns]:
+        """Every point of a key, or of one rank, in pieces by (timestamp, step, value, rank).
 
-        What was committed when this is called is read, without holding a connection in between.
-        Raises RunNotFound, MetricNotFound; the iterator raises RunNotFound when the run is purged
-        while it is read.
+        A duplicate comes once. What was committed when this is called is read, without holding a
+        connection in between. Raises RunNotFound, MetricNotFound; the iterator raises RunNotFound
+        when the run is purged while it is read.
         """
         blocks = self._transactions.read(
-            lambda session: session.metrics.find_blocks(run_id, key), bounded=True
+            lambda session: session.metrics.find_blocks(run_id, key, rank), bounded=True
         )
         return self._read(run_id, sorted(blocks, key=lambda block: block.min_timestamp_ms))
 

@@ -76,11 +76,15 @@ class SqlMetricStore:
             self._require_run(run_id)
         return [_summary(row) for row in rows]
 
-    def find_blocks(self, run_id: str, key: str) -> list[Block]:
-        """Every block of one series."""
-        rows = self._sql.select_headers(self._connection, run_id, key)
-        found = [segment.find_block(writer, number, header, key) for writer, number, header in rows]
-        blocks = [block for block in found if block is not None]
+    def find_blocks(self, run_id: str, key: str, rank: int | None = None) -> list[Block]:
+        """Every block of a key, or of one of its ranks."""
+        patterns = segment.key_patterns(key, rank)
+        rows = self._sql.select_headers(self._connection, run_id, patterns)
+        blocks = [
+            block
+            for writer, number, header in rows
+            for block in segment.find_blocks(writer, number, header, key, rank)
+        ]
         if not blocks:
             self._require_run(run_id)
             raise MetricNotFound(run_id, key)

@@ -70,9 +70,9 @@ class MetricStatements(Protocol):
         ...
 
     def select_headers(
-        self, connection: Connection, run_id: str, key: str
+        self, connection: Connection, run_id: str, patterns: Sequence[bytes]
     ) -> Iterable[tuple[str, int, bytes]]:
-        """Writer, sequence and header of the segments that may have the key."""
+        """Writer, sequence and header of the segments that may have one of the patterns."""
         ...
 
     def select_blocks(
@@ -119,7 +119,8 @@ class _PostgreSQL:
     _headers = """
         SELECT writer_id, sequence, header FROM runstone_tracking.metric_segments
         WHERE run_id = %b AND (
-            position(%b::bytea IN header) > 0 OR substring(header FROM 1 FOR 2) = %b::bytea
+            position(%b::bytea IN header) > 0 OR position(%b::bytea IN header) > 0
+            OR substring(header FROM 1 FOR 2) = %b::bytea
         )
     """
 
@@ -175,9 +176,9 @@ class _PostgreSQL:
         )
 
     def select_headers(
-        self, connection: Connection, run_id: str, key: str
+        self, connection: Connection, run_id: str, patterns: Sequence[bytes]
     ) -> Iterable[tuple[str, int, bytes]]:
-        return _select_headers(connection, self._headers, run_id, key)
+        return _select_headers(connection, self._headers, run_id, patterns)
 
     def select_blocks(
         self, connection: Connection, run_id: str, blocks: Sequence[Block]
@@ -213,7 +214,8 @@ class _SQLite:
 
     _headers = """
         SELECT writer_id, sequence, header FROM metric_segments
-        WHERE run_id = ? AND (instr(header, ?) > 0 OR substr(header, 1, 2) = ?)
+        WHERE run_id = ?
+            AND (instr(header, ?) > 0 OR instr(header, ?) > 0 OR substr(header, 1, 2) = ?)
     """
 
     _block = """
@@ -244,9 +246,9 @@ class _SQLite:
         connection.exec_driver_sql(self._upsert, rows)
 
     def select_headers(
-        self, connection: Connection, run_id: str, key: str
+        self, connection: Connection, run_id: str, patterns: Sequence[bytes]
     ) -> Iterable[tuple[str, int, bytes]]:
-        return _select_headers(connection, self._headers, run_id, key)
+        return _select_headers(connection, self._headers, run_id, patterns)
 
     def select_blocks(
         self, connection: Connection, run_id: str, blocks: Sequence[Block]
@@ -261,9 +263,10 @@ class _SQLite:
 
 
 def _select_headers(
-    connection: Connection, statement: str, run_id: str, key: str
+    connection: Connection, statement: str, run_id: str, patterns: Sequence[bytes]
 ) -> Iterable[tuple[str, int, bytes]]:
-    parameters = (run_id, segment.key_pattern(key), segment.is_compressed_prefix())
+    # One pattern is looked for twice: where it is found, the second look is not taken.
+    parameters = (run_id, patterns[0], patterns[-1], segment.is_compressed_prefix())
     rows = connection.exec_driver_sql(
         statement, parameters, execution_options={"yield_per": HEADER_ROWS}
     )

@@ -38,10 +38,10 @@ class MetricStore(Protocol):
         """
         ...
 
-    def find_blocks(self, run_id: str, key: str) -> list[Block]:
-        """Every block of one series, in no order, of one state; only within a read.
+    def find_blocks(self, run_id: str, key: str, rank: int | None = None) -> list[Block]:
+        """Every block of a key, or of one rank of it, in no order, of one state.
 
-        MUST raise RunNotFound, MetricNotFound.
+        Only within a read. MUST raise RunNotFound, MetricNotFound.
         """
         ...
 

@@ -104,6 +104,41 @@ def test_points_go_in_and_come_back(
     assert repr(summary.value) == "-0.0"
 
 
+def test_ranks_go_in_and_come_back(
+    opened: grpc.Channel, stub: TrackingServiceStub, run_id: str
+) -> None:
+    def series(rank: int | None, value: float) -> metric_pb2.Series:
+        return metric_pb2.Series(
+            key="loss", steps=[1], timestamps_ms=[7], values=[value], rank=rank
+        )
+
+    top = 2**20 - 1
+    _append(opened, _request(run_id, 1, series(0, 0.5), series(top, 0.25), series(None, 1.0)))
+    _append(
+        opened,
+        _request(
+            run_id, 2, metric_pb2.Series(key="plain", steps=[1], timestamps_ms=[1], values=[1.0])
+        ),
+    )
+    request = metric_pb2.GetMetricHistoryRequest(run_id=run_id, key="loss")
+    [page] = stub.GetMetricHistory(request, timeout=30)
+    assert dict(zip(page.ranks, page.values, strict=True)) == {-1: 1.0, 0: 0.5, top: 0.25}
+    request.rank = 0
+    [page] = stub.GetMetricHistory(request, timeout=30)
+    assert (list(page.ranks), list(page.values)) == ([0], [0.5])
+    [page] = stub.GetMetricHistory(
+        metric_pb2.GetMetricHistoryRequest(run_id=run_id, key="plain"), timeout=30
+    )
+    assert list(page.ranks) == []
+    assert _refused(opened, _request(run_id, 3, series(-1, 1.0), series(top + 1, 1.0)))[2] == [
+        "series[0].rank",
+        "series[1].rank",
+    ]
+    assert _refused(opened, _request(run_id, 3, series(4, 1.0), series(4, 2.0)))[2] == [
+        "series[1].key"
+    ]
+
+
 def test_a_long_history_comes_in_pieces(
     opened: grpc.Channel, stub: TrackingServiceStub, run_id: str
 ) -> None:

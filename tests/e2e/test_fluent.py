@@ -71,6 +71,17 @@ def test_a_run_and_all_it_logs() -> None:
     assert runstone.Client().get_metric_history(run.info.run_id, "unknown") == []
 
 
+def test_points_of_ranks_are_read_together_and_alone() -> None:
+    client = runstone.Client()
+    run_id = client.create_run("0").info.run_id
+    client.append_metrics(run_id, {"loss": ([1], [10], [0.5])}, rank=3)
+    client.append_metrics(run_id, [Metric("loss", 0.25, 11, 2), Metric("loss", 0.1, 12, 3, rank=0)])
+    every = client.get_metric_history(run_id, "loss")
+    assert [(point.rank, point.value) for point in every] == [(3, 0.5), (None, 0.25), (0, 0.1)]
+    assert client.get_metric_history(run_id, "loss", rank=3) == [Metric("loss", 0.5, 10, 1, 3)]
+    assert client.get_run(run_id).data.metrics == {"loss": 0.1}
+
+
 def test_experiments_from_birth_to_restoration() -> None:
     experiment_id = runstone.create_experiment("born", tags={"a": "1"})
     with pytest.raises(exceptions.ExperimentNameTaken):

@@ -21,7 +21,7 @@ def columns(points: Sequence[Point]) -> Columns:
 
 
 def batch(series: Mapping[str, Sequence[Point]]) -> MetricBatch:
-    """The batch with these series."""
+    """The batch with these series, by name."""
     keys = tuple(sorted(series))
     return MetricBatch(
         keys,

@@ -17,7 +17,7 @@ from runstone_kit.errors import RunstoneError, Unavailable
 from runstone_tracking import segment, service_metrics, sqlstore_metrics_sql
 from runstone_tracking.errors import MetricNotFound, RunDeleted, RunNotFound, SequenceReused
 from runstone_tracking.model import MetricSummary
-from runstone_tracking.model_metrics import NewSegment
+from runstone_tracking.model_metrics import NO_RANK, NewSegment, series_name
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.store_metrics import Appended
@@ -44,8 +44,10 @@ def _run(transactions: SqlTransactions) -> str:
     return transactions.write(add_run)
 
 
-def _history(transactions: SqlTransactions, run: str, key: str) -> list[Point]:
-    pieces = MetricService(transactions).history(run, key)
+def _history(
+    transactions: SqlTransactions, run: str, key: str, rank: int | None = None
+) -> list[Point]:
+    pieces = MetricService(transactions).history(run, key, rank)
     return [point for piece in pieces for point in points_of(piece)]
 
 
@@ -221,6 +223,30 @@ def test_keys_that_contain_each_other_are_different(transactions: SqlTransaction
     assert _history(transactions, run, "wide42") == [(1, 1, 42.0)]
     with pytest.raises(MetricNotFound):
         _history(transactions, run, "wide")
+
+
+def test_ranks_are_read_alone_and_together(transactions: SqlTransactions) -> None:
+    run = _run(transactions)
+    same = (5, 50, 0.5)
+    for sequence, ranks in enumerate(((0, 1), (1, 12), (NO_RANK,)), 1):
+        series = {series_name("loss", rank): [same, (rank, 10, rank / 2)] for rank in ranks}
+        _append(transactions, _segment(run, sequence, series))
+    _append(transactions, _segment(run, 4, {series_name("other", 3): [same]}))
+    pieces = MetricService(transactions).history(run, "loss")
+    found = [
+        (rank, point)
+        for piece in pieces
+        for rank, point in zip(piece.ranks.tolist(), points_of(piece), strict=True)  # type: ignore[union-attr]
+    ]
+    early = [(rank, (rank, 10, rank / 2)) for rank in (-1, 0, 1, 12)]
+    assert found == [*early, *((rank, same) for rank in (-1, 0, 1, 12))]
+    assert _history(transactions, run, "loss", 1) == [(1, 10, 0.5), same]
+    assert _history(transactions, run, "loss", 12) == [(12, 10, 6.0), same]
+    with pytest.raises(MetricNotFound):
+        _history(transactions, run, "loss", 2)
+    summary = _summaries(transactions, run)["loss"]
+    assert (summary.value, summary.step, summary.min, summary.max) == (6.0, 12, -0.5, 6.0)
+    assert (summary.count, summary.first_step) == (10, -1)
 
 
 def test_what_is_not_there(transactions: SqlTransactions) -> None:

@@ -52,7 +52,7 @@ def test_series_are_sorted_by_key_and_their_points_keep_their_order() -> None:
         )
     )
     assert (asked.run_id, asked.writer_id, asked.sequence) == (RUN, "w", 2**63 - 1)
-    assert asked.batch.keys == ("a/x y", "b")
+    assert asked.batch.names == ("a/x y", "b")
     assert asked.batch.counts.tolist() == [1, 2]
     assert points_of(asked.batch.points) == [
         (0, 7, 0.5),
@@ -68,7 +68,7 @@ def test_public_messages_are_read_like_views() -> None:
     viewed = convert.read_append(_request(*sent)).batch
     assert not violations
     assert batch is not None
-    assert batch.keys == viewed.keys
+    assert batch.names == viewed.names
     assert batch.counts.tolist() == viewed.counts.tolist()
     assert batch.points.values.tobytes() == viewed.points.values.tobytes()
     assert np.array_equal(batch.points.steps, viewed.points.steps)
@@ -93,7 +93,9 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
         *("run_id", "writer_id", "sequence"),
         *("series[1].key", "series[2].key", "series[3]", "series[4].steps", "series[5].key"),
     }
-    assert found["series[1].key"] == "must not be the key of series[0] too"
+    assert found["series[1].key"] == (
+        "must not be the key of series[0] too, unless their ranks differ"
+    )
     assert "2 steps and 2 timestamps_ms and 1 values" in found["series[3]"]
 
 
@@ -137,7 +139,7 @@ def test_key_limit_at_and_past() -> None:
 
 def test_series_limit_at_and_past() -> None:
     many = [_series(f"k{i}") for i in range(convert.MAX_SERIES + 1)]
-    assert len(convert.read_append(_request(*many[:-1])).batch.keys) == convert.MAX_SERIES
+    assert len(convert.read_append(_request(*many[:-1])).batch.names) == convert.MAX_SERIES
     assert set(_violations(_request(*many))) == {"series"}
     assert set(_violations(_request())) == {"series"}
 

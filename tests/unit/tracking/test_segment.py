@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstone_tracking import segment
-from runstone_tracking.model_metrics import MetricBatch, NewSegment
+from runstone_tracking.model_metrics import MetricBatch, NewSegment, series_name
 from runstone_tracking.segment import MIN_COMPRESSED, SegmentCorrupt
 from support.metric_points import Point, batch, bits, points_of, total_order
 
@@ -36,9 +36,10 @@ def _encode(points_by_key: dict[str, list[Point]]) -> NewSegment:
 
 
 def _decode(stored: NewSegment, key: str) -> list[Point] | None:
-    block = segment.find_block(stored.writer_id, stored.sequence, stored.header, key)
-    if block is None:
+    blocks = segment.find_blocks(stored.writer_id, stored.sequence, stored.header, key)
+    if not blocks:
         return None
+    [block] = blocks
     data = stored.payload[block.offset : block.offset + block.length]
     found = points_of(segment.decode_block(block, data))
     assert block.count == len(found)
@@ -121,8 +122,35 @@ def test_many_series_have_a_small_header_and_are_all_found() -> None:
 def test_a_small_header_can_be_searched_as_bytes(key: str, found: bool) -> None:
     stored = _encode({"b": [(1, 2, 3.0)], "a b": [(1, 2, 3.0)], "abc": [(1, 2, 3.0)]})
     assert not stored.header.startswith(segment.is_compressed_prefix())
-    assert (segment.key_pattern(key) in stored.header) is found
+    assert any(each in stored.header for each in segment.key_patterns(key)) is found
     assert (_decode(stored, key) is not None) is found
+
+
+def test_ranks_of_a_key_are_series_of_their_own_and_one_summary() -> None:
+    series: dict[str, list[Point]] = {
+        series_name("a", 0): [(1, 10, 0.5)],
+        series_name("a", 10): [(3, 30, 0.25), (2, 20, 4.0)],
+        series_name("a", 2): [(3, 30, math.nan)],
+        "a": [(0, 5, 1.0)],
+        "a b": [(9, 9, 9.0)],
+        series_name("b", 7): [(1, 1, 1.0)],
+    }
+    for more in ({}, {f"wide{i}": [(1, 1, 1.0)] for i in range(500)}):
+        stored = _encode({**series, **more})
+        found = segment.find_blocks("writer", 7, stored.header, "a")
+        assert [(block.rank, block.count) for block in found] == [(-1, 1), (0, 1), (10, 2), (2, 1)]
+        [alone] = segment.find_blocks("writer", 7, stored.header, "a", 10)
+        data = stored.payload[alone.offset : alone.offset + alone.length]
+        points = segment.decode_block(alone, data)
+        assert points_of(points) == series[series_name("a", 10)]
+        assert points.ranks is not None
+        assert points.ranks.tolist() == [10, 10]
+        assert segment.find_blocks("writer", 7, stored.header, "a", 1) == []
+        assert [b.rank for b in segment.find_blocks("writer", 7, stored.header, "b")] == [7]
+        assert stored.summaries.keys[:3] == ("a", "a b", "b")
+        value, step, time, low, high, count, nan_count, first = stored.summaries.records[0].item()
+        assert (value, step, time, low, high) == (0.25, 3, 30, 0.25, 4.0)
+        assert (count, nan_count, first) == (5, 1, 0)
 
 
 def _digest(points_by_key: dict[str, list[Point]]) -> bytes:
@@ -151,8 +179,7 @@ def test_the_digest_tells_any_other_content() -> None:
 @pytest.mark.parametrize("key", ["counting", "one", "every width"])
 def test_any_flipped_bit_is_noticed(key: str) -> None:
     stored = _encode({"a": [(1, 2, 3.0)], key: REGULAR[key]})
-    block = segment.find_block("writer", 7, stored.header, key)
-    assert block is not None
+    [block] = segment.find_blocks("writer", 7, stored.header, key)
     data = stored.payload[block.offset : block.offset + block.length]
     for place in range(0, len(data), max(1, len(data) // 50)):
         with pytest.raises(SegmentCorrupt, match="is damaged"):
@@ -161,7 +188,7 @@ def test_any_flipped_bit_is_noticed(key: str) -> None:
         if place in (2, 3):
             continue  # not used
         with pytest.raises(SegmentCorrupt):
-            segment.find_block("writer", 7, _flipped(stored.header, place), key)
+            segment.find_blocks("writer", 7, _flipped(stored.header, place), key)
 
 
 def _flipped(data: bytes, place: int) -> bytes:
@@ -170,20 +197,19 @@ def _flipped(data: bytes, place: int) -> bytes:
 
 def test_cut_and_foreign_bytes_are_refused() -> None:
     stored = _encode({f"k{i}": REGULAR["counting"] for i in range(40)})
-    block = segment.find_block("writer", 7, stored.header, "k3")
-    assert block is not None
+    [block] = segment.find_blocks("writer", 7, stored.header, "k3")
     for data in (b"", b"x", stored.payload):
         with pytest.raises(SegmentCorrupt):
             segment.decode_block(block, data)
     for header in (b"", b"\1", stored.header[:-1], stored.header[:17], b"\2" + stored.header[1:]):
         with pytest.raises(SegmentCorrupt):
-            segment.find_block("writer", 7, header, "k3")
+            segment.find_blocks("writer", 7, header, "k3")
 
 
 @given(st.binary(max_size=200))
 def test_noise_is_refused(data: bytes) -> None:
     with pytest.raises(SegmentCorrupt):
-        segment.find_block("w", 1, segment.is_compressed_prefix() + data, "k")
+        segment.find_blocks("w", 1, segment.is_compressed_prefix() + data, "k")
 
 
 def test_series_sorted_by_a_step_that_wraps_are_not_taken_for_increasing() -> None:

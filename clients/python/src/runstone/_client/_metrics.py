@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 from runstone import _values
@@ -16,13 +17,14 @@ from runstone.exceptions import MetricNotFound
 from runstone.tracking.v1 import metric_pb2, run_pb2
 
 
-def series_of(metrics: Iterable[Metric]) -> list[metric_pb2.Series]:
-    """Points gathered by key."""
-    found: dict[str, metric_pb2.Series] = {}
+def series_of(metrics: Iterable[Metric], rank: int | None = None) -> list[metric_pb2.Series]:
+    """Points gathered by key and rank; ``rank`` is for those that have none."""
+    found: dict[tuple[str, int | None], metric_pb2.Series] = {}
     for each in metrics:
-        series = found.get(each.key)
+        of_rank = rank if each.rank is None else each.rank
+        series = found.get((each.key, of_rank))
         if series is None:
-            series = found[each.key] = metric_pb2.Series(key=each.key)
+            series = found[each.key, of_rank] = metric_pb2.Series(key=each.key, rank=of_rank)
         series.steps.append(_values.whole_number("step", each.step))
         series.timestamps_ms.append(_values.timestamp_ms(each.timestamp))
         series.values.append(_values.metric_value(each.key, each.value))
@@ -63,6 +65,7 @@ class MetricCalls(ClientBase):
         run_id: str,
         series: Iterable[metric_pb2.Series] | Iterable[Metric] | Mapping[str, Sequence[Any]],
         *,
+        rank: int | None = None,
         writer_id: str | None = None,
         sequence: int | None = None,
     ) -> bool:
@@ -72,6 +75,7 @@ class MetricCalls(ClientBase):
             run_id: An active run.
             series: Messages, points (``Metric``), or a dict of key to columns
                 ``(steps, timestamps_ms, values)`` of equal length. At most 4 MiB.
+            rank: Which process of a distributed job measured the points; messages keep their own.
             writer_id: Names the writer within the run; this process when absent.
             sequence: The writer's number of this batch, from 1, to be kept when it is sent again;
                 given by this process when absent.
@@ -85,7 +89,7 @@ class MetricCalls(ClientBase):
         """
         if (writer_id is None) != (sequence is None):
             raise _values.invalid("sequence", "must be given together with writer_id")
-        messages = _messages(series)
+        messages = _messages(series, rank)
         if writer_id is None or sequence is None:
             writer_id, sequence = writer.next(run_id)
         response = self._tracking.AppendMetrics(
@@ -119,24 +123,35 @@ class MetricCalls(ClientBase):
         if request.series or request.params or request.tags:
             self._tracking.LogBatch(request)
 
-    def get_metric_history(self, run_id: str, key: str) -> list[Metric]:
-        """Every point of a metric, ordered by (timestamp, step, value); empty when there is none.
+    def get_metric_history(self, run_id: str, key: str, rank: int | None = None) -> list[Metric]:
+        """Every point of a metric, ordered by (timestamp, step, value, rank).
+
+        Args:
+            run_id: A run, deleted or not.
+            key: The metric's key.
+            rank: Only the points of this rank; those of all ranks when absent.
+
+        Returns:
+            The points, each with its ``rank`` (None without one); empty when there is none.
 
         Raises:
             RunNotFound
         """
-        request = metric_pb2.GetMetricHistoryRequest(run_id=run_id, key=key)
+        request = metric_pb2.GetMetricHistoryRequest(run_id=run_id, key=key, rank=rank)
         points: list[Metric] = []
         try:
             stream: Any = self._tracking.GetMetricHistory(request)
             # A server that is restarted in the middle sends everything again.
             stream.restart = points.clear
             for page in stream:
-                points.extend(
-                    Metric(key, value, timestamp, step)
-                    for value, timestamp, step in zip(
-                        page.values, page.timestamps_ms, page.steps, strict=True
-                    )
+                ranks = (each if each >= 0 else None for each in page.ranks)
+                points += map(
+                    Metric,
+                    repeat(key),
+                    page.values,
+                    page.timestamps_ms,
+                    page.steps,
+                    ranks if page.ranks else repeat(None),
                 )
         except MetricNotFound:
             return []
@@ -156,10 +171,11 @@ class MetricCalls(ClientBase):
 
 def _messages(
     series: Iterable[metric_pb2.Series] | Iterable[Metric] | Mapping[str, Sequence[Any]],
+    rank: int | None,
 ) -> list[metric_pb2.Series]:
     if isinstance(series, Mapping):
         return [
-            metric_pb2.Series(key=key, steps=steps, timestamps_ms=times, values=values)
+            metric_pb2.Series(key=key, steps=steps, timestamps_ms=times, values=values, rank=rank)
             for key, (steps, times, values) in series.items()
         ]
     messages: list[metric_pb2.Series] = []
@@ -169,4 +185,4 @@ def _messages(
             points.append(each)
         else:
             messages.append(each)
-    return messages + series_of(points)
+    return messages + series_of(points, rank)

@@ -89,12 +89,13 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One point of a metric. ``timestamp`` in Unix milliseconds."""
+    """One point of a metric. ``timestamp`` in Unix milliseconds; ``rank`` of a distributed job."""
 
     key: str
     value: float
     timestamp: int = 0
     step: int = 0
+    rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

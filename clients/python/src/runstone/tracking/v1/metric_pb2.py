@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!runstone/tracking/v1/metric.proto\x12\x14runstone.tracking.v1\"K\n\x06Series\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05steps\x18\x02 \x03(\x10\x12\x15\n\rtimestamps_ms\x18\x03 \x03(\x10\x12\x0e\n\x06values\x18\x04 \x03(\x01\"\xb2\x01\n\rMetricSummary\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04step\x18\x03 \x01(\x03\x12\x14\n\x0ctimestamp_ms\x18\x04 \x01(\x03\x12\x0b\n\x03min\x18\x05 \x01(\x01\x12\x0b\n\x03max\x18\x06 \x01(\x01\x12\r\n\x05\x63ount\x18\x07 \x01(\x03\x12\x11\n\tnan_count\x18\x08 \x01(\x03\x12\x12\n\nfirst_step\x18\t \x01(\x03\x12\x11\n\tlast_step\x18\n \x01(\x03\"y\n\x14\x41ppendMetricsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\twriter_id\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12,\n\x06series\x18\x04 \x03(\x0b\x32\x1c.runstone.tracking.v1.Series\"*\n\x15\x41ppendMetricsResponse\x12\x11\n\tduplicate\x18\x01 \x01(\x08\"6\n\x17GetMetricHistoryRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"P\n\x18GetMetricHistoryResponse\x12\r\n\x05steps\x18\x01 \x03(\x10\x12\x15\n\rtimestamps_ms\x18\x02 \x03(\x10\x12\x0e\n\x06values\x18\x03 \x03(\x01\"N\n\x15ListMetricKeysRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x16ListMetricKeysResponse\x12\x34\n\x07metrics\x18\x01 \x03(\x0b\x32#.runstone.tracking.v1.MetricSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!runstone/tracking/v1/metric.proto\x12\x14runstone.tracking.v1\"g\n\x06Series\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05steps\x18\x02 \x03(\x10\x12\x15\n\rtimestamps_ms\x18\x03 \x03(\x10\x12\x0e\n\x06values\x18\x04 \x03(\x01\x12\x11\n\x04rank\x18\x05 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_rank\"\xb2\x01\n\rMetricSummary\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04step\x18\x03 \x01(\x03\x12\x14\n\x0ctimestamp_ms\x18\x04 \x01(\x03\x12\x0b\n\x03min\x18\x05 \x01(\x01\x12\x0b\n\x03max\x18\x06 \x01(\x01\x12\r\n\x05\x63ount\x18\x07 \x01(\x03\x12\x11\n\tnan_count\x18\x08 \x01(\x03\x12\x12\n\nfirst_step\x18\t \x01(\x03\x12\x11\n\tlast_step\x18\n \x01(\x03\"y\n\x14\x41ppendMetricsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\twriter_id\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12,\n\x06series\x18\x04 \x03(\x0b\x32\x1c.runstone.tracking.v1.Series\"*\n\x15\x41ppendMetricsResponse\x12\x11\n\tduplicate\x18\x01 \x01(\x08\"R\n\x17GetMetricHistoryRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x11\n\x04rank\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_rank\"_\n\x18GetMetricHistoryResponse\x12\r\n\x05steps\x18\x01 \x03(\x10\x12\x15\n\rtimestamps_ms\x18\x02 \x03(\x10\x12\x0e\n\x06values\x18\x03 \x03(\x01\x12\r\n\x05ranks\x18\x04 \x03(\x0f\"N\n\x15ListMetricKeysRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x16ListMetricKeysResponse\x12\x34\n\x07metrics\x18\x01 \x03(\x0b\x32#.runstone.tracking.v1.MetricSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,19 +32,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'runstone.tracking.v1.metric
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SERIES']._serialized_start=59
-  _globals['_SERIES']._serialized_end=134
-  _globals['_METRICSUMMARY']._serialized_start=137
-  _globals['_METRICSUMMARY']._serialized_end=315
-  _globals['_APPENDMETRICSREQUEST']._serialized_start=317
-  _globals['_APPENDMETRICSREQUEST']._serialized_end=438
-  _globals['_APPENDMETRICSRESPONSE']._serialized_start=440
-  _globals['_APPENDMETRICSRESPONSE']._serialized_end=482
-  _globals['_GETMETRICHISTORYREQUEST']._serialized_start=484
-  _globals['_GETMETRICHISTORYREQUEST']._serialized_end=538
-  _globals['_GETMETRICHISTORYRESPONSE']._serialized_start=540
-  _globals['_GETMETRICHISTORYRESPONSE']._serialized_end=620
-  _globals['_LISTMETRICKEYSREQUEST']._serialized_start=622
-  _globals['_LISTMETRICKEYSREQUEST']._serialized_end=700
-  _globals['_LISTMETRICKEYSRESPONSE']._serialized_start=702
-  _globals['_LISTMETRICKEYSRESPONSE']._serialized_end=805
+  _globals['_SERIES']._serialized_end=162
+  _globals['_METRICSUMMARY']._serialized_start=165
+  _globals['_METRICSUMMARY']._serialized_end=343
+  _globals['_APPENDMETRICSREQUEST']._serialized_start=345
+  _globals['_APPENDMETRICSREQUEST']._serialized_end=466
+  _globals['_APPENDMETRICSRESPONSE']._serialized_start=468
+  _globals['_APPENDMETRICSRESPONSE']._serialized_end=510
+  _globals['_GETMETRICHISTORYREQUEST']._serialized_start=512
+  _globals['_GETMETRICHISTORYREQUEST']._serialized_end=594
+  _globals['_GETMETRICHISTORYRESPONSE']._serialized_start=596
+  _globals['_GETMETRICHISTORYRESPONSE']._serialized_end=691
+  _globals['_LISTMETRICKEYSREQUEST']._serialized_start=693
+  _globals['_LISTMETRICKEYSREQUEST']._serialized_end=771
+  _globals['_LISTMETRICKEYSRESPONSE']._serialized_start=773
+  _globals['_LISTMETRICKEYSRESPONSE']._serialized_end=876
 # @@protoc_insertion_point(module_scope)

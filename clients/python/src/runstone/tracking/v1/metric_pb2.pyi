@@ -30,8 +30,15 @@ class Series(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     TIMESTAMPS_MS_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
     key: _builtins.str
-    """Required. At most 250 characters of letters, digits, "_", ".", "-", ":", "/" and space. Not twice in a batch."""
+    """Required. At most 250 characters of letters, digits, "_", ".", "-", ":", "/" and space. (key, rank) stands not
+    twice in a batch.
+    """
+    rank: _builtins.int
+    """Which process of a distributed job measured, 0 to 1048575. Ranks of one key are series of their own, and one
+    metric of the run; a series without a rank is another one.
+    """
     @_builtins.property
     def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Required. The step of each point, as the user counts it; any order."""
@@ -51,18 +58,21 @@ class Series(_message.Message):
         steps: _abc.Iterable[_builtins.int] | None = ...,
         timestamps_ms: _abc.Iterable[_builtins.int] | None = ...,
         values: _abc.Iterable[_builtins.float] | None = ...,
+        rank: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rank", b"_rank", "rank", b"rank"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "steps", b"steps", "timestamps_ms", b"timestamps_ms", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank", b"_rank", "key", b"key", "rank", b"rank", "steps", b"steps", "timestamps_ms", b"timestamps_ms", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rank: _TypeAlias = _typing.Literal["rank"]  # noqa: Y015
+    _WhichOneofArgType__rank: _TypeAlias = _typing.Literal["_rank", b"_rank"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rank) -> _WhichOneofReturnType__rank | None: ...
 
 Global___Series: _TypeAlias = Series  # noqa: Y015
 
 @_typing.final
 class MetricSummary(_message.Message):
-    """One metric of a run in short. "Latest" is the greatest (step, timestamp, value);
+    """One metric of a run in short, over all its ranks. "Latest" is the greatest (step, timestamp, value);
     NaN is below every number there and left out of min and max.
     """
 
@@ -186,28 +196,34 @@ class GetMetricHistoryRequest(_message.Message):
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Required."""
     key: _builtins.str
     """Required."""
+    rank: _builtins.int
+    """Only the series of this rank. When absent: the points of every rank and those without one."""
     def __init__(
         self,
         *,
         run_id: _builtins.str = ...,
         key: _builtins.str = ...,
+        rank: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rank", b"_rank", "rank", b"rank"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank", b"_rank", "key", b"key", "rank", b"rank", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rank: _TypeAlias = _typing.Literal["rank"]  # noqa: Y015
+    _WhichOneofArgType__rank: _TypeAlias = _typing.Literal["_rank", b"_rank"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rank) -> _WhichOneofReturnType__rank | None: ...
 
 Global___GetMetricHistoryRequest: _TypeAlias = GetMetricHistoryRequest  # noqa: Y015
 
 @_typing.final
 class GetMetricHistoryResponse(_message.Message):
     """Response of GetMetricHistory: the next points, as columns, ordered by
-    (timestamp, step, value), an exact duplicate once. At most 65536 points.
+    (timestamp, step, value, rank), an exact duplicate once. At most 65536 points.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -215,6 +231,7 @@ class GetMetricHistoryResponse(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     TIMESTAMPS_MS_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
+    RANKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Steps."""
@@ -227,16 +244,21 @@ class GetMetricHistoryResponse(_message.Message):
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Values."""
 
+    @_builtins.property
+    def ranks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Ranks, -1 for a point without one. Empty when no point of the response has a rank."""
+
     def __init__(
         self,
         *,
         steps: _abc.Iterable[_builtins.int] | None = ...,
         timestamps_ms: _abc.Iterable[_builtins.int] | None = ...,
         values: _abc.Iterable[_builtins.float] | None = ...,
+        ranks: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["steps", b"steps", "timestamps_ms", b"timestamps_ms", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ranks", b"ranks", "steps", b"steps", "timestamps_ms", b"timestamps_ms", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -71,6 +71,16 @@ def test_a_run_and_all_it_logs() -> None:
     assert runstone.Client().get_metric_history(run.info.run_id, "unknown") == []
 
 
+def test_what_is_wrong_with_a_metric_is_told_of_its_key() -> None:
+    client = runstone.Client()
+    run_id = client.create_run("0").info.run_id
+    with pytest.raises(exceptions.InvalidField, match=r"^metrics\['a\?'\]\.key m") as caught:
+        client.append_metrics(run_id, [Metric("fine", 1.0), Metric("a?", 1.0)])
+    assert [each.field for each in caught.value.field_violations] == ["series[1].key"]
+    with pytest.raises(exceptions.InvalidField, match=r"metrics\['\.\./b'\]\.key m"):
+        client.log_batch(run_id, [Metric("../b", 1.0)])
+
+
 def test_points_of_ranks_are_read_together_and_alone() -> None:
     client = runstone.Client()
     run_id = client.create_run("0").info.run_id

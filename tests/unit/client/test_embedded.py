@@ -104,6 +104,19 @@ def test_variables_of_a_server_are_named_once(
     assert "hush" not in said
 
 
+def test_mlflows_variable_is_named_once(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_embedded, "_warned", False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:hush@mlflow.example:5000")
+    for _ in range(2):
+        EmbeddedSuite(stand_in).address()
+    [said] = [record.getMessage() for record in caplog.records if record.name == "runstone"]
+    assert "MLFLOW_TRACKING_URI=http://mlflow.example:5000 is not read" in said
+    assert str(stand_in) in said
+    assert "hush" not in said
+
+
 def test_a_suite_is_started_once_and_kept(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNSTONE_TRACKING_URI", "file:somewhere")
     suite = EmbeddedSuite(stand_in)

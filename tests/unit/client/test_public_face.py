@@ -9,8 +9,10 @@ import sys
 import tomllib
 from types import ModuleType
 
+import pytest
+
 import runstone
-from runstone import artifacts, data, entities, exceptions
+from runstone import _missing, artifacts, data, entities, exceptions
 from support.binaries import REPOSITORY
 
 # Nothing of these may be loaded by `import runstone`: each costs more than all of ours.
@@ -78,3 +80,15 @@ def test_importing_loads_nothing_heavy() -> None:
 
 def test_unknown_names_are_attribute_errors() -> None:
     assert not hasattr(runstone, "no_such_thing")
+
+
+@pytest.mark.parametrize("name", ["autolog", "sklearn", "evaluate", "trace"])
+def test_what_mlflow_has_and_we_do_not_says_what_to_do(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"runstone.{name} does not exist yet; .*log"):
+        getattr(runstone, name)
+
+
+def test_nothing_that_is_there_is_told_as_missing() -> None:
+    assert not set(_missing._INSTEAD) & set(runstone.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'log_metrik'"):
+        _ = runstone.log_metrik

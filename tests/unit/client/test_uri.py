@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,18 @@ def test_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNSTONE_USER")
     monkeypatch.setenv("LOGNAME", "login")
     assert _settings.user() == "login"
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("localhost:5051", "is it runstone://localhost:5051 that is meant?"),
+        ("tracking.example", "is it runstone://tracking.example that is meant?"),
+        ("http://localhost:5000", "speaks gRPC, not the HTTP of MLflow's servers"),
+        ("runs", "there is no scheme"),
+        ("s3://bucket", "unknown scheme 's3'"),
+    ],
+)
+def test_the_message_says_what_may_be_meant(uri: str, said: str) -> None:
+    with pytest.raises(InvalidUri, match=re.escape(said)):
+        _uri.parse(uri)

@@ -151,7 +151,10 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         return import_module(f"runstone.{name}")
-    raise AttributeError(f"module 'runstone' has no attribute {name!r}")
+    # Loaded only for a name that is not there: what to do instead, for those who come from MLflow.
+    from runstone._missing import explanation
+
+    raise AttributeError(explanation(name))
 
 
 def __dir__() -> list[str]:

@@ -89,7 +89,7 @@ class EmbeddedSuite:
         with self._lock:
             if not (self._address and self._unchanged()):
                 self._require(create)
-                _warn_of_server_variables(self.data_dir)
+                _warn_of_variables(self.data_dir)
                 self._hold()
                 self._retire()
                 if not self._adopt():
@@ -302,18 +302,33 @@ class EmbeddedSuite:
 _warned = False
 
 
-def _warn_of_server_variables(data_dir: Path) -> None:
+def _warn_of_variables(data_dir: Path) -> None:
+    """Say once that what the environment names is not where the data go."""
     global _warned
-    found = [name for name in _settings.SERVER_PLACES if os.environ.get(name)]
-    if _warned or not found:
+    if _warned:
         return
     _warned = True
-    _log.warning(
-        "%s tells a server where its data are and is not for the embedded suite, which keeps them"
-        " in %s. To use a server set RUNSTONE_TRACKING_URI=runstone://host:port",
-        " and ".join(found),
-        data_dir,
-    )
+    found = [name for name in _settings.SERVER_PLACES if os.environ.get(name)]
+    if found:
+        _log.warning(
+            "%s tells a server where its data are and is not for the embedded suite, which keeps"
+            " them in %s. To use a server set RUNSTONE_TRACKING_URI=runstone://host:port",
+            " and ".join(found),
+            data_dir,
+        )
+    other = os.environ.get(_settings.MLFLOW_TRACKING_URI)
+    if other and not os.environ.get(_settings.TRACKING_URI):
+        _log.warning(
+            "%s=%s is not read, the data go to %s. To use a server set"
+            " RUNSTONE_TRACKING_URI=runstone://host:port",
+            _settings.MLFLOW_TRACKING_URI,
+            _without_password(other),
+            data_dir,
+        )
+
+
+def _without_password(uri: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 _suites: dict[Path, EmbeddedSuite] = {}

@@ -11,6 +11,7 @@ runstone://HOST?artifact=HOST:PORT&registry=HOST:PORT
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -20,6 +21,7 @@ from runstone.exceptions import InvalidUri
 
 DEFAULT_PORT = 5051
 SERVICES = ("tracking", "artifact", "registry")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 GRAMMAR = "runstone://host:port, runstones://host:port (TLS), file:path, or nothing at all"
 
 
@@ -129,7 +131,7 @@ def parse(uri: str, *, once: bool = False) -> Targets:
             path = _path(uri)
             return _all(Embedded(_once(path) if once else _absolute(path)))
         if scheme not in {"runstone", "runstones"}:
-            raise ValueError(_other_scheme(scheme))
+            raise ValueError(_other_scheme(uri, scheme))
         if parts.path not in {"", "/"} or parts.fragment or "@" in parts.netloc:
             raise ValueError("only a host and a port can follow the scheme")
         default = _remote(parts.netloc, tls=scheme == "runstones")
@@ -171,9 +173,16 @@ def _remote(netloc: str, *, tls: bool, host: str = "") -> Remote:
     return Remote(name, DEFAULT_PORT if port is None else port, tls)
 
 
-def _other_scheme(scheme: str) -> str:
+def _other_scheme(uri: str, scheme: str) -> str:
     if scheme in {"http", "https"}:
-        return "this client speaks gRPC, not HTTP"
+        return (
+            "this client speaks gRPC, not the HTTP of MLflow's servers; a Runstone server's gRPC"
+            f" port is {DEFAULT_PORT} unless said"
+        )
+    # urlsplit takes the host of "localhost:5051" for a scheme.
+    host, colon, port = uri.partition(":")
+    if _HOST.fullmatch(host) and (port.isdecimal() if colon else "." in host):
+        return f"is it runstone://{uri} that is meant?"
     if scheme:
         return f"unknown scheme {scheme!r}"
     return "there is no scheme (a relative path begins with ./)"

@@ -7,7 +7,8 @@
     │   ├── FilterInvalid
     │   ├── PageTokenInvalid
     │   ├── PageTokenOfOtherQuery
-    │   └── LocalPathError                 a local file to be sent is missing or unreadable
+    │   └── LocalPathError                 a local file to be sent is unreadable; an OSError too
+    │       └── LocalPathMissing           it is not there; a FileNotFoundError too
     ├── NotFound
     │   ├── ExperimentNotFound   RunNotFound   TagNotFound   MetricNotFound
     │   ├── OwnerNotFound   ArtifactNotFound   UploadNotFound
@@ -84,6 +85,7 @@ from runstone._exceptions.reasons import (
     InvalidField,
     InvalidUri,
     LocalPathError,
+    LocalPathMissing,
     MetricNotFound,
     ModelInUse,
     ModelNameTaken,
@@ -154,6 +156,7 @@ __all__ = [
     "PageTokenInvalid",
     "PageTokenOfOtherQuery",
     "LocalPathError",
+    "LocalPathMissing",
     "ExperimentNotFound",
     "RunNotFound",
     "RunTooLarge",

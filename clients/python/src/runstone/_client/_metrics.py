@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import repeat
 from typing import Any
 
@@ -13,7 +15,7 @@ from runstone._entities.paging import PagedList
 from runstone._entities.tracking import Metric, MetricSummary, Param, RunTag
 from runstone._values import MAX_PARAM_VALUE, MAX_TAG_VALUE
 from runstone._writer import writer
-from runstone.exceptions import MetricNotFound
+from runstone.exceptions import InvalidField, MetricNotFound
 from runstone.tracking.v1 import metric_pb2, run_pb2
 
 
@@ -92,12 +94,11 @@ class MetricCalls(ClientBase):
         messages = _messages(series, rank)
         if writer_id is None or sequence is None:
             writer_id, sequence = writer.next(run_id)
-        response = self._tracking.AppendMetrics(
-            metric_pb2.AppendMetricsRequest(
-                run_id=run_id, writer_id=writer_id, sequence=sequence, series=messages
-            )
+        request = metric_pb2.AppendMetricsRequest(
+            run_id=run_id, writer_id=writer_id, sequence=sequence, series=messages
         )
-        return response.duplicate
+        with _by_key(messages):
+            return self._tracking.AppendMetrics(request).duplicate
 
     def log_batch(
         self,
@@ -121,7 +122,8 @@ class MetricCalls(ClientBase):
         if request.series:
             request.writer_id, request.sequence = writer.next(run_id)
         if request.series or request.params or request.tags:
-            self._tracking.LogBatch(request)
+            with _by_key(request.series):
+                self._tracking.LogBatch(request)
 
     def get_metric_history(self, run_id: str, key: str, rank: int | None = None) -> list[Metric]:
         """Every point of a metric, ordered by (timestamp, step, value, rank).
@@ -167,6 +169,22 @@ class MetricCalls(ClientBase):
             )
         )
         return PagedList(map(convert.metric_summary, response.metrics), response.next_page_token)
+
+
+@contextmanager
+def _by_key(series: Sequence[metric_pb2.Series]) -> Iterator[None]:
+    """Have what is wrong with a series told of its key, not of its place in the message."""
+
+    def named(place: re.Match[str]) -> str:
+        number = int(place[1])
+        return f"metrics[{series[number].key!r:.300}]" if number < len(series) else place[0]
+
+    try:
+        yield
+    except InvalidField as error:
+        error.message = re.sub(r"\bseries\[(\d+)\]", named, error.message)
+        error.args = (error.message,)
+        raise
 
 
 def _messages(

@@ -44,8 +44,12 @@ class PageTokenOfOtherQuery(InvalidArgument):
     reason = "PAGE_TOKEN_OTHER_QUERY"
 
 
-class LocalPathError(InvalidArgument):
+class LocalPathError(InvalidArgument, OSError):
     """A local file or folder is missing, unreadable, or neither file nor folder."""
+
+
+class LocalPathMissing(LocalPathError, FileNotFoundError):
+    """There is no such local file or folder."""
 
 
 class ExperimentNotFound(NotFound):

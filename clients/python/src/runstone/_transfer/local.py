@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Self
 
-from runstone.exceptions import LocalPathError
+from runstone.exceptions import LocalPathError, LocalPathMissing
 
 MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 255
@@ -162,7 +162,7 @@ def _stat(path: Path) -> os.stat_result:
         return path.stat()
     except FileNotFoundError:
         what = "is a link to nothing" if path.is_symlink() else "is not there"
-        raise LocalPathError(f"{_shown(path)} {what}") from None
+        raise LocalPathMissing(f"{_shown(path)} {what}") from None
     except OSError as error:
         raise LocalPathError(f"{_shown(path)} cannot be read: {error.strerror}") from None
     except ValueError:

@@ -8,6 +8,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from runstone._failures import plainly
 from runstone.exceptions import BY_CODE, BY_REASON, FieldViolation, RunstoneException
 
 
@@ -35,7 +36,7 @@ def from_rpc(error: grpc.RpcError, request_id: str, place: str) -> RunstoneExcep
             retry_after = retry.retry_delay.ToTimedelta().total_seconds()
     kind = BY_REASON.get(reason) or BY_CODE.get(code.name, RunstoneException)
     if not reason:
-        message = _without_server(code, message, place)
+        message = plainly(code.name, message, place)
     result = kind(
         message,
         metadata=metadata,
@@ -56,35 +57,3 @@ def _details(error: grpc.RpcError) -> list[Any]:
         # The details contradict the call or are not there: the code alone has to do.
         return []
     return list(status.details) if status is not None else []
-
-
-def _without_server(code: grpc.StatusCode, message: str, place: str) -> str:
-    if code is grpc.StatusCode.UNAVAILABLE:
-        return f"no Runstone server answers at {place}: {_plainly(message)}"
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return f"no answer from {place} in time"
-    if code is grpc.StatusCode.UNIMPLEMENTED:
-        return f"the server at {place} does not know this call: {message}"
-    return message or code.name
-
-
-_PLAINLY = (
-    ("Connection refused", "the connection was refused"),
-    ("DNS resolution failed", "the host's name is not known"),
-    ("Domain name not found", "the host's name is not known"),
-    ("No route to host", "there is no route to the host"),
-    ("Network is unreachable", "the network cannot be reached"),
-    ("No such file or directory", "its socket is gone"),
-    ("andshake", "the TLS handshake failed (is it runstones://, with a certificate trusted here?)"),
-    ("timed out", "the connection was not answered in time"),
-    ("before receiving SETTINGS", "what answers there does not speak gRPC"),
-    ("reset by peer", "the connection was lost"),
-    ("Socket closed", "the connection was lost"),
-    ("Broken pipe", "the connection was lost"),
-    ("GOAWAY", "the connection was lost"),
-)
-"""What gRPC's messages have in them, most telling first, and what they mean."""
-
-
-def _plainly(message: str) -> str:
-    return next((meaning for part, meaning in _PLAINLY if part in message), message)

@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from runstone._journal.writer import Journal
 from runstone._sender.spawn import spawn
-from support.journals import Journal
 
 KEYS = tuple(f"metric/{number}" for number in range(10))
 
@@ -86,16 +86,17 @@ def main(root: str, uri: str, run_id: str, record_path: str, steps: str) -> None
     """Log from where the life before ended."""
     record = Record(Path(record_path))
     begin = record.attempted
-    with Journal(Path(root), uri) as journal:
-        sender = spawn(journal.folder)
-        for step in range(begin, begin + int(steps)):
-            metrics = {key: value(step, number) for number, key in enumerate(KEYS)}
-            record.begin(step)
-            began = time.perf_counter()
-            journal.log(run_id, metrics, step, 1_700_000_000_000 + step)
-            record.end(step, time.perf_counter() - began)
-            time.sleep(PAUSE_SECONDS)
-        sender.close()
+    journal = Journal(Path(root), uri)
+    sender = spawn(journal.folder)
+    for step in range(begin, begin + int(steps)):
+        metrics = {key: value(step, number) for number, key in enumerate(KEYS)}
+        record.begin(step)
+        began = time.perf_counter()
+        journal.log(run_id, None, metrics, step, 1_700_000_000_000 + step)
+        record.end(step, time.perf_counter() - began)
+        time.sleep(PAUSE_SECONDS)
+    journal.close()
+    sender.close()
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class FakeServer:
             raise NotNow("the connection was cut")
         return new
 
-    def release(self) -> None:
+    def close(self) -> None:
         pass
 
 

@@ -82,6 +82,7 @@ class Adoption:
             if self._drain(delivery):
                 folders.remove_if_done(folder)
         finally:
+            delivery.idle()
             delivery.close()
 
     def _drain(self, delivery: Delivery) -> bool:

@@ -102,12 +102,14 @@ class Delivery:
         self._tail.final = True
 
     def idle(self) -> None:
-        """Nothing to deliver for a while: an embedded suite may end."""
+        """Nothing to deliver for a while: an embedded suite may end. For a sender process: other
+        clients of the suite in this process lose their hold on it too.
+        """
         self._server.release()
 
     def close(self) -> None:
         """Close files and channel."""
-        self._server.release()
+        self._server.close()
         self._tail.close()
         self._plan.close()
         self._progress.close()

@@ -18,6 +18,7 @@ from pathlib import Path
 from runstone._journal import folder as folders
 from runstone._sender.adoption import Adoption
 from runstone._sender.delivery import Delivery
+from runstone._sender.sampling import Sampling
 from runstone._sender.server import NotNow
 
 BATCH_SECONDS = 1.0
@@ -78,8 +79,9 @@ class Owner:
 class Sender:
     """Delivers one journal until its owner is gone and all of it is delivered."""
 
-    def __init__(self, delivery: Delivery, owner: Owner) -> None:
+    def __init__(self, delivery: Delivery, owner: Owner, sampling: Sampling) -> None:
         self._delivery = delivery
+        self._sampling = sampling
         self._owner = owner
         self._pause = 0.0
         self._busy = time.monotonic()
@@ -88,9 +90,10 @@ class Sender:
     def run(self) -> bool:
         """Returns whether everything was delivered."""
         while not self._owner.stopped:
-            if self._owner.gone:
-                self._delivery.finished()
             gone = self._owner.gone
+            if gone:
+                self._delivery.finished()
+                self._sampling.finish()
             seconds = self._attempt()
             if seconds is None:
                 if gone:
@@ -106,9 +109,11 @@ class Sender:
     def _attempt(self) -> float | None:
         """Deliver what there is; seconds to the next attempt, None when nothing is left."""
         try:
-            self._delivery.secure()
-            # Not more than one without a look at what the owner says.
-            more = self._delivery.step()
+            more = False
+            for each in filter(None, (self._delivery, self._sampling.delivery)):
+                each.secure()
+                # Not more than one without a look at what the owner says.
+                more = each.step() or more
         except (NotNow, OSError) as error:
             message = str(error)
             self._delivery.failed(message)
@@ -144,8 +149,8 @@ def main(arguments: list[str]) -> int:
     if lock is None:
         return 1
     delivery = Delivery(folder)
-    with Adoption(folder) as adoption:
-        delivered = Sender(delivery, owner).run()
+    with Sampling(folder) as sampling, Adoption(folder) as adoption:
+        delivered = Sender(delivery, owner, sampling).run()
         delivery.close()
         if delivered:
             folders.remove_if_done(folder)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from runstone import _embedded, _uri
+from runstone._failures import plainly
 from runstone._sender import wire
 from runstone.exceptions import RunstoneException
 
@@ -99,9 +100,13 @@ class Server:
 
     def release(self) -> None:
         """Close the channel, and let an embedded suite end when nobody else uses it."""
-        self._drop()
+        self.close()
         if self._suite is not None:
             self._suite.release()
+
+    def close(self) -> None:
+        """Close the channel; the next call opens another."""
+        self._drop()
 
     def _connected(self) -> Any:
         target = self._remote.address if self._remote else ""
@@ -139,8 +144,9 @@ class Server:
         )
         if found.reason and (code in REFUSALS or full):
             return Refused(code, found.reason, message)
-        where = "" if found.reason else f"{self.place}: "
-        return NotNow(f"{where}{message}", found.retry_after)
+        if not found.reason:
+            message = plainly(code, message, self.place)
+        return NotNow(message, found.retry_after)
 
 
 def _open(target: str, *, tls: bool) -> grpc.Channel:

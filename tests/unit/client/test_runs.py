@@ -6,6 +6,8 @@ import asyncio
 import contextvars
 import os
 import pickle
+import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -19,6 +21,7 @@ from runstone import exceptions
 from runstone._fluent import _context, _runs, _state
 from runstone.entities import RunStatus
 from runstone.tracking.v1 import experiment_pb2, run_pb2
+from support.binaries import REPOSITORY
 
 
 @pytest.fixture
@@ -96,6 +99,9 @@ def test_a_block_that_ends_well(runs: dict[str, run_pb2.Run]) -> None:
         (KeyboardInterrupt(), "KILLED"),
         (SystemExit(0), "FINISHED"),
         (SystemExit(3), "FAILED"),
+        (SystemExit("no such file"), "FAILED"),
+        (SystemExit(128 + signal.SIGTERM), "KILLED"),
+        (SystemExit(128 + signal.SIGINT), "KILLED"),
     ],
 )
 def test_a_block_that_raises(
@@ -327,6 +333,29 @@ def test_how_a_program_ends_is_how_its_run_ends(
     subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=False)
     (run,) = runs.values()
     assert status(run) == expected
+
+
+def test_the_handler_of_the_readme_ends_the_run_killed(runs: dict[str, run_pb2.Run]) -> None:
+    readme = (REPOSITORY / "clients" / "python" / "README.md").read_text("utf-8")
+    [handler] = re.findall(r"^ *(signal\.signal\(.*)$", readme, re.MULTILINE)
+    script = f"""
+import signal, sys, time
+import runstone
+{handler}
+with runstone.start_run():
+    print("running", flush=True)
+    while True:
+        time.sleep(0.1)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "running\n"
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(60) == 128 + signal.SIGTERM
+    (run,) = runs.values()
+    assert status(run) == "KILLED"
 
 
 def test_a_program_ends_soon_when_its_server_is_gone(

@@ -64,10 +64,16 @@ class ActiveRun(Run):
             error.add_note(f"run {self.info.run_id} could not be ended: {failure}")
 
 
+STOPPED_BY_SIGNAL = (130, 143)
+"""128 + SIGINT and 128 + SIGTERM: how a handler that ends the program tells the shell of it."""
+
+
 def _status_of(error: BaseException | None) -> str:
-    if error is None or (isinstance(error, SystemExit) and not error.code):
+    code = error.code if isinstance(error, SystemExit) else None
+    if error is None or (isinstance(error, SystemExit) and not code):
         return "FINISHED"
-    return "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+    stopped = isinstance(error, KeyboardInterrupt) or code in STOPPED_BY_SIGNAL
+    return "KILLED" if stopped else "FAILED"
 
 
 @checked
@@ -82,8 +88,9 @@ def start_run(
 ) -> ActiveRun:
     """Begin a run and make it the active one, or resume one by its id.
 
-    Used with ``with``, the run ends FINISHED, or FAILED when the block raises; otherwise by
-    ``end_run`` or at the end of the program.
+    Used with ``with``, the run ends FINISHED, FAILED when the block raises, or KILLED by Ctrl-C and
+    by ``sys.exit(143)``, as a handler of SIGTERM does it; otherwise by ``end_run`` or at the end of
+    the program. No handler is installed: without one, SIGTERM leaves the run RUNNING.
 
     Args:
         run_id: Resume this run; else the one that RUNSTONE_RUN_ID names, once in a process.

@@ -320,3 +320,25 @@ def test_a_script_written_for_mlflow(tmp_path: Path, data_dir: Path) -> None:
         "RESOURCE_DOES_NOT_EXIST",
         "ported",
     ]
+
+
+def test_processes_and_threads_append_to_one_table_at_once() -> None:
+    with runstone.start_run() as run:
+        script = textwrap.dedent(f"""
+            import sys, threading, runstone
+
+            def append(who):
+                for i in range(8):
+                    row = {{"who": who, "i": i}}
+                    runstone.log_table(row, "rows.json", run_id={run.info.run_id!r})
+
+            threads = [threading.Thread(target=append, args=(sys.argv[1] + t,)) for t in "ab"]
+            for each in threads: each.start()
+            for each in threads: each.join()
+        """)
+        writers = [subprocess.Popen([sys.executable, "-c", script, name]) for name in "12"]
+        assert [writer.wait(120) for writer in writers] == [0, 0]
+    table = runstone.load_table("rows.json", [run.info.run_id])
+    expected = {(who, i) for who in ("1a", "1b", "2a", "2b") for i in range(8)}
+    assert set(table.itertuples(index=False, name=None)) == expected
+    assert len(table) == len(expected)

@@ -180,6 +180,9 @@ class FileCalls(ArtifactCalls, RunCalls):
     def log_table(self, run_id: str, data: Any, artifact_file: str) -> None:
         """Keep a table as JSON, below the rows that the file has already.
 
+        Threads and processes of one machine may append to one table at once. From several machines
+        they would lose rows: give each a file of its own, and read them with ``load_table``.
+
         Args:
             run_id: An active run.
             data: A DataFrame, or a dict of column to a list of values (or one value).
@@ -190,13 +193,16 @@ class FileCalls(ArtifactCalls, RunCalls):
         """
         if _media.suffix(artifact_file) != ".json":
             raise _values.invalid("artifact_file", "must end in .json")
-        before: bytes | None
-        try:
-            before = self.read_bytes(run_id, artifact_file)
-        except ArtifactNotFound:
-            before = None
-        content = _media.merged_table(before, data, artifact_file)
-        self.put_bytes(run_id, content, artifact_file)
+        from runstone._client._tables import alone
+
+        with alone(str(self._targets.artifact), run_id, artifact_file):
+            before: bytes | None
+            try:
+                before = self.read_bytes(run_id, artifact_file)
+            except ArtifactNotFound:
+                before = None
+            content = _media.merged_table(before, data, artifact_file)
+            self.put_bytes(run_id, content, artifact_file)
 
     def load_table(
         self,

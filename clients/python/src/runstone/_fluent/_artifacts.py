@@ -152,6 +152,9 @@ def log_image(
 def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
     """Keep a table as JSON with the active run, below the rows that the file has already.
 
+    Threads and processes of one machine may append to one table at once. From several machines they
+    would lose rows: give each a file of its own.
+
     Args:
         data: A DataFrame, or a dict of column to a list of values (or one value).
         artifact_file: Where to; ends in .json.

@@ -14,6 +14,7 @@ FailedPrecondition
 ├── DefaultExperimentFixed  DEFAULT_EXPERIMENT_FIXED
 ├── RunDeleted              RUN_DELETED
 ├── RunNotDeleted           RUN_NOT_DELETED
+├── SequenceGap             SEQUENCE_GAP
 └── ParamImmutable          PARAM_IMMUTABLE
 ResourceExhausted
 └── RunTooLarge             RUN_TOO_LARGE
@@ -160,6 +161,25 @@ class RunNotDeleted(FailedPrecondition):
     def __init__(self, run_id: str) -> None:
         super().__init__(
             f"run {run_id} is active; only deleted runs are purged", metadata={"run_id": run_id}
+        )
+
+
+class SequenceGap(FailedPrecondition):
+    """The writer's batches before this one are missing."""
+
+    domain = DOMAIN
+    reason = "SEQUENCE_GAP"
+
+    def __init__(self, run_id: str, writer_id: str, sequence: int, expected: int) -> None:
+        super().__init__(
+            f"writer {writer_id!r} sent batch {sequence} to run {run_id}, but the next one must be"
+            f" {expected}; nothing was written",
+            metadata={
+                "run_id": run_id,
+                "writer_id": writer_id,
+                "sequence": str(sequence),
+                "expected_sequence": str(expected),
+            },
         )
 
 

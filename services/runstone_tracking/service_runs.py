@@ -123,7 +123,7 @@ class RunService:
     def log_batch(self, batch: RunBatch, metrics: MetricBatch | None) -> None:
         """Set params and tags and append points, all or nothing.
 
-        Raises RunNotFound, RunDeleted, ParamImmutable, SequenceReused, RunTooLarge.
+        Raises RunNotFound, RunDeleted, ParamImmutable, SequenceReused, SequenceGap, RunTooLarge.
         """
         size = entries_bytes(batch.params) + entries_bytes(batch.tags)
         segment = None

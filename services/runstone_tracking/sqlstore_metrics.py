@@ -17,7 +17,13 @@ from sqlalchemy import Connection, select
 
 from runstone_kit.dberrors import LostRace
 from runstone_tracking import segment
-from runstone_tracking.errors import MetricNotFound, RunDeleted, RunNotFound, SequenceReused
+from runstone_tracking.errors import (
+    MetricNotFound,
+    RunDeleted,
+    RunNotFound,
+    SequenceGap,
+    SequenceReused,
+)
 from runstone_tracking.model import MetricSummary, Stage
 from runstone_tracking.model_metrics import Block, NewSegment, Summaries
 from runstone_tracking.segment_statistics import merge
@@ -25,7 +31,7 @@ from runstone_tracking.sqlstore_metrics_sql import MetricStatements, statements
 from runstone_tracking.sqlstore_statements import Belonging, among
 from runstone_tracking.store_metrics import Appended
 from runstone_tracking.tables import runs
-from runstone_tracking.tables_metrics import metric_segments, metric_summaries
+from runstone_tracking.tables_metrics import metric_segments, metric_summaries, metric_writers
 
 Identity = tuple[str, str, int]
 """Run, writer, sequence."""
@@ -45,7 +51,9 @@ class SqlMetricStore:
             first.setdefault(_identity(new), new)
         ordered = [first[identity] for identity in sorted(first)]
         self._sql.bound_waits(self._connection)
-        written = self._sql.insert_segments(self._connection, ordered)
+        written: set[Identity] = set()
+        for each in _rounds(ordered):
+            written |= self._sql.insert_segments(self._connection, each)
         added = [new for new in ordered if _identity(new) in written]
         if added:
             self._sql.upsert_summaries(self._connection, list(_merged(added)))
@@ -109,20 +117,37 @@ class SqlMetricStore:
                 select(runs.c.run_id, runs.c.stage).where(among(connection, runs.c.run_id, run_ids))
             )
         }
+        last = self._last_sequences(refused, run_ids)
         outcomes: dict[int, Appended] = {}
         for new in refused:
-            stored = self._stored_digest(new)
-            if stored is not None:
-                same = stored == new.digest
+            applied = last.get((new.run_id, new.writer_id), 0)
+            if new.sequence <= applied:
+                stored = self._stored_digest(new)
+                same = stored is None or stored == new.digest
                 outcomes[id(new)] = not same and SequenceReused(*_identity(new))
             elif new.run_id not in stages:
                 outcomes[id(new)] = RunNotFound(new.run_id)
             elif stages[new.run_id] == Stage.DELETED:
                 outcomes[id(new)] = RunDeleted(new.run_id)
+            elif new.sequence > applied + 1:
+                outcomes[id(new)] = SequenceGap(*_identity(new), expected=applied + 1)
             else:
-                # Restored since the insert looked: the next attempt writes it.
+                # Restored, or the one before committed, since the insert looked: once more.
                 raise LostRace
         return outcomes
+
+    def _last_sequences(
+        self, segments: Sequence[NewSegment], run_ids: Sequence[str]
+    ) -> dict[tuple[str, str], int]:
+        table = metric_writers
+        writers = sorted({new.writer_id for new in segments})
+        rows = self._connection.execute(
+            select(table.c.run_id, table.c.writer_id, table.c.last_sequence).where(
+                among(self._connection, table.c.run_id, run_ids),
+                among(self._connection, table.c.writer_id, writers),
+            )
+        )
+        return {(row.run_id, row.writer_id): row.last_sequence for row in rows}
 
     def _stored_digest(self, new: NewSegment) -> bytes | None:
         table = metric_segments
@@ -173,6 +198,19 @@ def _summary(row: Sequence[Any]) -> MetricSummary:
 
 def _identity(new: NewSegment) -> Identity:
     return new.run_id, new.writer_id, new.sequence
+
+
+def _rounds(segments: Sequence[NewSegment]) -> Iterable[list[NewSegment]]:
+    """The segments, each writer's in their order and only one of it at a time."""
+    rounds: list[list[NewSegment]] = []
+    seen: dict[tuple[str, str], int] = {}
+    for new in segments:
+        writer = (new.run_id, new.writer_id)
+        number = seen[writer] = seen.get(writer, -1) + 1
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(new)
+    return rounds
 
 
 def _merged(segments: Iterable[NewSegment]) -> Iterable[tuple[str, Summaries]]:

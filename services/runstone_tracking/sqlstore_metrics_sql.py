@@ -62,7 +62,10 @@ class MetricStatements(Protocol):
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
     ) -> set[tuple[str, str, int]]:
-        """Insert what is new and whose run is active; returns the identities inserted."""
+        """Insert those that are their writer's next and whose run is active; returns which.
+
+        One of a writer at most.
+        """
         ...
 
     def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
@@ -89,16 +92,32 @@ def statements(connection: Connection) -> MetricStatements:
 
 class _PostgreSQL:
     # The lock is the foreign key's own, taken before the look: a purge cannot come in between.
+    # The subquery of last_sequence tells nothing for good, but a writer that is not there from one
+    # that is; the update asks again when it has the row.
     _insert = """
+        WITH next AS (
+            INSERT INTO runstone_tracking.metric_writers AS w (run_id, writer_id, last_sequence)
+            SELECT * FROM unnest(%b::text[], %b::text[], %b::int8[])
+                AS n (run_id, writer_id, sequence)
+            WHERE 'active' = (
+                SELECT r.stage FROM runstone_tracking.runs r
+                WHERE r.run_id = n.run_id FOR KEY SHARE
+            )
+            AND n.sequence = 1 + coalesce((
+                SELECT o.last_sequence FROM runstone_tracking.metric_writers o
+                WHERE o.run_id = n.run_id AND o.writer_id = n.writer_id
+            ), 0)
+            ON CONFLICT (run_id, writer_id) DO UPDATE SET last_sequence = excluded.last_sequence
+                WHERE w.last_sequence = excluded.last_sequence - 1
+            RETURNING run_id, writer_id, last_sequence
+        )
         INSERT INTO runstone_tracking.metric_segments
             (run_id, writer_id, sequence, points, digest, header, payload)
-        SELECT * FROM unnest(
+        SELECT n.* FROM unnest(
             %b::text[], %b::text[], %b::int8[], %b::int8[], %b::bytea[], %b::bytea[], %b::bytea[]
         ) AS n (run_id, writer_id, sequence, points, digest, header, payload)
-        WHERE 'active' = (
-            SELECT r.stage FROM runstone_tracking.runs r WHERE r.run_id = n.run_id FOR KEY SHARE
-        )
-        ON CONFLICT DO NOTHING
+        JOIN next ON next.run_id = n.run_id AND next.writer_id = n.writer_id
+            AND next.last_sequence = n.sequence
         RETURNING run_id, writer_id, sequence
     """
 
@@ -140,12 +159,16 @@ class _PostgreSQL:
         self, connection: Connection, segments: Sequence[NewSegment]
     ) -> set[tuple[str, str, int]]:
         teach(connection)
+        identities = (
+            [new.run_id for new in segments],
+            [new.writer_id for new in segments],
+            Int8Array.of(np.array([new.sequence for new in segments], np.int64)),
+        )
         rows = connection.exec_driver_sql(
             self._insert,
             (
-                [new.run_id for new in segments],
-                [new.writer_id for new in segments],
-                Int8Array.of(np.array([new.sequence for new in segments], np.int64)),
+                *identities,
+                *identities,
                 Int8Array.of(np.array([new.points for new in segments], np.int64)),
                 [new.digest for new in segments],
                 [new.header for new in segments],
@@ -197,12 +220,21 @@ class _PostgreSQL:
 
 
 class _SQLite:
-    _insert = """
-        INSERT INTO metric_segments
-            (run_id, writer_id, sequence, points, digest, header, payload)
-        SELECT ?, ?, ?, ?, ?, ?, ?
+    _first = """
+        INSERT INTO metric_writers (run_id, writer_id, last_sequence) SELECT ?, ?, 1
         WHERE EXISTS (SELECT 1 FROM runs WHERE run_id = ? AND stage = 'active')
         ON CONFLICT DO NOTHING
+    """
+
+    _next = """
+        UPDATE metric_writers SET last_sequence = ?
+        WHERE run_id = ? AND writer_id = ? AND last_sequence = ?
+            AND EXISTS (SELECT 1 FROM runs WHERE run_id = ? AND stage = 'active')
+    """
+
+    _insert = """
+        INSERT INTO metric_segments (run_id, writer_id, sequence, points, digest, header, payload)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
     """
 
     _upsert = _folding("""
@@ -232,10 +264,21 @@ class _SQLite:
         inserted = set()
         for new in segments:
             identity = (new.run_id, new.writer_id, new.sequence)
-            values = (*identity, new.points, new.digest, new.header, new.payload, new.run_id)
-            if connection.exec_driver_sql(self._insert, values).rowcount:
+            if self._is_next(connection, *identity):
+                values = (*identity, new.points, new.digest, new.header, new.payload)
+                connection.exec_driver_sql(self._insert, values)
                 inserted.add(identity)
         return inserted
+
+    def _is_next(self, connection: Connection, run_id: str, writer_id: str, sequence: int) -> bool:
+        writer = (run_id, writer_id)
+        if sequence == 1:
+            found = connection.exec_driver_sql(self._first, (*writer, run_id))
+        else:
+            found = connection.exec_driver_sql(
+                self._next, (sequence, *writer, sequence - 1, run_id)
+            )
+        return bool(found.rowcount)
 
     def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
         rows = [

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-from runstone_tracking.errors import RunDeleted, RunNotFound, SequenceReused
+from runstone_tracking.errors import RunDeleted, RunNotFound, SequenceGap, SequenceReused
 from runstone_tracking.model import MetricSummary
 from runstone_tracking.model_metrics import Block, NewSegment
 
-Appended: TypeAlias = bool | RunNotFound | RunDeleted | SequenceReused
+Appended: TypeAlias = bool | RunNotFound | RunDeleted | SequenceReused | SequenceGap
 """True: written. False: it was there already. An error: this one segment was refused."""
 
 
@@ -20,8 +20,9 @@ class MetricStore(Protocol):
         """Write the segments and fold their summaries into those of their runs.
 
         Each has its own outcome, in the order given; a refused one MUST leave nothing behind.
-        A segment whose identity is stored with the same digest MUST write nothing; with another
-        digest it is refused. Segments of one call may repeat an identity. Concurrent calls MUST
+        A writer's segments are applied in the order of their numbers, without a gap. One whose
+        number was applied MUST write nothing; while it is stored, another digest is refused.
+        Segments of one call may repeat an identity. Concurrent calls MUST
         NOT deadlock, whatever runs and keys they share, and MUST NOT wait for the lock of another
         longer than about a second: Unavailable, with the reason OVERLOADED.
         """

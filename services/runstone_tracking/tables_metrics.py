@@ -1,4 +1,5 @@
-"""Tables of metrics: segments hold every point, summaries one row per run and key.
+"""Tables of metrics: segments hold every point, summaries one row per run and key, writers one per
+run and writer.
 
 A summary's ``value`` is NULL when the latest value is NaN, and ``is_nan`` is then true, because
 SQLite keeps no NaN and PostgreSQL sorts it above all numbers. So on both databases
@@ -53,6 +54,17 @@ metric_segments = Table(
     Column("header", LargeBinary, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     PrimaryKeyConstraint("run_id", "writer_id", "sequence", name="pk_metric_segments"),
+)
+
+# Tells a repeated batch for the life of the run, however long its segment stays.
+metric_writers = Table(
+    "metric_writers",
+    metadata,
+    Column("run_id", ExactText, ForeignKey(runs.c.run_id, ondelete="CASCADE"), nullable=False),
+    Column("writer_id", ExactText, nullable=False),
+    # Every batch up to this one was applied.
+    Column("last_sequence", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_id", "writer_id", name="pk_metric_writers"),
 )
 
 metric_summaries = Table(

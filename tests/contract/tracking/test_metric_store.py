@@ -10,12 +10,18 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from runstone_kit.database import Database
 from runstone_kit.errors import RunstoneError, Unavailable
 from runstone_tracking import segment, service_metrics, sqlstore_metrics_sql
-from runstone_tracking.errors import MetricNotFound, RunDeleted, RunNotFound, SequenceReused
+from runstone_tracking.errors import (
+    MetricNotFound,
+    RunDeleted,
+    RunNotFound,
+    SequenceGap,
+    SequenceReused,
+)
 from runstone_tracking.model import MetricSummary
 from runstone_tracking.model_metrics import NO_RANK, NewSegment, series_name
 from runstone_tracking.service_metrics import MetricService
@@ -107,6 +113,41 @@ def test_a_retry_writes_nothing(transactions: SqlTransactions, database: Databas
     assert _append(transactions, _segment(run, 1, sent), _segment(run, 1, sent)) == [False, False]
     assert _rows(database) == 1
     assert _summaries(transactions, run)["k"].count == 1
+
+
+def test_a_gap_is_refused_with_the_number_expected(
+    transactions: SqlTransactions, database: Database
+) -> None:
+    run = _run(transactions)
+    sent = {"k": [(1, 1, 0.5)]}
+    for sequence, expected in ((2, 1), (2**63 - 1, 1)):
+        [refused] = _append(transactions, _segment(run, sequence, sent))
+        assert isinstance(refused, SequenceGap)
+        assert refused.metadata["expected_sequence"] == str(expected)
+    assert _rows(database) == 0
+    # In one group, whatever the order, and with a gap behind.
+    several = [_segment(run, sequence, sent) for sequence in (3, 1, 5, 2)]
+    outcomes = _append(transactions, *several)
+    assert [outcomes[at] for at in (0, 1, 3)] == [True] * 3
+    assert isinstance(outcomes[2], SequenceGap)
+    assert outcomes[2].metadata["expected_sequence"] == "4"
+    assert _summaries(transactions, run)["k"].count == 3
+    assert _append(transactions, _segment(run, 4, sent), _segment(run, 2, sent)) == [True, False]
+
+
+def test_a_repeat_is_known_when_its_segment_is_gone(
+    transactions: SqlTransactions, database: Database
+) -> None:
+    run = _run(transactions)
+    for sequence in (1, 2):
+        _append(transactions, _segment(run, sequence, {"k": [(sequence, 1, 0.5)]}))
+    with database.write() as connection:
+        connection.execute(delete(metric_segments))
+    for sequence in (1, 2):
+        assert _append(transactions, _segment(run, sequence, {"k": [(9, 9, 0.5)]})) == [False]
+    assert _append(transactions, _segment(run, 3, {"k": [(3, 1, 0.5)]})) == [True]
+    assert _rows(database) == 1
+    assert _summaries(transactions, run)["k"].count == 3
 
 
 def test_the_same_identity_twice_in_a_group(transactions: SqlTransactions) -> None:
@@ -328,7 +369,7 @@ def test_a_locked_run_stops_no_other(transactions: SqlTransactions, database: Da
     ):
         connection.execute(select(runs).where(runs.c.run_id == locked).with_for_update())
         points = batch({"k": [(1, 1, 0.5)]})
-        stopped = [pool.submit(service.append, locked, "w", each, points) for each in (1, 2)]
+        stopped = [pool.submit(service.append, locked, each, 1, points) for each in ("v", "w")]
         assert pool.submit(service.append, free, "w", 1, points).result(timeout=30)
         for future in stopped:
             error = future.exception(timeout=30)

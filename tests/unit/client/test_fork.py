@@ -13,7 +13,7 @@ import pytest
 
 import runstone
 from runstone import _fork
-from runstone._writer import Writer
+from runstone._writer import Writers
 from runstone.artifact.v1 import artifact_pb2
 from runstone.tracking.v1 import metric_pb2, run_pb2
 
@@ -139,13 +139,34 @@ def test_a_fork_waits_no_longer_than_its_limit(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_writer_counts_each_run_by_itself_and_starts_anew() -> None:
-    writer = Writer()
-    first, number = writer.next("a")
-    assert number == 1
-    assert writer.next("a") == (first, 2)
-    assert writer.next("b") == (first, 1)
-    writer.renew()
-    assert writer.next("a")[0] != first
+    writers = Writers()
+    with writers.batch("a") as (first, number):
+        assert number == 1
+    with writers.batch("a") as again:
+        assert again == (first, 2)
+    with writers.batch("b") as (_, number):
+        assert number == 1
+    writers.renew()
+    with writers.batch("a") as (other, number):
+        assert other != first
+        assert number == 1
+
+
+def test_calls_at_once_are_writers_of_their_own_and_a_failed_one_is_not_used_again() -> None:
+    writers = Writers()
+    with writers.batch("a") as (first, _), writers.batch("a") as (second, number):
+        assert second != first
+        assert number == 1
+    with (
+        pytest.raises(ZeroDivisionError),
+        writers.batch("a") as (failed, _),
+    ):
+        raise ZeroDivisionError
+    used = set()
+    for _ in range(3):
+        with writers.batch("a") as (writer_id, _):
+            used.add(writer_id)
+    assert used == {first, second} - {failed}
 
 
 SCRIPT = """

@@ -1,37 +1,48 @@
 """Who writes metric points, and the number of each batch.
 
-The server knows a batch by (run, writer, sequence). A number belongs to one batch for ever: a call
-that failed keeps it, and the next batch takes the next one, so that a batch that was applied
-without our hearing of it is never taken for another.
+The server knows a batch by (run, writer, sequence) and applies a writer's batches in the order of
+their numbers, without a gap. So a writer has one batch on its way at a time, and one whose call
+failed, of which nobody knows whether it was applied, is never used again.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from runstone import _fork
 
 
-class Writer:
-    """This process as a writer. A forked child is another one."""
+class Writers:
+    """The writers of this process: as many for a run as it has calls at once. Thread-safe.
+
+    A forked child has others.
+    """
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """Become a writer that has written nothing."""
-        self.writer_id = f"{os.urandom(12).hex()}-{os.getpid()}"
+        """Forget all writers, as in a fresh process."""
+        self._process = f"{os.urandom(12).hex()}-{os.getpid()}"
+        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._last: dict[str, int] = {}
+        self._free: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
 
-    def next(self, run_id: str) -> tuple[str, int]:
-        """The writer's id and the number of its next batch to a run."""
+    @contextmanager
+    def batch(self, run_id: str) -> Iterator[tuple[str, int]]:
+        """A writer's id and the number of its next batch to a run, for one call in a ``with``."""
         with self._lock:
-            number = self._last.get(run_id, 0) + 1
-            self._last[run_id] = number
-            return self.writer_id, number
+            free = self._free[run_id]
+            writer_id, last = free.pop() if free else (f"{self._process}-{next(self._numbers)}", 0)
+        yield writer_id, last + 1
+        with self._lock:
+            self._free[run_id].append((writer_id, last + 1))
 
 
-writer = Writer()
-_fork.in_child(writer.renew)
+writers = Writers()
+_fork.in_child(writers.renew)

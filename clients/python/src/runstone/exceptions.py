@@ -19,6 +19,7 @@
     │       TransitionRequestOpen
     ├── FailedPrecondition                 something must change first; repeating does not help
     │   ├── ExperimentDeleted   DefaultExperimentFixed   RunDeleted   RunNotDeleted   ParamImmutable
+    │   │   SequenceGap
     │   ├── OwnerDeleted   OwnerSealed   PathConflict   OffsetMismatch   SizeMismatch
     │   │   DigestMismatch   PresignUnsupported   StoreOfAnother
     │   ├── VersionNotReady   VersionFinalized   ModelInUse   CommentOfAnother
@@ -111,6 +112,7 @@ from runstone._exceptions.reasons import (
     RunNotDeleted,
     RunNotFound,
     RunTooLarge,
+    SequenceGap,
     SequenceReused,
     SizeMismatch,
     SourceNotFound,
@@ -173,6 +175,7 @@ __all__ = [
     "SourceRunNotFound",
     "SourceNotFound",
     "ExperimentNameTaken",
+    "SequenceGap",
     "SequenceReused",
     "RequestIdReused",
     "ModelNameTaken",

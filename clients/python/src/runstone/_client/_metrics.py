@@ -14,7 +14,7 @@ from runstone._convert import tracking as convert
 from runstone._entities.paging import PagedList
 from runstone._entities.tracking import Metric, MetricSummary, Param, RunTag
 from runstone._values import MAX_PARAM_VALUE, MAX_TAG_VALUE
-from runstone._writer import writer
+from runstone._writer import writers
 from runstone.exceptions import InvalidField, MetricNotFound
 from runstone.tracking.v1 import metric_pb2, run_pb2
 
@@ -79,26 +79,27 @@ class MetricCalls(ClientBase):
                 ``(steps, timestamps_ms, values)`` of equal length. At most 4 MiB.
             rank: Which process of a distributed job measured the points; messages keep their own.
             writer_id: Names the writer within the run; this process when absent.
-            sequence: The writer's number of this batch, from 1, to be kept when it is sent again;
-                given by this process when absent.
+            sequence: The writer's number of this batch: 1, 2, 3 …, to be kept when it is sent
+                again; given by this process when absent.
 
         Returns:
             Whether the batch had been applied before; nothing was written then.
 
         Raises:
             SequenceReused: the number was used for a batch with other content.
+            SequenceGap: the writer's batches before this one are missing.
             InvalidField, RunNotFound, RunDeleted
         """
         if (writer_id is None) != (sequence is None):
             raise _values.invalid("sequence", "must be given together with writer_id")
         messages = _messages(series, rank)
-        if writer_id is None or sequence is None:
-            writer_id, sequence = writer.next(run_id)
-        request = metric_pb2.AppendMetricsRequest(
-            run_id=run_id, writer_id=writer_id, sequence=sequence, series=messages
-        )
+        request = metric_pb2.AppendMetricsRequest(run_id=run_id, series=messages)
         with _by_key(messages):
-            return self._tracking.AppendMetrics(request).duplicate
+            if writer_id is not None and sequence is not None:
+                request.writer_id, request.sequence = writer_id, sequence
+                return self._tracking.AppendMetrics(request).duplicate
+            with writers.batch(run_id) as (request.writer_id, request.sequence):
+                return self._tracking.AppendMetrics(request).duplicate
 
     def log_batch(
         self,
@@ -120,10 +121,13 @@ class MetricCalls(ClientBase):
             series=series_of(metrics),
         )
         if request.series:
-            request.writer_id, request.sequence = writer.next(run_id)
-        if request.series or request.params or request.tags:
-            with _by_key(request.series):
+            with (
+                _by_key(request.series),
+                writers.batch(run_id) as (request.writer_id, request.sequence),
+            ):
                 self._tracking.LogBatch(request)
+        elif request.params or request.tags:
+            self._tracking.LogBatch(request)
 
     def get_metric_history(self, run_id: str, key: str, rank: int | None = None) -> list[Metric]:
         """Every point of a metric, ordered by (timestamp, step, value, rank).

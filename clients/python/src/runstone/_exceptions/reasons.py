@@ -190,6 +190,12 @@ class RunNotDeleted(FailedPrecondition):
     reason = "RUN_NOT_DELETED"
 
 
+class SequenceGap(FailedPrecondition):
+    """The writer's batches before this one are missing; the metadata has the expected number."""
+
+    reason = "SEQUENCE_GAP"
+
+
 class ParamImmutable(FailedPrecondition):
     """The parameter has another value already."""
 

@@ -72,6 +72,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
     ERROR_REASON_RUN_TOO_LARGE: _ErrorReason.ValueType  # 24
     """RESOURCE_EXHAUSTED. The run would hold more than 16 MiB of params, tags and inputs. Metadata: run_id, size, limit."""
+    ERROR_REASON_SEQUENCE_GAP: _ErrorReason.ValueType  # 25
+    """FAILED_PRECONDITION. The writer's batches before this one are missing. Metadata: run_id, writer_id, sequence,
+    expected_sequence.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "tracking.runstone". ErrorInfo.reason is the
@@ -128,4 +132,8 @@ ERROR_REASON_UNFORESEEN: ErrorReason.ValueType  # 23
 """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
 ERROR_REASON_RUN_TOO_LARGE: ErrorReason.ValueType  # 24
 """RESOURCE_EXHAUSTED. The run would hold more than 16 MiB of params, tags and inputs. Metadata: run_id, size, limit."""
+ERROR_REASON_SEQUENCE_GAP: ErrorReason.ValueType  # 25
+"""FAILED_PRECONDITION. The writer's batches before this one are missing. Metadata: run_id, writer_id, sequence,
+expected_sequence.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -145,7 +145,9 @@ class AppendMetricsRequest(_message.Message):
     writer_id: _builtins.str
     """Required. Names the writer within the run; new for every process that writes. At most 64 characters."""
     sequence: _builtins.int
-    """Required. The writer's own count of its batches to this run, from 1. A batch keeps its number when it is sent again."""
+    """Required. The writer's own count of its batches to this run: 1, 2, 3 … A batch keeps its number when it is sent
+    again, and the next one is sent when it was answered.
+    """
     @_builtins.property
     def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___Series]:
         """Required. 1 to 10000 series, at least one point each."""

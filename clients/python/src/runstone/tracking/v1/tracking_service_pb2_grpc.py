@@ -330,7 +330,7 @@ class TrackingServiceServicer:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
-        - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE.
+        - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
         - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -364,13 +364,14 @@ class TrackingServiceServicer:
 
     def AppendMetrics(self, request, context):
         """Appends metric points to an active run. OK means that they are committed. Identity is (run, writer,
-        sequence): a repeated batch answers OK and writes nothing.
+        sequence), for the life of the run: a repeated batch answers OK and writes nothing. A writer's batches are
+        applied in the order of their numbers, without a gap.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
-        - FAILED_PRECONDITION: RUN_DELETED.
+        - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

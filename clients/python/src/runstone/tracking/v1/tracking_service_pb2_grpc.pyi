@@ -153,7 +153,7 @@ class TrackingServiceStub:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
-    - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE.
+    - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
     - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
     """
     DeleteRunTags: _grpc.UnaryUnaryMultiCallable[_run_pb2.DeleteRunTagsRequest, _run_pb2.DeleteRunTagsResponse]
@@ -175,13 +175,14 @@ class TrackingServiceStub:
     """
     AppendMetrics: _grpc.UnaryUnaryMultiCallable[_metric_pb2.AppendMetricsRequest, _metric_pb2.AppendMetricsResponse]
     """Appends metric points to an active run. OK means that they are committed. Identity is (run, writer,
-    sequence): a repeated batch answers OK and writes nothing.
+    sequence), for the life of the run: a repeated batch answers OK and writes nothing. A writer's batches are
+    applied in the order of their numbers, without a gap.
 
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
-    - FAILED_PRECONDITION: RUN_DELETED.
+    - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
     """
     GetMetricHistory: _grpc.UnaryStreamMultiCallable[_metric_pb2.GetMetricHistoryRequest, _metric_pb2.GetMetricHistoryResponse]
     """Streams every point of one metric of a run.
@@ -335,7 +336,7 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
-    - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE.
+    - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
     - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
     """
     DeleteRunTags: _aio.UnaryUnaryMultiCallable[_run_pb2.DeleteRunTagsRequest, _run_pb2.DeleteRunTagsResponse]  # type: ignore[assignment]
@@ -357,13 +358,14 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     """
     AppendMetrics: _aio.UnaryUnaryMultiCallable[_metric_pb2.AppendMetricsRequest, _metric_pb2.AppendMetricsResponse]  # type: ignore[assignment]
     """Appends metric points to an active run. OK means that they are committed. Identity is (run, writer,
-    sequence): a repeated batch answers OK and writes nothing.
+    sequence), for the life of the run: a repeated batch answers OK and writes nothing. A writer's batches are
+    applied in the order of their numbers, without a gap.
 
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
-    - FAILED_PRECONDITION: RUN_DELETED.
+    - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
     """
     GetMetricHistory: _aio.UnaryStreamMultiCallable[_metric_pb2.GetMetricHistoryRequest, _metric_pb2.GetMetricHistoryResponse]  # type: ignore[assignment]
     """Streams every point of one metric of a run.
@@ -604,7 +606,7 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
-        - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE.
+        - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
         - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
         """
 
@@ -644,13 +646,14 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_metric_pb2.AppendMetricsResponse, _abc.Awaitable[_metric_pb2.AppendMetricsResponse]]:
         """Appends metric points to an active run. OK means that they are committed. Identity is (run, writer,
-        sequence): a repeated batch answers OK and writes nothing.
+        sequence), for the life of the run: a repeated batch answers OK and writes nothing. A writer's batches are
+        applied in the order of their numbers, without a gap.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
-        - FAILED_PRECONDITION: RUN_DELETED.
+        - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
         """
 
     @_abc_1.abstractmethod

@@ -48,7 +48,9 @@ class OwnerNotFound(NotFound):
     reason = "OWNER_NOT_FOUND"
 
     def __init__(self, owner: object) -> None:
-        super().__init__(f"there is no owner {owner}", metadata={"owner": str(owner)})
+        kind, _, name = str(owner).partition("/")
+        what = "run" if kind == "runs" else "model version with files"
+        super().__init__(f"there is no {what} {name}", metadata={"owner": str(owner)})
 
 
 class ArtifactNotFound(NotFound):

@@ -70,6 +70,35 @@ def test_field_violations_and_retry_delay_arrive(server: Any, refuse: Callable[.
     assert busy.value.retry_after == 1.5
 
 
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("files[0].path", "the artifact's path"),
+        ("keys[3]", "key"),
+        ("run.run_id", "run_id"),
+        ("experiment.name", "name"),
+        ("owner.run_id", "run_id"),
+        ("inputs[1].dataset.name", "dataset.name"),
+        ("series[0].timestamps_ms[2]", "series[0].timestamp"),
+        ("series[0].steps[2]", "series[0].step"),
+        ('params["a.b"]', 'params["a.b"]'),
+    ],
+)
+def test_a_wrong_field_is_told_as_the_caller_knows_it(
+    server: Any, refuse: Callable[..., Any], field: str, shown: str
+) -> None:
+    server.answers["GetRun"] = refuse(
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
+        f"{field} is wrong; page_size is too",
+        violations=[(field, "is wrong"), ("page_size", "is too")],
+    )
+    with pytest.raises(exceptions.InvalidField) as caught:
+        runstone.Client(server.uri).get_run("x")
+    assert str(caught.value) == caught.value.message == f"{shown} is wrong; page_size is too"
+    assert caught.value.field_violations == [(field, "is wrong"), ("page_size", "is too")]
+
+
 def test_an_unknown_reason_becomes_the_kind_of_its_code(
     server: Any, refuse: Callable[..., Any]
 ) -> None:

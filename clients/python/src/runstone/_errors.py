@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import grpc
@@ -34,6 +35,10 @@ def from_rpc(error: grpc.RpcError, request_id: str, place: str) -> RunstoneExcep
             retry = error_details_pb2.RetryInfo()
             detail.Unpack(retry)
             retry_after = retry.retry_delay.ToTimedelta().total_seconds()
+    for wrong in violations:
+        message = message.replace(
+            f"{wrong.field} {wrong.description}", f"{_shown(wrong.field)} {wrong.description}"
+        )
     kind = BY_REASON.get(reason) or BY_CODE.get(code.name, RunstoneException)
     if not reason:
         message = plainly(code.name, message, place)
@@ -57,3 +62,21 @@ def _details(error: grpc.RpcError) -> list[Any]:
         # The details contradict the call or are not there: the code alone has to do.
         return []
     return list(status.details) if status is not None else []
+
+
+_SHOWN = (
+    (re.compile(r"^files\[\d+\]\.path$"), "the artifact's path"),
+    (re.compile(r"^keys\[\d+\]$"), "key"),
+    (re.compile(r"^(?:run|experiment|registered_model|model_version|owner)\."), ""),
+    (re.compile(r"^inputs\[\d+\]\."), ""),
+    (re.compile(r"\.timestamps_ms\[\d+\]$"), ".timestamp"),
+    (re.compile(r"\.(step|value)s\[\d+\]$"), r".\1"),
+)
+"""Parts of requests that the caller never saw, and what they are to them."""
+
+
+def _shown(field: str) -> str:
+    """A field of a request, as whoever called a method knows it. The violation keeps the path."""
+    for pattern, name in _SHOWN:
+        field = pattern.sub(name, field)
+    return field

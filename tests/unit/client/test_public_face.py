@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 import tomllib
+from operator import attrgetter
 from types import ModuleType
 
 import pytest
@@ -88,7 +90,15 @@ def test_what_mlflow_has_and_we_do_not_says_what_to_do(name: str) -> None:
         getattr(runstone, name)
 
 
+def test_what_is_to_be_done_instead_is_there() -> None:
+    for name in (*_missing._INSTEAD, *_missing._FLAVORS):
+        for verb in re.findall(r"runstone\.([\w.]+)", _missing.explanation(name).partition(";")[2]):
+            assert attrgetter(verb)(runstone), verb
+
+
 def test_nothing_that_is_there_is_told_as_missing() -> None:
     assert not set(_missing._INSTEAD) & set(runstone.__all__)
-    with pytest.raises(AttributeError, match="has no attribute 'log_metrik'"):
+    with pytest.raises(AttributeError, match=r"has no attribute 'log_metrik' \(did you mean log_m"):
         _ = runstone.log_metrik
+    with pytest.raises(AttributeError, match=r"has no attribute '_log_metric'$"):
+        _ = runstone._log_metric

@@ -11,17 +11,30 @@ _FLAVORS = frozenset(
 )
 
 _SAVE = "save the model with its own library, then log the file with runstone.log_artifact"
+_TIME = "time the code yourself and log it with runstone.log_metric"
+_START = "start the program yourself; it finds its run by RUNSTONE_RUN_ID"
+_KEEP = "keep the text as a file, with runstone.log_text"
+_REGISTER = (
+    "log the model's files with runstone.log_artifacts and name them with runstone.register_model"
+)
+_JUDGE = "log what was judged with runstone.log_metrics and runstone.log_table"
 
 _INSTEAD = {
     "autolog": "log with runstone.log_params and runstone.log_metrics",
-    "evaluate": "compute the metrics and log them with runstone.log_metrics",
     "log_model": _SAVE,
+    "save_model": _SAVE,
+    "load_model": "fetch the files with runstone.artifacts.download_artifacts and load them",
     "models": "save signature and example beside the model, with runstone.log_dict",
-    "run": "start the program yourself; it finds its run by RUNSTONE_RUN_ID",
-    "projects": "start the program yourself; it finds its run by RUNSTONE_RUN_ID",
-    "trace": "time the code yourself and log it with runstone.log_metric",
-    "start_span": "time the code yourself and log it with runstone.log_metric",
-    "tracing": "time the code yourself and log it with runstone.log_metric",
+    "MlflowException": "catch runstone.RunstoneException",
+    **dict.fromkeys(("run", "projects"), _START),
+    **dict.fromkeys(("evaluate", "genai", "metrics"), _JUDGE),
+    **dict.fromkeys(("log_assessment", "log_feedback", "log_expectation"), _JUDGE),
+    **dict.fromkeys(("trace", "tracing", "start_span", "start_span_no_context"), _TIME),
+    **dict.fromkeys(("log_trace", "get_trace", "search_traces", "update_current_trace"), _TIME),
+    **dict.fromkeys(("register_prompt", "load_prompt", "search_prompts"), _KEEP),
+    **dict.fromkeys(("create_logged_model", "initialize_logged_model", "log_outputs"), _REGISTER),
+    **dict.fromkeys(("get_logged_model", "search_logged_models", "last_logged_model"), _REGISTER),
+    **dict.fromkeys(("set_active_model", "log_model_params", "create_external_model"), _REGISTER),
 }
 """Names of MLflow's fluent API that have no counterpart yet."""
 
@@ -29,6 +42,17 @@ _INSTEAD = {
 def explanation(name: str) -> str:
     """The message of the AttributeError for a name that ``runstone`` does not have."""
     instead = _SAVE if name in _FLAVORS else _INSTEAD.get(name)
-    if instead is None:
-        return f"module 'runstone' has no attribute {name!r}"
-    return f"runstone.{name} does not exist yet; {instead}"
+    if instead is not None:
+        return f"runstone.{name} does not exist yet; {instead}"
+    return f"module 'runstone' has no attribute {name!r}{_meant(name)}"
+
+
+def _meant(name: str) -> str:
+    if name.startswith("_"):  # asked for by tools, not typed
+        return ""
+    from difflib import get_close_matches
+
+    import runstone
+
+    near = get_close_matches(name, runstone.__all__, n=1, cutoff=0.8)
+    return f" (did you mean {near[0]}?)" if near else ""

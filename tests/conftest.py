@@ -1,5 +1,6 @@
 """Fixtures that more than one kind of test uses. What they start, they stop."""
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             binaries.s3_program(binaries.chosen_s3())
     except binaries.Unobtainable as error:
         pytest.exit(f"The tests cannot run: {error}", returncode=1)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def own_journals(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test logs waits for delivery in a folder of its own; processes inherit it."""
+    state = tmp_path_factory.getbasetemp() / f"state-{next(_numbers)}"
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import pytest
 import runstone
 from runstone.exceptions import NotFound
 from support import fluent
+from support.processes import wait_until
 from support.suites import clean_environment, read_status, suite
 
 RESUME_SECONDS = 10.0
@@ -29,6 +30,9 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
         fluent.fresh(tmp_path, RUNSTONE_DATA_DIR=str(folder)),
     ):
         yield folder
+
+
+DELIVERY_SECONDS = 60.0
 
 
 def values(run_id: str) -> list[float]:
@@ -47,6 +51,7 @@ def test_a_client_goes_on_after_its_suite_was_killed(data_dir: Path) -> None:
             os.kill(killed, signal.SIGKILL)
             began = time.monotonic()
             runstone.log_metric("m", number, step=number)
+            assert runstone.flush()
             assert time.monotonic() - began < limit
             assert read_status(data_dir)["pid"] != killed
     assert values(run.info.run_id) == [0, 1, 2, 3]
@@ -110,7 +115,8 @@ def run_script(text: str, folder: Path, data_dir: Path) -> str:
 
 def test_forked_workers_log_to_their_parents_run(data_dir: Path, tmp_path: Path) -> None:
     run_id = run_script(POOL, tmp_path, data_dir)
-    assert sorted(values(run_id)) == [*range(20), 100, 101]
+    # The pool ends its workers by a signal: their senders deliver what they logged.
+    wait_until(lambda: sorted(values(run_id)) == [*range(20), 100, 101], DELIVERY_SECONDS)
     assert runstone.get_run(run_id).info.status == "FINISHED"
 
 

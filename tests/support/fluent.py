@@ -1,11 +1,15 @@
 """The fluent API as in a fresh process: nothing set, nothing open, a folder of its own."""
 
 import os
+import shutil
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runstone._fluent import _runs, _state
+from runstone._journal import outlet
+from support.processes import STOP_SECONDS
 from support.suites import OWN_PREFIX, end_suite
 
 
@@ -22,11 +26,25 @@ def fresh(folder: Path, **environment: str) -> Iterator[None]:
     try:
         yield
     finally:
+        abandon_journals()
         _runs._open.clear()
         _state.reset()
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(before)
+
+
+def abandon_journals() -> None:
+    """End what delivers this process's metrics, whether it was done or not."""
+    for each in outlet.outlets():
+        sender = each.sender
+        if sender is not None and not sender.close(0.0 if each.backlog else STOP_SECONDS):
+            # Its server may be gone for ever; it would wait for it long after the test.
+            with suppress(ProcessLookupError):
+                os.kill(sender.pid, signal.SIGKILL)
+            sender.close(STOP_SECONDS)
+        shutil.rmtree(each.journal.folder, ignore_errors=True)
+    outlet.close(0.0)
 
 
 @contextmanager

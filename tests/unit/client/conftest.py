@@ -17,6 +17,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from runstone._fluent import _runs, _state
+from support.fluent import abandon_journals
 
 Answer = Callable[[Any, grpc.ServicerContext], Any]
 
@@ -30,6 +31,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     _state.reset()
     yield
+    abandon_journals()
     _runs._open.clear()
     _runs._last = None
     _state.reset()

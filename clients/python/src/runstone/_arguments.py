@@ -98,6 +98,12 @@ def _truth(name: str, value: Any) -> Any:
     raise _refused(name, "True or False", value)
 
 
+def _number(name: str, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _refused(name, "a number", value)
+    return value
+
+
 def _mapping(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return value
@@ -130,6 +136,7 @@ CHECKS: dict[str, Check] = {
     "int": _whole,
     "int | None": _optional(_whole),
     "bool": _truth,
+    "float | None": _optional(_number),
     "Mapping[str, Any]": _mapping,
     "Mapping[str, Any] | None": _optional(_mapping),
     "Mapping[str, str] | None": _optional(_mapping),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runstone import _settings
 from runstone._journal import folder, progress
 from runstone._journal import format as frames
 from runstone._journal.progress import Position
@@ -63,7 +64,7 @@ def test_the_root_is_named_or_the_state_folder(monkeypatch: pytest.MonkeyPatch) 
     assert folder.root() == Path("/home/somebody/.local/state/runstone/journal")
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert folder.root() == Path("/state/runstone/journal")
-    monkeypatch.setenv(folder.ROOT_VARIABLE, "/fast/disk")
+    monkeypatch.setenv(_settings.JOURNAL_DIR, "/fast/disk")
     assert folder.root() == Path("/fast/disk")
 
 

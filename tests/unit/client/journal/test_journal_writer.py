@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from runstone import _settings
 from runstone._journal import folder, progress, rules
 from runstone._journal import format as frames
 from runstone._journal.progress import ProgressWriter
@@ -389,9 +390,9 @@ def test_the_rank_is_the_launcher_s_when_there_are_several(
 def test_settings_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rules.max_bytes() == rules.DEFAULT_MAX_BYTES
     assert not rules.drops()
-    monkeypatch.setenv(rules.MAX_BYTES, "0")
-    monkeypatch.setenv(rules.POLICY, "forget")
-    with pytest.raises(InvalidArgument, match=rules.MAX_BYTES):
+    monkeypatch.setenv(_settings.JOURNAL_MAX_BYTES, "0")
+    monkeypatch.setenv(_settings.JOURNAL_POLICY, "forget")
+    with pytest.raises(InvalidArgument, match=_settings.JOURNAL_MAX_BYTES):
         rules.max_bytes()
     with pytest.raises(InvalidArgument, match="block or drop"):
         rules.drops()

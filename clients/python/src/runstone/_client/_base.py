@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runstone import _settings, _uri
 from runstone._arguments import checked
 from runstone._connection import Connection
+from runstone._journal import outlet
 
 if TYPE_CHECKING:
     import os
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from runstone.artifact.v1.artifact_service_pb2_grpc import ArtifactServiceStub
     from runstone.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
     from runstone.tracking.v1.tracking_service_pb2_grpc import TrackingServiceStub
+
+
+SETTLE_SECONDS = 10.0
+"""A read waits no longer for points that were logged here and are not delivered."""
 
 
 class ClientBase:
@@ -65,6 +70,10 @@ class ClientBase:
     def registry_uri(self) -> str:
         """Where the registry is."""
         return str(self._targets.registry)
+
+    def _settle(self) -> None:
+        """Before a read: what this process logged through its journal is read too."""
+        outlet.flush(SETTLE_SECONDS, self.tracking_uri)
 
     def close(self) -> None:
         """Let the connections go; a later call opens them again."""

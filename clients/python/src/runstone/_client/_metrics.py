@@ -143,6 +143,7 @@ class MetricCalls(ClientBase):
         Raises:
             RunNotFound
         """
+        self._settle()
         request = metric_pb2.GetMetricHistoryRequest(run_id=run_id, key=key, rank=rank)
         points: list[Metric] = []
         try:
@@ -167,6 +168,7 @@ class MetricCalls(ClientBase):
         self, run_id: str, max_results: int = 1000, page_token: str | None = None
     ) -> PagedList[MetricSummary]:
         """One page of a run's metrics in short, ordered by key. Raises RunNotFound."""
+        self._settle()
         response = self._tracking.ListMetricKeys(
             metric_pb2.ListMetricKeysRequest(
                 run_id=run_id, page_size=max_results, page_token=page_token or ""

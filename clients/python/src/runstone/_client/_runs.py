@@ -69,6 +69,7 @@ class RunCalls(ClientBase):
 
     def get_run(self, run_id: str) -> Run:
         """The run with all it holds but metric history, deleted or not. Raises RunNotFound."""
+        self._settle()
         return convert.run(self._tracking.GetRun(run_pb2.GetRunRequest(run_id=run_id)).run)
 
     def get_parent_run(self, run_id: str) -> Run | None:
@@ -123,6 +124,7 @@ class RunCalls(ClientBase):
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run; ``restore_run`` brings it back until it is purged. Raises RunNotFound."""
+        self._settle()  # a deleted run takes no points
         self._tracking.DeleteRun(run_pb2.DeleteRunRequest(run_id=run_id))
 
     def restore_run(self, run_id: str) -> None:
@@ -170,6 +172,7 @@ class RunCalls(ClientBase):
             FilterInvalid: ``filter_string`` or ``order_by`` cannot be read.
             PageTokenInvalid, PageTokenOfOtherQuery
         """
+        self._settle()
         ids = [experiment_ids] if isinstance(experiment_ids, str | int) else experiment_ids
         response = self._tracking.SearchRuns(
             run_pb2.SearchRunsRequest(

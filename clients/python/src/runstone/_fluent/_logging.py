@@ -7,25 +7,36 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runstone import _values
 from runstone._arguments import checked
-from runstone._entities.tracking import Dataset, DatasetInput, InputTag, Metric
+from runstone._entities.tracking import Dataset, DatasetInput, InputTag, LifecycleStage, Metric
 from runstone._fluent import _state
-from runstone._fluent._runs import active_or_new_run
-from runstone.exceptions import InvalidArgument
+from runstone._fluent._runs import active_or_new_run, is_open
+from runstone._journal import outlet as outlets
+from runstone._journal import rules
+from runstone.exceptions import InvalidArgument, RunDeleted
 
 if TYPE_CHECKING:
     from runstone._client import Client
+    from runstone._journal.outlet import Outlet
 
 DATA_CONTEXT = "mlflow.data.context"
 
 
 class RunOperations:
-    """What ``synchronous=False`` gives: calls that are done already."""
+    """What ``synchronous=False`` gives."""
+
+    def __init__(self, outlet: Outlet | None = None) -> None:
+        self._outlet = outlet
 
     def wait(self) -> None:
-        """Return at once: what was logged is on the server."""
+        """Return when what was logged is on the server."""
+        if self._outlet is not None:
+            self._outlet.flush()
 
 
 _DONE = RunOperations()
+
+_checked: set[tuple[str, str]] = set()
+"""Server and run id of runs that were not begun here and are there."""
 
 
 def _destination(run_id: str | None) -> tuple[Client, str]:
@@ -33,6 +44,19 @@ def _destination(run_id: str | None) -> tuple[Client, str]:
         return _state.client(), run_id
     run = active_or_new_run()
     return run.client, run.info.run_id
+
+
+def _metrics_destination(run_id: str | None) -> tuple[Client, str]:
+    """As ``_destination``; a run named by its id is looked at once.
+
+    Later nobody would be there to be told of a typing error.
+    """
+    client, run = _destination(run_id)
+    if run_id and not is_open(run_id) and (client.tracking_uri, run_id) not in _checked:
+        if client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED:
+            raise RunDeleted(f"the run {run_id} is deleted", metadata={"run_id": run_id})
+        _checked.add((client.tracking_uri, run_id))
+    return client, run
 
 
 @checked
@@ -90,17 +114,25 @@ def log_metric(
 ) -> RunOperations | None:
     """Append one point to a metric of the active run; one is begun when there is none.
 
+    Returns when the point is in this process's journal on the local disk, some microseconds later:
+    from there it is delivered by another process, also when this one is killed. Whoever reads
+    through this process sees it at once, others after a second or so; ``flush`` waits for that.
+
     Args:
         key: At most 250 characters of letters, digits, ``_ . - : /`` and space.
         value: A real number, NaN and infinities included; a scalar of numpy or torch will do.
         step: The step as the user counts it; 0 when absent. Any order.
-        synchronous: Taken for MLflow's sake; the point is stored on return in any case.
+        synchronous: True: return when the server has stored the point, or raise when it does not.
         timestamp: Unix milliseconds; now when absent.
         run_id: Another run than the active one.
 
+    Returns:
+        None, or an object with ``wait()`` when ``synchronous`` is False.
+
     Raises:
         InvalidField: the value is no number (a bool is none), or the key breaks the rules.
-        RunNotFound, RunDeleted
+        RunNotFound, RunDeleted: of ``run_id``, when it is first used, and with ``synchronous``.
+            Points of a run that is deleted later are told by a warning at its end.
 
     Example:
         >>> import runstone
@@ -110,9 +142,7 @@ def log_metric(
         >>> runstone.get_run(run.info.run_id).data.metrics["loss"]
         0.3333333333333333
     """
-    client, run = _destination(run_id)
-    client.log_metric(run, key, value, timestamp, step)
-    return _DONE if synchronous is False else None
+    return log_metrics({key: value}, step, synchronous, run_id, timestamp)
 
 
 def log_metrics(
@@ -131,14 +161,20 @@ def log_metrics(
         >>> sorted(runstone.get_run(run.info.run_id).data.metrics)
         ['mse', 'rmse']
     """
-    client, run = _destination(run_id)
-    now = _values.timestamp_ms(timestamp)
-    points = [
-        Metric(key, value, now, 0 if step is None else step) for key, value in metrics.items()
-    ]
-    if points:
-        client.append_metrics(run, points)
-    return _DONE if synchronous is False else None
+    if type(metrics) is not dict and not isinstance(metrics, Mapping):
+        raise _values.invalid("metrics", f"must be a dict, not {type(metrics).__name__}")
+    place = 0 if step is None else _values.whole_number("step", step)
+    now = rules.timestamp_ms(timestamp)
+    client, run = _metrics_destination(run_id) if run_id else _destination(None)
+    if synchronous:
+        points = [Metric(key, value, now, place) for key, value in metrics.items()]
+        if points:
+            client.append_metrics(run, points, rank=rules.rank())
+        return None
+    outlet = outlets.of(client)
+    if metrics:
+        outlet.log(run, metrics, place, now)
+    return RunOperations(outlet) if synchronous is False else None
 
 
 @checked

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from runstone import _settings
+from runstone import _settings, _values
 from runstone._arguments import checked
 from runstone._entities.tracking import LifecycleStage, Run, RunStatus
 from runstone._fluent import _context, _state
+from runstone._journal import outlet
 from runstone.exceptions import InvalidArgument, RunActive, RunDeleted, RunstoneException
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ActiveRun(Run):
             return  # a forked child leaves the block; the run goes on in its parent
         status = _status_of(error)
         try:
-            _end_through(self.info.run_id, status)
+            _end_through(self.info.run_id, status, kind is not KeyboardInterrupt)
         except RunstoneException as failure:
             if error is None:
                 raise
@@ -202,11 +203,15 @@ def _resume(
     return client.get_run(run_id)
 
 
-def end_run(status: str | int = "FINISHED") -> None:
+def end_run(status: str | int = "FINISHED", wait: bool | float = True) -> None:
     """End the active run; nothing happens when there is none.
 
     Args:
         status: FINISHED, FAILED or KILLED.
+        wait: Until the metrics that were logged are on the server, with a progress bar when that
+            takes a while: True, as long as some are delivered once a minute; or so many seconds;
+            or False. What is not delivered by then is delivered later, also when this process is
+            gone.
 
     Example:
         >>> import runstone
@@ -215,13 +220,36 @@ def end_run(status: str | int = "FINISHED") -> None:
         >>> runstone.get_run(run.info.run_id).info.status
         'FAILED'
     """
+    if not isinstance(wait, int | float):
+        raise _values.invalid("wait", f"must be True, False or seconds, not {type(wait).__name__}")
     active = _state.stack.get()
     if active:
         name = RunStatus.to_string(status) if isinstance(status, int) else status
-        _end_through(active[-1].info.run_id, name)
+        _end_through(active[-1].info.run_id, name, wait)
 
 
-def _end_through(run_id: str, status: str) -> None:
+@checked
+def flush(timeout: float | None = None) -> bool:
+    """Wait until the metrics that this process has logged are on the server.
+
+    Args:
+        timeout: Seconds; as long as it takes when absent.
+
+    Returns:
+        Whether they are. Points that the server refused, as those of a deleted run, are told by a
+        warning and kept in the journal's folder ``rejected``.
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run():
+        ...     runstone.log_metric("loss", 0.5)
+        ...     runstone.flush(timeout=30)
+        True
+    """
+    return outlet.flush(timeout)
+
+
+def _end_through(run_id: str, status: str, wait: bool | float) -> None:
     """End a run and those begun inside it that are still active."""
     global _last
     active = _state.stack.get()
@@ -229,23 +257,27 @@ def _end_through(run_id: str, status: str) -> None:
     if place is None:
         # The block was left in another context than it was entered in, as in a dependency of a
         # web framework or an asynchronous fixture; or the run was ended before the block was over.
-        _end_here(run_id, status)
+        _end_here(run_id, status, wait)
         return
     # First, so that a failing call does not leave the next run nested in a dead one.
     _state.stack.set(active[:place])
     for each in reversed(active[place:]):
         _last = each.info.run_id
-        each.client.set_terminated(each.info.run_id, status)
+        end_time = _values.now_ms()
+        outlet.flush_visibly(each.client.tracking_uri, wait)
+        each.client.set_terminated(each.info.run_id, status, end_time)
         _open.pop(each.info.run_id, None)
 
 
-def _end_here(run_id: str, status: str) -> None:
+def _end_here(run_id: str, status: str, wait: bool | float) -> None:
     """End a run that this process began and has not ended; nothing happens to another."""
     global _last
     pid, client = _open.get(run_id, (0, None))
     if client is not None and pid == os.getpid():
         _last = run_id
-        client.set_terminated(run_id, status)
+        end_time = _values.now_ms()
+        outlet.flush_visibly(client.tracking_uri, wait)
+        client.set_terminated(run_id, status, end_time)
         _open.pop(run_id, None)
 
 
@@ -277,6 +309,11 @@ def last_active_run() -> Run | None:
     return _state.client().get_run(_last) if _last else None
 
 
+def is_open(run_id: str) -> bool:
+    """Whether this process began or resumed the run and has not ended it."""
+    return run_id in _open
+
+
 def active_or_new_run() -> ActiveRun:
     """The active run; one is begun when there is none, as MLflow does."""
     return active_run() or start_run()
@@ -288,10 +325,12 @@ def _end_left_over() -> None:
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
     # A forked child is not the one to end its parent's runs.
     mine = [(key, client) for key, (pid, client) in _open.items() if pid == os.getpid()]
-    if mine:
+    if mine or outlet.outlets():
         from runstone._embedded import no_longer_than
 
         with no_longer_than(EXIT_SECONDS):
+            # Some of the time is for ending the runs, which a sender does not do.
+            outlet.close(EXIT_SECONDS / 2)
             for run_id, client in reversed(mine):
                 _end_at_exit(run_id, client, _status_of(error))
     _open.clear()

@@ -18,16 +18,13 @@ import fcntl
 import json
 import os
 import re
-import shutil
-import socket
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from runstone import _settings
 from runstone._journal import format as frames
 from runstone._journal import progress
-
-ROOT_VARIABLE = "RUNSTONE_JOURNAL_DIR"
 
 META = "meta.json"
 OWNER_LOCK = "owner.lock"
@@ -78,7 +75,7 @@ class Meta:
 
 def root() -> Path:
     """Below which every journal of this user is; by RUNSTONE_JOURNAL_DIR, else the XDG state."""
-    named = os.environ.get(ROOT_VARIABLE)
+    named = os.environ.get(_settings.JOURNAL_DIR)
     if named:
         return Path(named).expanduser().absolute()
     state = os.environ.get("XDG_STATE_HOME") or ""
@@ -108,7 +105,7 @@ def create(below: Path, tracking_uri: str, user: str) -> tuple[Path, int]:
             tracking_uri=tracking_uri,
             user=user,
             pid=os.getpid(),
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             created_ms=int(now * 1000),
         )
         (new / META).write_text(json.dumps(asdict(meta), indent=1), "utf-8")
@@ -116,7 +113,7 @@ def create(below: Path, tracking_uri: str, user: str) -> tuple[Path, int]:
         return new.rename(below / name), lock
     except BaseException:
         os.close(lock)
-        shutil.rmtree(new, ignore_errors=True)
+        _remove(new)
         raise
 
 
@@ -183,5 +180,11 @@ def remove_if_done(folder: Path) -> bool:
         folder.rename(gone)
     except FileNotFoundError:
         return True
-    shutil.rmtree(gone, ignore_errors=True)
+    _remove(gone)
     return True
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # which loads every kind of compression
+
+    shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from runstone import _values
+from runstone import _settings, _values
 from runstone.exceptions import InvalidArgument
 
 MAX_KEY = 250
@@ -18,9 +18,6 @@ MAX_KEYS = 10_000
 
 MAX_RANK = 2**20 - 1
 """As the server's."""
-
-POLICY = "RUNSTONE_JOURNAL_POLICY"
-MAX_BYTES = "RUNSTONE_JOURNAL_MAX_BYTES"
 
 DEFAULT_MAX_BYTES = 4 * 2**30
 """Of what was logged and not delivered: a billion points of ten keys a call take some ten of it."""
@@ -91,9 +88,9 @@ def drops() -> bool:
     Raises:
         InvalidArgument: RUNSTONE_JOURNAL_POLICY is neither block nor drop.
     """
-    policy = os.environ.get(POLICY) or "block"
+    policy = os.environ.get(_settings.JOURNAL_POLICY) or "block"
     if policy not in ("block", "drop"):
-        raise InvalidArgument(f"{POLICY} must be block or drop, not {policy!r}")
+        raise InvalidArgument(f"{_settings.JOURNAL_POLICY} must be block or drop, not {policy!r}")
     return policy == "drop"
 
 
@@ -103,7 +100,9 @@ def max_bytes() -> int:
     Raises:
         InvalidArgument: RUNSTONE_JOURNAL_MAX_BYTES is no positive whole number.
     """
-    text = os.environ.get(MAX_BYTES) or str(DEFAULT_MAX_BYTES)
+    text = os.environ.get(_settings.JOURNAL_MAX_BYTES) or str(DEFAULT_MAX_BYTES)
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise InvalidArgument(f"{MAX_BYTES} must be a positive whole number, not {text!r}")
+        raise InvalidArgument(
+            f"{_settings.JOURNAL_MAX_BYTES} must be a positive whole number, not {text!r}"
+        )
     return int(text)

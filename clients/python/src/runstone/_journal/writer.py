@@ -21,10 +21,11 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from runstone import _settings
 from runstone._journal import folder as folders
 from runstone._journal import format as frames
 from runstone._journal import rules
-from runstone._journal.progress import Dropped, ProgressReader, Receipt
+from runstone._journal.progress import Dropped, Progress, ProgressReader, Receipt
 
 DECLARE_BYTES = 2**20
 """Runs and key sets are declared anew after so much: what damage to a declaration can cost."""
@@ -164,6 +165,11 @@ class Journal:
         return self._done(self._progress.read().delivered)
 
     @property
+    def progress(self) -> Progress:
+        """What the sender tells."""
+        return self._progress.read()
+
+    @property
     def dropped(self) -> Dropped:
         """The receipt of points that found no room."""
         return self._receipt.now
@@ -291,7 +297,7 @@ class Journal:
                     self.folder,
                     reason,
                     self._receipt.now.points,
-                    rules.POLICY,
+                    _settings.JOURNAL_POLICY,
                 )
             return False
         if tell:
@@ -299,7 +305,7 @@ class Journal:
                 "logging waits: the journal %s %s. %s=drop goes on without the points",
                 self.folder,
                 reason,
-                rules.POLICY,
+                _settings.JOURNAL_POLICY,
             )
         self._wake()
         time.sleep(PAUSE_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -90,7 +91,9 @@ class Server:
             metadata = [("x-request-id", os.urandom(16).hex())]
             if self._user:
                 metadata.append(("x-runstone-user", self._user))
-            answer: bytes = call(request, timeout=timeout, metadata=metadata)
+            # In the process that logs there may be less time, as at its end.
+            left = _embedded.earliest(time.monotonic() + timeout) - time.monotonic()
+            answer: bytes = call(request, timeout=max(left, 0.001), metadata=metadata)
         except grpc.RpcError as error:
             raise self._outcome(error) from None
         except RunstoneException as error:
@@ -111,7 +114,8 @@ class Server:
     def _connected(self) -> Any:
         target = self._remote.address if self._remote else ""
         if self._suite is not None:
-            target = self._suite.address()
+            # Data that somebody deleted are not made anew for points of runs that are gone.
+            target = self._suite.address(create=False)
         if self._channel is None or target != self._target:
             self._drop()
             self._channel = _open(target, tls=self._remote is not None and self._remote.tls)

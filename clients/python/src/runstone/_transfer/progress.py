@@ -42,16 +42,16 @@ class _Bar:
             self._bar.update(self._task, advance=size)  # type: ignore[attr-defined]
 
 
-def is_shown(total: int) -> bool:
+def is_shown(total: int, least: int = SHOWN_FROM_BYTES) -> bool:
     """Whether a transfer of this size gets a bar here."""
     disabled = os.environ.get(DISABLE, "").lower() not in ("", "0", "false", "no")
-    return total >= SHOWN_FROM_BYTES and not disabled and sys.stderr.isatty()
+    return total >= least and not disabled and sys.stderr.isatty()
 
 
 @contextmanager
-def bar(what: str, total: int) -> Iterator[Progress]:
+def bar(what: str, total: int, least: int = SHOWN_FROM_BYTES) -> Iterator[Progress]:
     """A progress bar on stderr for the length of a ``with``, or nothing."""
-    if not is_shown(total):
+    if not is_shown(total, least):
         yield Silent()
         return
     from rich.console import Console

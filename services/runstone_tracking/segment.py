@@ -273,7 +273,7 @@ def _decode_header(header: bytes) -> tuple[bytes, int]:
     size = key_bytes + series * ENTRY.itemsize
     body = header[_HEAD.size :]
     if flags & _FLAG_COMPRESSED:
-        body = _decompress(body, size)
+        body = decompress(body, size)
     if len(body) != size or zlib.crc32(body) != crc:
         raise SegmentCorrupt("header is damaged")
     return body, key_bytes
@@ -318,10 +318,10 @@ def _encode_frames(
         end = start + count
         at = 0
         if step_width:
-            at = _put_planes(out, at, step_rests[start + 1 : end] - step_low, step_width)
+            at = put_planes(out, at, step_rests[start + 1 : end] - step_low, step_width)
         if time_width:
-            at = _put_planes(out, at, time_rests[start + 1 : end] - time_low, time_width)
-        _put_planes(out, at, values[start:end], _ITEM)
+            at = put_planes(out, at, time_rests[start + 1 : end] - time_low, time_width)
+        put_planes(out, at, values[start:end], _ITEM)
         frames.append(_codecs.compress(out.data))
     return frames
 
@@ -375,11 +375,11 @@ def _decode_planes(
 ) -> Columns:
     times_at = (count - 1) * steps[0]
     values_at = times_at + (count - 1) * times[0]
-    planes = np.frombuffer(_decompress(data, values_at + count * _ITEM), np.uint8)
+    planes = np.frombuffer(decompress(data, values_at + count * _ITEM), np.uint8)
     return Columns(
         _take_deltas(planes[:times_at], count, *steps),
         _take_deltas(planes[times_at:values_at], count, *times),
-        _take_planes(planes[values_at:], count, _ITEM).view(np.float64),
+        take_planes(planes[values_at:], count, _ITEM).view(np.float64),
     )
 
 
@@ -388,14 +388,14 @@ def _take_deltas(
 ) -> Int64s:
     column = np.empty(count, np.int64)
     if width:
-        np.add(_take_planes(planes, count - 1, width).view(np.int64), delta, out=column[1:])
+        np.add(take_planes(planes, count - 1, width).view(np.int64), delta, out=column[1:])
     else:
         column[1:] = delta
     column[0] = first
     return np.cumsum(column, out=column)
 
 
-def _put_planes(out: NDArray[np.uint8], at: int, column: NDArray[Any], width: int) -> int:
+def put_planes(out: NDArray[np.uint8], at: int, column: NDArray[Any], width: int) -> int:
     """Write the low ``width`` bytes of each item of ``column`` to ``out[at:]``; returns the end."""
     count = len(column)
     end = at + count * width
@@ -407,8 +407,8 @@ def _put_planes(out: NDArray[np.uint8], at: int, column: NDArray[Any], width: in
     return end
 
 
-def _take_planes(planes: NDArray[np.uint8], count: int, width: int) -> NDArray[np.uint64]:
-    """The inverse of _put_planes."""
+def take_planes(planes: NDArray[np.uint8], count: int, width: int) -> NDArray[np.uint64]:
+    """The inverse of put_planes."""
     if width == 1:
         return planes.astype(np.uint64)
     column = np.zeros((count, _ITEM), np.uint8)
@@ -416,7 +416,7 @@ def _take_planes(planes: NDArray[np.uint8], count: int, width: int) -> NDArray[n
     return column.reshape(-1).view(np.uint64)
 
 
-def _decompress(data: bytes, size: int) -> bytes:
+def decompress(data: bytes, size: int) -> bytes:
     """The content of a frame that must be ``size`` bytes; asked before memory is taken for it."""
     try:
         if zstandard.frame_content_size(data) == size:

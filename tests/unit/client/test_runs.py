@@ -99,17 +99,22 @@ def test_a_block_that_ends_well(runs: dict[str, run_pb2.Run]) -> None:
         (KeyboardInterrupt(), "KILLED"),
         (SystemExit(0), "FINISHED"),
         (SystemExit(3), "FAILED"),
-        (SystemExit("no such file"), "FAILED"),
         (SystemExit(128 + signal.SIGTERM), "KILLED"),
         (SystemExit(128 + signal.SIGINT), "KILLED"),
     ],
 )
 def test_a_block_that_raises(
-    runs: dict[str, run_pb2.Run], error: BaseException, expected: str
+    runs: dict[str, run_pb2.Run],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    expected: str,
 ) -> None:
+    asked: list[bool | float] = []
+    monkeypatch.setattr(_runs.outlet, "flush_visibly", lambda _, wait: asked.append(wait))
     with pytest.raises(type(error)), runstone.start_run() as run:
         raise error
     assert status(runs[run.info.run_id]) == expected
+    assert asked == [expected != "KILLED"]  # who stops a program waits for no delivery
 
 
 def test_a_second_run_must_be_nested(runs: dict[str, run_pb2.Run]) -> None:

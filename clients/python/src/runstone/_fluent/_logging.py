@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runstone import _values
-from runstone._arguments import checked
+from runstone._arguments import CHECKS, checked
 from runstone._entities.tracking import Dataset, DatasetInput, InputTag, LifecycleStage, Metric
 from runstone._fluent import _state
 from runstone._fluent._runs import active_or_new_run, is_open
@@ -51,7 +51,7 @@ def _metrics_destination(run_id: str | None) -> tuple[Client, str]:
 
     Later nobody would be there to be told of a typing error.
     """
-    client, run = _destination(run_id)
+    client, run = _destination(CHECKS["str | None"]("run_id", run_id))
     if run_id and not is_open(run_id) and (client.tracking_uri, run_id) not in _checked:
         if client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED:
             raise RunDeleted(f"the run {run_id} is deleted", metadata={"run_id": run_id})

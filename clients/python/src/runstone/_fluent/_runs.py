@@ -57,7 +57,8 @@ class ActiveRun(Run):
             return  # a forked child leaves the block; the run goes on in its parent
         status = _status_of(error)
         try:
-            _end_through(self.info.run_id, status, kind is not KeyboardInterrupt)
+            # Who stops a program does not wait, and kills it soon where it does.
+            _end_through(self.info.run_id, status, status != "KILLED")
         except RunstoneException as failure:
             if error is None:
                 raise

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,49 @@ def _log_until_sender() -> list[outlet.Outlet]:
 
 
 @pytest.mark.usefixtures("process")
+def test_delivery_tells_how_far_it_is() -> None:
+    with runstone.start_run():
+        runstone.log_metrics({"a": 1.0, "b": 2.0}, step=1)
+        assert runstone.delivery().points_logged == 2
+        assert runstone.flush(DELIVERY_SECONDS)
+        told = runstone.delivery()
+        assert (told.points_delivered, told.points_rejected, told.points_dropped) == (2, 0, 0)
+        assert (told.backlog_bytes, told.lag_seconds, told.last_error) == (0, 0.0, "")
+
+
+def test_a_run_that_asks_has_the_machines_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNSTONE_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    key = "system/cpu_utilization_percentage"
+
+    def steps(run_id: str) -> list[int]:
+        return [point.step for point in runstone.Client().get_metric_history(run_id, key)]
+
+    with runstone.start_run(log_system_metrics=True) as run:
+        run_id = run.info.run_id
+        wait_until(lambda: count(run_id, key) >= 2, DELIVERY_SECONDS, "samples")
+    before = wait_until(lambda: steps(run_id), DELIVERY_SECONDS, "samples")
+    with runstone.start_run(run_id, log_system_metrics=True):
+        wait_until(lambda: len(steps(run_id)) > len(before), DELIVERY_SECONDS, "more samples")
+    after = steps(run_id)
+    assert all(left < right for left, right in pairwise(after))
+    with runstone.start_run() as other:
+        runstone.log_metric("m", 1.0)
+    assert set(runstone.get_run(other.info.run_id).data.metrics) == {"m"}
+
+
+def test_what_is_wrong_with_sampling_is_told_before_the_run_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(exceptions.InvalidArgument, match=r"at least 0\.1 seconds, not 0"):
+        runstone.set_system_metrics_sampling_interval(0)
+    with pytest.raises(exceptions.InvalidField, match="key of only letters"):
+        runstone.set_system_metrics_node_id("a?b")
+    monkeypatch.setenv("RUNSTONE_ENABLE_SYSTEM_METRICS_LOGGING", "maybe")
+    with pytest.raises(exceptions.InvalidArgument, match="must be true or false, not 'maybe'"):
+        runstone.start_run()
+    assert runstone.active_run() is None
+
+
 def test_synchronous_calls_are_answered_by_the_server() -> None:
     with runstone.start_run() as run:
         runstone.log_metric("m", 1.0, synchronous=True)

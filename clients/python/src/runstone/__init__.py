@@ -26,6 +26,7 @@ from runstone._fluent._artifacts import (
     log_table,
     log_text,
 )
+from runstone._fluent._delivery import delivery
 from runstone._fluent._experiments import (
     create_experiment,
     delete_experiment,
@@ -64,6 +65,13 @@ from runstone._fluent._state import (
     set_registry_uri,
     set_tracking_uri,
 )
+from runstone._fluent._system_metrics import (
+    disable_system_metrics_logging,
+    enable_system_metrics_logging,
+    set_system_metrics_node_id,
+    set_system_metrics_samples_before_logging,
+    set_system_metrics_sampling_interval,
+)
 from runstone._version import __version__
 from runstone.exceptions import RunstoneException
 
@@ -95,6 +103,7 @@ __all__ = [
     "start_run",
     "end_run",
     "flush",
+    "delivery",
     "active_run",
     "last_active_run",
     "get_run",
@@ -112,6 +121,12 @@ __all__ = [
     "delete_tag",
     "log_input",
     "log_inputs",
+    # the machine's metrics
+    "enable_system_metrics_logging",
+    "disable_system_metrics_logging",
+    "set_system_metrics_sampling_interval",
+    "set_system_metrics_samples_before_logging",
+    "set_system_metrics_node_id",
     # its files
     "log_artifact",
     "log_artifacts",

@@ -10,6 +10,7 @@ from runstone._entities.artifacts import (
     Upload,
     UploadPart,
 )
+from runstone._entities.delivery import Delivery
 from runstone._entities.paging import PagedList
 from runstone._entities.registry import (
     STAGES,
@@ -46,6 +47,7 @@ __all__ = [
     "DamagedObject",
     "Dataset",
     "DatasetInput",
+    "Delivery",
     "DownloadUrl",
     "Experiment",
     "ExperimentTag",

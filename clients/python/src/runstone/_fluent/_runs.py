@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from runstone import _settings, _values
 from runstone._arguments import checked
 from runstone._entities.tracking import LifecycleStage, Run, RunStatus
-from runstone._fluent import _context, _state
+from runstone._fluent import _context, _state, _system_metrics
 from runstone._journal import outlet
 from runstone.exceptions import InvalidArgument, RunActive, RunDeleted, RunstoneException
 
@@ -87,6 +87,7 @@ def start_run(
     parent_run_id: str | None = None,
     tags: Mapping[str, Any] | None = None,
     description: str | None = None,
+    log_system_metrics: bool | None = None,
 ) -> ActiveRun:
     """Begin a run and make it the active one, or resume one by its id.
 
@@ -102,6 +103,8 @@ def start_run(
         parent_run_id: Make it a child of this run.
         tags: Tags of the run; longer values than 8000 characters are cut with a warning.
         description: A note on the run.
+        log_system_metrics: Log the machine's metrics while the run is active; else as
+            ``enable_system_metrics_logging`` says.
 
     Raises:
         RunActive: a run is active and ``nested`` is not set.
@@ -123,6 +126,7 @@ def start_run(
             f"run {active[-1].info.run_id} is active already: end it first with"
             " runstone.end_run(), or begin a run inside it with start_run(nested=True)"
         )
+    sampled = _system_metrics.asked(log_system_metrics)
     client = _state.client()
     # As with MLflow the variable counts once: what a script starts later is new.
     existing = run_id or os.environ.pop(_settings.RUN_ID, None)
@@ -140,6 +144,8 @@ def start_run(
     started = ActiveRun(run, client)
     _open[run.info.run_id] = (os.getpid(), client)
     _state.stack.set((*_state.stack.get(), started))
+    if sampled is not None:
+        _system_metrics.begin(client, run.info.run_id, sampled, resumed=bool(existing))
     return started
 
 
@@ -265,6 +271,7 @@ def _end_through(run_id: str, status: str, wait: bool | float) -> None:
     for each in reversed(active[place:]):
         _last = each.info.run_id
         end_time = _values.now_ms()
+        _system_metrics.end(each.info.run_id)
         outlet.flush_visibly(each.client.tracking_uri, wait)
         each.client.set_terminated(each.info.run_id, status, end_time)
         _open.pop(each.info.run_id, None)
@@ -277,6 +284,7 @@ def _end_here(run_id: str, status: str, wait: bool | float) -> None:
     if client is not None and pid == os.getpid():
         _last = run_id
         end_time = _values.now_ms()
+        _system_metrics.end(run_id)
         outlet.flush_visibly(client.tracking_uri, wait)
         client.set_terminated(run_id, status, end_time)
         _open.pop(run_id, None)

@@ -170,8 +170,9 @@ def by_url(folder: Path, source: Path, database: str, minio: S3Server) -> list[R
             plain_up.go(lambda p=path: client.fput_object(plain, p, str(source)), all_three)
             up.go(lambda p=path: _transfer.upload_file(stub, owner, source, p), all_three)
             plain_down.go(lambda p=path: client.fget_object(plain, p, str(target)), all_three)
-            down.go(lambda p=path: _transfer.download(stub, owner, p, folder / "down"), all_three)
+            # Whoever writes second must not be the one for whom memory has to be found.
             target.unlink()
+            down.go(lambda p=path: _transfer.download(stub, owner, p, folder / "down"), all_three)
             (folder / "down" / path).unlink()
             client.remove_object(plain, path)
     rows = []

@@ -23,7 +23,6 @@ from runstone.exceptions import (
     Unavailable,
 )
 from support.artifact import MIB, ArtifactServer, listed, noise, put, read, run_owner, sha256
-from support.processes import wait_until
 
 BIG = 70 * MIB + 321
 """More than is hashed first, more than two ranges."""
@@ -188,34 +187,35 @@ def test_a_disk_that_is_full_here_is_told(
     assert not (target / "big").exists()
 
 
-def test_whoever_waits_for_the_hash_is_woken_at_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2]])
+def test_ranges_are_hashed_in_order_however_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: list[int]
 ) -> None:
-    gate = threading.Event()
-
-    class Stuck:
-        def __init__(self, _file: pb.Artifact) -> None:
-            pass
-
-        def update(self, _data: bytes) -> None:
-            gate.wait(20)
-
-    monkeypatch.setattr(ranges, "DigestCheck", Stuck)
+    monkeypatch.setattr(ranges, "RANGE_BYTES", 10)
+    data = noise(25)
     with (tmp_path / "f").open("w+b") as file:
-        hashing = ranges._InOrder(file.fileno(), pb.Artifact(size=100), 0)
+        hashing = ranges._InOrder(file.fileno(), pb.Artifact(size=25, sha256=sha256(data)), 0)
+        for start in (10 * number for number in order):
+            for at in range(start, min(start + 10, 25), 3):
+                piece = data[at : min(at + 3, start + 10)]
+                os.pwrite(file.fileno(), piece, at)
+                hashing.wrote(at, piece)
+            assert hashing.whole() % 10 == 0
+        assert hashing.check().matches
 
-        def write() -> None:
-            for at in range(ranges.HASHED_AHEAD + 2):
-                hashing.wrote(0, at, b"x")
 
-        writer = threading.Thread(target=write)
-        writer.start()
-        wait_until(lambda: len(hashing._ahead) == ranges.HASHED_AHEAD, 10, "a full queue")
-        hashing.abandon()
-        writer.join(10)
-        assert not writer.is_alive()
-        gate.set()
-        hashing.stop()
+@pytest.mark.parametrize("near", [0, 10**15])
+def test_a_download_from_a_near_store_and_a_far_one(
+    s3_server: ArtifactServer,
+    big: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    near: float,
+) -> None:
+    monkeypatch.setattr(ranges, "NEAR_BYTES_PER_SECOND", near)
+    made = _transfer.upload_file(s3_server.transfers(), run_owner(), big, "big")
+    got = _transfer.download(s3_server.transfers(), run_owner(), "big", tmp_path / "down")
+    assert sha256(got.read_bytes()) == made.sha256
 
 
 def test_what_was_left_is_not_trusted(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from runstone.exceptions import ObjectDamaged, Unavailable
+from runstone.exceptions import ObjectDamaged, RunstoneException, Unavailable
 
 BLOCK_BYTES = 2**20
 TIMEOUT_SECONDS = 120.0
@@ -40,13 +40,17 @@ class HttpPool:
             connection.request("PUT", target, body, {**headers, "Content-Length": str(size)})
             response = connection.getresponse()
             said = response.read()
+        except RunstoneException:
+            # The body's own: a local file that changed is an OSError too.
+            connection.close()
+            raise
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise _away(error) from error
         _check(response.status, said, connection)
 
-    def get(self, url: str, offset: int, size: int) -> Iterator[bytes]:
-        """A range of an object, in blocks.
+    def get(self, url: str, offset: int, size: int) -> Iterator[memoryview]:
+        """A range of an object, in blocks, each good until the next one is asked for.
 
         Raises Unavailable, UrlExpired, ObjectDamaged.
         """
@@ -59,12 +63,13 @@ class HttpPool:
                 _check(response.status, response.read(BLOCK_BYTES), connection)
                 connection.close()
                 raise Unavailable(f"the object store answers {response.status} to a range")
+            buffer = self._buffer()
             while size:
-                block = response.read(min(BLOCK_BYTES, size))
-                if not block:
+                count = response.readinto(buffer[: min(BLOCK_BYTES, size)])
+                if not count:
                     raise http.client.IncompleteRead(b"", size)
-                size -= len(block)
-                yield block
+                size -= count
+                yield buffer[:count]
             response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
@@ -73,11 +78,20 @@ class HttpPool:
             connection.close()
             raise
 
+    def _buffer(self) -> memoryview:
+        """This thread's: memory that was just used is in the cache, and fresh memory is cleared."""
+        if not hasattr(self._here, "buffer"):
+            self._here.buffer = memoryview(bytearray(BLOCK_BYTES))
+        kept: memoryview = self._here.buffer
+        return kept
+
     def _connect(self, url: str) -> tuple[http.client.HTTPConnection, str]:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unavailable("the server gave a URL that is not http")
-        kept: dict[str, http.client.HTTPConnection] = self._here.__dict__
+        if not hasattr(self._here, "connections"):
+            self._here.connections = {}
+        kept: dict[str, http.client.HTTPConnection] = self._here.connections
         place = f"{parts.scheme}://{parts.netloc}"
         if place not in kept:
             kind = (

@@ -10,8 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections import deque
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,10 +35,13 @@ STREAMS_AT_ONCE = 1
 """HTTP/2 widens its window by itself; two streams only made hashing read half the file back."""
 
 URLS_AT_ONCE = 3
-"""Hashing is the bound on a near network; side by side helps on a far one."""
+"""From a far store, where a connection is bound by its round trips."""
 
-HASHED_AHEAD = 4
-"""Chunks that wait to be hashed."""
+NEAR_BYTES_PER_SECOND = 100e6
+"""From here on the processor is the bound, and one connection is best: it hashes from memory."""
+
+NEAR_RANGE_BYTES = 1024 * MIB
+"""Of one request to a near store, which needs some milliseconds to begin."""
 
 READ_BYTES = MIB
 
@@ -80,15 +83,21 @@ class RangedDownload:
         source = self._source(file)
         hashing = _InOrder(descriptor, file, begun)
         self._progress.advance(begun)
+
+        def fetch(offset: int, size: int = RANGE_BYTES) -> int:
+            end = min(offset + size, file.size)
+            self._range(source, file, descriptor, (offset, end), hashing)
+            return end
+
         try:
-            with ThreadPoolExecutor(source.at_once, thread_name_prefix="range") as workers:
+            near, begun = self._is_near(fetch, begun)
+            size = NEAR_RANGE_BYTES if near else RANGE_BYTES
+            at_once = 1 if near else source.at_once
+            with ThreadPoolExecutor(at_once, thread_name_prefix="range") as workers:
                 try:
-                    futures = [
-                        workers.submit(self._range, source, file, descriptor, offset, hashing)
-                        for offset in range(begun, file.size, RANGE_BYTES)
-                    ]
-                    for future in futures:
-                        future.result()
+                    offsets = range(begun, file.size, size)
+                    for _ in workers.map(lambda offset: fetch(offset, size), offsets):
+                        pass
                 except BaseException:
                     # The others see it and end, instead of fetching what nobody will use.
                     hashing.abandon()
@@ -96,21 +105,29 @@ class RangedDownload:
                     raise
             return hashing.check()
         except BaseException:
+            hashing.abandon()
             # Only what is whole from the start is of use to the next attempt.
-            os.ftruncate(descriptor, hashing.stop())
+            os.ftruncate(descriptor, hashing.whole())
             raise
         finally:
             source.close()
+
+    @staticmethod
+    def _is_near(fetch: Callable[[int], int], begun: int) -> tuple[bool, int]:
+        """Fetch the first range; tells by its pace whether the store is near, and where it ends."""
+        started = time.monotonic()
+        end = fetch(begun)
+        return end - begun >= NEAR_BYTES_PER_SECOND * (time.monotonic() - started), end
 
     def _range(
         self,
         source: _Source,
         file: artifact_pb2.Artifact,
         descriptor: int,
-        offset: int,
+        span: tuple[int, int],
         hashing: _InOrder,
     ) -> None:
-        at, end = offset, min(offset + RANGE_BYTES, file.size)
+        at, end = span
         patience = Patience()
         while at < end and not hashing.stopped.is_set():
             try:
@@ -118,7 +135,7 @@ class RangedDownload:
                     if hashing.stopped.is_set():
                         return
                     _write(descriptor, data, at)
-                    hashing.wrote(offset, at, data)
+                    hashing.wrote(at, data)
                     at += len(data)
                     self._progress.advance(len(data))
                     patience.progressed()
@@ -216,10 +233,10 @@ class _Urls:
 
 
 class _InOrder:
-    """Hashes a file's bytes in their order, in a thread, while they arrive range by range.
+    """Hashes a file's bytes in their order while they arrive range by range.
 
-    Bytes that arrive where the hash stands are hashed from memory; those that came early are read
-    back from the file when their turn comes.
+    Whoever wrote bytes hashes what has its turn: its own from memory, those that came early from
+    the file. One at a time does; the others go on fetching.
     """
 
     def __init__(self, descriptor: int, file: artifact_pb2.Artifact, begun: int) -> None:
@@ -227,74 +244,62 @@ class _InOrder:
         self._size = file.size
         # How far each range is written, by its start.
         self._written = {start: start + RANGE_BYTES for start in range(0, begun, RANGE_BYTES)}
-        self._ahead: deque[bytes | memoryview] = deque()
-        self._taken = 0
-        self._changed = threading.Condition()
+        self._hashed = 0
+        self._busy = False
+        self._lock = threading.Lock()
         self._check = DigestCheck(file)
         self.stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sha256", daemon=True)
-        self._thread.start()
 
-    def wrote(self, start: int, offset: int, data: bytes | memoryview) -> None:
-        """These bytes of the range at ``start`` are in the file; waits while too many are ahead."""
-        with self._changed:
-            if offset == self._taken:
-                self._changed.wait_for(
-                    lambda: len(self._ahead) < HASHED_AHEAD or self.stopped.is_set()
-                )
-                self._ahead.append(data)
-                self._taken += len(data)
-            self._written[start] = offset + len(data)
-            self._changed.notify_all()
+    def wrote(self, offset: int, data: bytes | memoryview) -> None:
+        """These bytes are in the file."""
+        with self._lock:
+            at, end = offset, offset + len(data)
+            while at < end:
+                start = at // RANGE_BYTES * RANGE_BYTES
+                at = self._written[start] = min(end, start + RANGE_BYTES)
+            if self._busy:
+                return
+            self._busy = True
+        if offset == self._hashed:
+            self._check.update(data)
+            self._hashed += len(data)
+        self._catch_up()
 
     def check(self) -> DigestCheck:
-        """Wait for the end."""
-        self._thread.join()
+        """The check that took the whole file, once everything is written."""
+        self._catch_up()
         return self._check
 
     def abandon(self) -> None:
-        """Have everybody end early who works on the file, also those who wait for the hash."""
-        with self._changed:
-            self.stopped.set()
-            self._changed.notify_all()
+        """Have everybody end early who works on the file."""
+        self.stopped.set()
 
-    def stop(self) -> int:
-        """End early; returns how many bytes from the start are whole."""
-        self.abandon()
-        self._thread.join()
-        whole = 0
-        while (until := self._written.get(whole, whole)) == whole + RANGE_BYTES:
-            whole = until
-        return whole
+    def whole(self) -> int:
+        """How many bytes from the start are whole, in ranges."""
+        until = 0
+        while self._written.get(until, until) == until + RANGE_BYTES:
+            until += RANGE_BYTES
+        return until
 
-    def _run(self) -> None:
-        buffer = memoryview(bytearray(READ_BYTES))
-        hashed = 0
-        while hashed < self._size:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self.stopped.is_set() or self._ahead or self._readable()
-                )
-                if self.stopped.is_set():
+    def _catch_up(self) -> None:
+        buffer: memoryview | None = None
+        while True:
+            with self._lock:
+                count = min(self._readable(), READ_BYTES)
+                if not count or self.stopped.is_set():
+                    self._busy = False
                     return
-                if self._ahead:
-                    data: bytes | memoryview | None = self._ahead.popleft()
-                    self._changed.notify_all()
-                else:
-                    data, count = None, min(self._readable(), READ_BYTES)
-                    self._taken += count
-            if data is None:
-                data = buffer[: os.preadv(self._descriptor, [buffer[:count]], hashed)]
-                if len(data) < count:
-                    # Cut by somebody else; the digest will tell.
-                    hashed += count - len(data)
-            self._check.update(data)
-            hashed += len(data)
+            if buffer is None:
+                buffer = memoryview(bytearray(READ_BYTES))
+            got = os.preadv(self._descriptor, [buffer[:count]], self._hashed)
+            self._check.update(buffer[:got])
+            # What is missing was cut off by somebody else; the digest will tell.
+            self._hashed += count
 
     def _readable(self) -> int:
         """Bytes in the file from where the hash stands, to the end of the range."""
-        start = self._taken // RANGE_BYTES * RANGE_BYTES
-        return max(0, min(self._written.get(start, 0), self._size) - self._taken)
+        start = self._hashed // RANGE_BYTES * RANGE_BYTES
+        return max(0, min(self._written.get(start, 0), self._size) - self._hashed)
 
 
 def _open_partial(target: Path, sha256: str) -> tuple[Path, int]:

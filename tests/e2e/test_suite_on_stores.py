@@ -41,13 +41,13 @@ def serving(
         cwd=folder,
         env=clean_environment(**environment),
     )
-    try:
-        with process:
+    with process:
+        try:
             yield process
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 0
-    finally:
-        kill(process)
+        finally:
+            kill(process)
 
 
 def stores(folder: Path, database_url: str, objects_url: str) -> dict[str, str]:
@@ -120,7 +120,8 @@ def test_two_workers_and_one_of_them_killed(
             20.0,
             "a new worker",
         )
-        client = runstone.Client(f"runstone://127.0.0.1:{free_port}")
+        # The other worker may have been starting until now, and on a busy machine be at it still.
+        client = runstone.Client(f"runstone://127.0.0.1:{free_port}", timeout=60)
         assert [model.name for model in client.search_registered_models()] == ["net"]
 
 

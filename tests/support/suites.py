@@ -25,6 +25,12 @@ def clean_environment(**changes: str) -> dict[str, str]:
     return {**kept, **changes}
 
 
+def without_patience(text: str) -> str:
+    """What a client printed, without the line that says that the suite takes long to start here."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if "is still starting; waiting for up to" not in line)
+
+
 class SuiteProcess:
     """`python -m runstone_suite` on a folder. The output of all starts goes to one log."""
 

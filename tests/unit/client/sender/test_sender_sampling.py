@@ -15,7 +15,9 @@ from runstone._sender.sampling import (
     write_requests,
 )
 
-NOW_MS = int(time.time() * 1000)
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def request(**changes: object) -> Request:
@@ -25,7 +27,7 @@ def request(**changes: object) -> Request:
         "interval": 10.0,
         "samples": 1,
         "first_step": 0,
-        "begun_ms": NOW_MS + 60_000,
+        "begun_ms": now_ms() + 60_000,
     }
     return Request(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -64,7 +66,9 @@ def test_several_samples_are_logged_as_their_mean() -> None:
 
 
 def test_a_sender_that_is_started_anew_goes_on_with_the_steps() -> None:
-    samples = RunSamples(request(interval=2.0, samples=5, first_step=100, begun_ms=NOW_MS - 35_000))
+    samples = RunSamples(
+        request(interval=2.0, samples=5, first_step=100, begun_ms=now_ms() - 35_000)
+    )
     for _ in range(4):
         assert samples.add({"cpu": 1.0}) is None
     ready = samples.add({"cpu": 1.0})

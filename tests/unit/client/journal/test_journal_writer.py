@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -159,26 +160,35 @@ def test_many_threads_lose_and_mix_nothing(make: Make) -> None:
         assert all(list(p.values) == [p.step + 0.5, number] and p.rank == number for p in mine)
 
 
-def test_a_signal_handler_may_log(make: Make) -> None:
-    journal = make()
+def test_a_signal_handler_may_log_in_the_middle_of_a_call(make: Make) -> None:
+    """Wherever it comes, as when the next file is begun."""
+    journal = make(file_bytes=8192)
     caught: list[int] = []
+    numbers = itertools.count()
 
     def handler(*_: object) -> None:
-        caught.append(len(caught))
-        journal.log("signal", None, {"a": 1.0}, caught[-1], 0)
+        # Another signal may come in the middle of this one's handler, too.
+        caught.append(number := next(numbers))
+        journal.log(f"signal-{number % 5}", None, {"a": 1.0}, number, 0)
 
     before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0005)
     try:
         step = 0
-        while len(caught) < 50:
-            journal.log("loop", None, {"a": 1.0, "b": 2.0}, step, 0)
+        while len(caught) < 200:
+            journal.log(f"loop-{step % 3}", None, {"a": 1.0, f"b{step % 7}": 2.0}, step, 0)
             step += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     points = read(journal.folder)
-    assert Counter(each.run_id for each in points) == {"loop": step, "signal": len(caught)}
+    loop = [each for each in points if each.run_id.startswith("loop")]
+    assert [each.step for each in loop] == list(range(step))
+    assert all(each.run_id == f"loop-{each.step % 3}" for each in loop)
+    assert all(each.keys == ("a", f"b{each.step % 7}") for each in loop)
+    signals = [each for each in points if each.run_id.startswith("signal")]
+    assert sorted(each.step for each in signals) == sorted(caught)
+    assert all(each.run_id == f"signal-{each.step % 5}" for each in signals)
 
 
 def test_a_clock_that_goes_back_changes_no_order(make: Make) -> None:

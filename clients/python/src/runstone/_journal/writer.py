@@ -17,6 +17,7 @@ import struct
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,9 @@ class Journal:
         self._step = max(min(DECLARE_BYTES, max_bytes // 16, file_bytes // 2), 1)
         # A signal handler may log in the middle of a call of the same thread.
         self._lock = threading.RLock()
+        self._inside = False
+        self._later: deque[tuple[str, int | None, dict[str, Any], int, int]] = deque()
+        """What a signal handler logged in the middle of a call; written when that is over."""
         self._progress = ProgressReader(self.folder)
         self._receipt = Receipt(self.folder)
         self._told = -TELL_SECONDS
@@ -145,13 +149,32 @@ class Journal:
         while True:
             try:
                 with self._lock:
-                    self._append(run, keys, step, timestamp_ms, values)
+                    if self._inside:
+                        # In a signal handler, in the middle of a call of this very thread.
+                        self._later.append((run_id, rank, dict(metrics), step, timestamp_ms))
+                        return
+                    self._inside = True
+                    try:
+                        self._append(run, keys, step, timestamp_ms, values)
+                    finally:
+                        self._inside = False
+                if self._later:
+                    self._catch_up()
                 return
             except OverflowError:
                 values = rules.numbers(metrics)  # whole numbers beyond any double
             except _NoRoom as reason:
                 if not self._wait_for_room(str(reason), len(keys.keys), timestamp_ms):
                     return
+
+    def _catch_up(self) -> None:
+        """Write what signal handlers logged in the middle of a call."""
+        while True:
+            try:
+                each = self._later.popleft()
+            except IndexError:
+                return  # by another thread, or a handler, in between
+            self.log(*each)
 
     @property
     def size(self) -> int:
@@ -182,6 +205,8 @@ class Journal:
     def forget(self) -> None:
         """In a forked child: the journal is the parent's, also when the parent is gone."""
         self._lock = threading.RLock()
+        self._inside = False
+        self._later.clear()
         self._let_go()
 
     def _let_go(self) -> None:
@@ -210,13 +235,14 @@ class Journal:
     def _write(self, data: bytes) -> None:
         try:
             written = os.write(self._descriptor, data)
-            if written < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
+            raise _NoRoom(f"cannot be written: {error.strerror}") from None
+        if written < len(data):
             # Half a frame would be damage as soon as the next one follows.
             with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._offset)
-            raise _NoRoom(f"cannot be written: {error.strerror}") from None
+                size = os.fstat(self._descriptor).st_size
+                os.ftruncate(self._descriptor, size - written)
+            raise _NoRoom(f"cannot be written: {os.strerror(errno.ENOSPC)}")
         self._offset += written
 
     def _declared(self, run: _Run, keys: _Keys) -> bytes:

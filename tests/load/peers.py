@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import bench_append_metrics as ours
+import bench_log_metrics as calls
 import psycopg
 from report import Row, milliseconds, p50, print_table
 
@@ -73,17 +74,20 @@ PEERS = (
 )
 
 
-def programs(peer: Peer) -> Path:
-    """The folder of the peer's commands, installed once."""
-    name = peer.requirements[0].replace("==", "-")
-    folder = cache_folder() / "peers" / name
-    with locked(f"peer-{peer.name}"):
+LOGGERS = {"tensorboardX": ("tensorboardX==2.6.5",), "wandb": ("wandb==0.31.0",)}
+"""Not servers: `log_metrics` is measured beside them."""
+
+
+def programs(name: str, requirements: Sequence[str]) -> Path:
+    """The folder of a peer's commands, installed once."""
+    folder = cache_folder() / "peers" / requirements[0].replace("==", "-")
+    with locked(f"peer-{name}"):
         if not (folder / "installed").exists():
             venv.create(folder, clear=True, with_pip=True)
             install = ("-m", "pip", "install", "-q", "--disable-pip-version-check")
             run_visibly(
-                [str(folder / "bin" / "python"), *install, *peer.requirements],
-                f"installing {peer.requirements[0]} from PyPI",
+                [str(folder / "bin" / "python"), *install, *requirements],
+                f"installing {requirements[0]} from PyPI",
                 clean_environment(),
             )
             (folder / "installed").touch()
@@ -184,7 +188,7 @@ def serving(peer: Peer, url: str) -> Iterator[int]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = folder / "server.log"
-        command = peer.command(programs(peer), url, port)
+        command = peer.command(programs(peer.name, peer.requirements), url, port)
         options: dict[str, Any] = {"env": clean_environment(), "cwd": folder}
         with processes.running(command, log, **options) as process:
 
@@ -252,13 +256,19 @@ def _peer_row(rate: float, name: str, peer_rate: float, reach: int, call: float)
     )
 
 
+def loggers() -> dict[str, str]:
+    """Name to the Python that has it."""
+    return {name: str(programs(name, needs) / "python") for name, needs in LOGGERS.items()}
+
+
 def main() -> None:
     """Prints the table; with --install only installs the peers."""
     if "--install" in sys.argv:
         for peer in PEERS:
-            programs(peer)
+            programs(peer.name, peer.requirements)
+        loggers()
     else:
-        print_table(run())
+        print_table([*calls.run(loggers()), *run()])
 
 
 if __name__ == "__main__":

@@ -97,6 +97,15 @@ def test_a_call_is_below_what_the_server_takes() -> None:
     )
 
 
+def test_keys_of_any_script_fit_a_call() -> None:
+    batch = Batch()
+    keys = tuple("損" * 240 + f"{number:06}" for number in range(6_000))
+    batch.columns("run", NO_RANK, keys).add(1, 2, struct.pack(f"{len(keys)}d", *range(len(keys))))
+    calls = list(batch.calls())
+    assert sum(call.points for call in calls) == len(keys)
+    assert max(len(append_request(c.run_id, "w" * 64, 1, c.series)) for c in calls) <= 4 * 2**20
+
+
 def test_the_same_rows_make_the_same_calls() -> None:
     def requests() -> list[bytes]:
         batch = Batch()

@@ -68,8 +68,7 @@ class Batch:
         found = self._columns.get(place)
         if found is None:
             found = self._columns[place] = Columns(run_id, rank, keys)
-            # No key is longer than 250 characters of ASCII.
-            self.request_bytes += sum(map(len, keys)) + SERIES_BYTES * len(keys)
+            self.request_bytes += sum(map(_bytes, keys)) + SERIES_BYTES * len(keys)
         return found
 
     @property
@@ -115,12 +114,17 @@ def row_bytes(keys: tuple[str, ...]) -> int:
 
 
 def _size(series: Series) -> int:
-    return len(series.steps) * POINT_BYTES + len(series.key) + SERIES_BYTES
+    return len(series.steps) * POINT_BYTES + _bytes(series.key) + SERIES_BYTES
+
+
+def _bytes(key: str) -> int:
+    """A key may have letters of any script."""
+    return len(key) if key.isascii() else len(key.encode())
 
 
 def _split(series: Series) -> Iterator[Series]:
     """A series too long for one call, in parts."""
-    most = (MAX_CALL_BYTES - len(series.key) - SERIES_BYTES) // POINT_BYTES
+    most = (MAX_CALL_BYTES - _bytes(series.key) - SERIES_BYTES) // POINT_BYTES
     if len(series.steps) <= most:
         yield series
         return

@@ -22,11 +22,12 @@ import structlog
 from minio import Minio
 from minio.datatypes import Part as SentPart
 from minio.error import MinioException, S3Error, ServerError
-from urllib3 import PoolManager, Retry, Timeout
+from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
 from runstone_artifact.errors import ObjectStoreUnavailable, StorageFull, UploadNotFound
 from runstone_artifact.model import KEY, Part, StoredObject, Upload
+from runstone_artifact.objectstore_s3_pool import StorePool
 from runstone_kit.errors import invalid_field
 from runstone_kit.logs import OnceAMinute
 
@@ -157,13 +158,7 @@ class S3ObjectStore:
     def __init__(self, address: S3Address, public_url: str = "", *, connections: int = 32) -> None:
         self._bucket = address.bucket
         self._place = f"{address.endpoint}/{address.bucket}"
-        self._pool = PoolManager(
-            num_pools=4,
-            maxsize=connections,
-            timeout=Timeout(connect=3.0, read=60.0),
-            # A restart is bridged by callers, who know how long they want to wait.
-            retries=Retry(total=2, backoff_factor=0.1, status_forcelist=[502, 503, 504]),
-        )
+        self._pool = StorePool(connections)
         self._client = _client(address, address.endpoint, address.secure, self._pool)
         self._signer = self._client
         if public_url:

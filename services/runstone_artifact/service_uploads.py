@@ -33,11 +33,14 @@ from runstone_kit.clock import Clock
 from runstone_kit.errors import RunstoneError, invalid_field
 from runstone_kit.ids import IdMaker
 
-HOLD_MS = 6_000
+HOLD_MS = 4_000
 """A killed service's upload can be resumed after this; clients are promised ten seconds."""
 
-RENEW_S = 2.0
+RENEW_S = 1.0
 """Two renewals may be lost before a hold ends."""
+
+MAX_UNRELEASED = 10_000
+"""Holds that are remembered because the database did not take their release; 100 bytes each."""
 
 NOTE_BYTES = 64 * 2**20
 """Progress is noted this often: what a crash makes the client send again."""
@@ -89,6 +92,8 @@ class UploadService:
         self._clock = clock
         self._ids = ids
         self._hashes = HashMemory()
+        # By upload, the holder that ended while the database was away.
+        self._unreleased: dict[str, str] = {}
 
     def begin_upload(
         self, owner: Owner, path: str, size: int, sha256: str, *, presigned: bool
@@ -188,14 +193,20 @@ class UploadService:
 
     @contextmanager
     def _held(self, upload_id: str) -> Iterator[_Hold]:
-        holder, now, begun = self._ids.hex_id(), self._clock.now_ms(), time.monotonic()
-        upload = self._rows.hold_upload(upload_id, holder, now, now + HOLD_MS)
+        # Under the name of a call that ended but could not say so, nobody has to wait for it.
+        holder = self._unreleased.pop(upload_id, "") or self._ids.hex_id()
         try:
+            now, begun = self._clock.now_ms(), time.monotonic()
+            upload = self._rows.hold_upload(upload_id, holder, now, now + HOLD_MS)
             yield _Hold(upload, holder, begun)
         finally:
-            # A hold that cannot be let go ends by itself.
-            with contextlib.suppress(RunstoneError):
+            try:
                 self._rows.release_upload(upload_id, holder)
+            except RunstoneError:
+                # It ends by itself; here the next call takes it over.
+                if len(self._unreleased) >= MAX_UNRELEASED:
+                    self._unreleased.clear()
+                self._unreleased[upload_id] = holder
 
     def _note(self, hold: _Hold, upload: Upload) -> None:
         now, begun = self._clock.now_ms(), time.monotonic()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import runstone
-from support.processes import wait_until
+from support.processes import NotReady, wait_until
 
 SERIES = 3
 MOST_POINTS = 40
@@ -268,7 +268,7 @@ class Load:
         break_it()
         mend_it()
         back = time.monotonic()
-        wait_until(lambda: self._resumed(back), 10.0, "every client resuming")
+        self._wait_resumed(back, 10.0)
 
     def finish(self) -> None:
         """Stop writing and check all of it."""
@@ -280,8 +280,15 @@ class Load:
     def _acknowledged(self) -> int:
         return sum(writer.acknowledged for writer in self._living())
 
-    def _resumed(self, since: float) -> bool:
-        return all(writer.last > since for writer in self._living())
+    def _wait_resumed(self, since: float, seconds: float) -> None:
+        def waiting() -> list[str]:
+            return [writer.name for writer in self._living() if writer.last <= since]
+
+        try:
+            wait_until(lambda: not waiting(), seconds, "every client resuming")
+        except NotReady as error:
+            error.add_note(f"still waiting: {', '.join(waiting())}")
+            raise
 
     def _living(self) -> Sequence[Writer]:
         for writer in self.writers:

@@ -12,6 +12,7 @@ from runstone_artifact.service_soundness import Soundness
 from runstone_artifact.service_uploads import HOLD_MS, UploadService
 from runstone_artifact.sqlstore import SqlArtifactStore
 from runstone_artifact.store import ObjectStore
+from runstone_kit.errors import Unavailable
 from runstone_kit.ids import SystemIds
 from support.artifact import HandClock, KnownRuns, noise, run, sha256
 
@@ -43,6 +44,11 @@ class Uploads:
         return b"".join(self.objects.read(blob.object_key, 0, SIZE))
 
 
+def away(upload_id: str, holder: str) -> None:
+    """What a release meets in an outage."""
+    raise Unavailable("the database does not answer")
+
+
 @pytest.fixture
 def uploads(rows: SqlArtifactStore, objects: ObjectStore) -> Uploads:
     return Uploads(rows, objects)
@@ -69,3 +75,27 @@ def test_an_empty_chunk_at_the_end_changes_nothing(uploads: Uploads) -> None:
     made = uploads.service.commit_upload(uploads.upload.upload_id, "", [])
     assert made.sha256 == sha256(noise(SIZE))
     assert uploads.stored() == noise(SIZE)
+
+
+def test_a_hold_that_could_not_be_let_go_makes_nobody_here_wait(
+    uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(uploads.rows, "release_upload", away)
+        assert uploads.send(b"", SIZE).offset == SIZE
+    with pytest.raises(UploadBusy):
+        uploads.replica.commit_upload(uploads.upload.upload_id, "", [])
+    made = uploads.service.commit_upload(uploads.upload.upload_id, "", [])
+    assert made.sha256 == sha256(noise(SIZE))
+
+
+def test_a_hold_that_could_not_be_let_go_ends_for_other_replicas(
+    uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(uploads.rows, "release_upload", away)
+        uploads.send(b"", SIZE)
+    uploads.clock.advance(HOLD_MS / 1000)
+    made = uploads.replica.commit_upload(uploads.upload.upload_id, "", [])
+    assert made.sha256 == sha256(noise(SIZE))
+    assert uploads.service.commit_upload(uploads.upload.upload_id, "", []) == made

@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 60.0
 """Without a byte of progress; a service's restart takes ten seconds at most."""
 
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 1.0
 
 PASSING = (ChunkDamaged, OffsetMismatch, Overloaded, Unavailable, UploadBusy)
 """What goes away by itself, once the transfer is taken up where it stands."""

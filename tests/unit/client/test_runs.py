@@ -19,6 +19,7 @@ import pytest
 import runstone
 from runstone import exceptions
 from runstone._fluent import _context, _runs, _state
+from runstone._journal import outlet
 from runstone.entities import RunStatus
 from runstone.tracking.v1 import experiment_pb2, run_pb2
 from support.binaries import REPOSITORY
@@ -110,7 +111,7 @@ def test_a_block_that_raises(
     expected: str,
 ) -> None:
     asked: list[bool | float] = []
-    monkeypatch.setattr(_runs.outlet, "flush_visibly", lambda _, wait: asked.append(wait))
+    monkeypatch.setattr(outlet, "flush_visibly", lambda _, wait: asked.append(wait))
     with pytest.raises(type(error)), runstone.start_run() as run:
         raise error
     assert status(runs[run.info.run_id]) == expected

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runstone._entities.delivery import Delivery
-from runstone._journal import format as frames
 
 if TYPE_CHECKING:
     from runstone._journal.outlet import Outlet
@@ -60,6 +59,8 @@ def _of(outlet: Outlet) -> Delivery:
 
 def lag(folder: Path, file: int, offset: int) -> float:
     """Seconds since the first point behind a place of a journal; 0 when there is none."""
+    from runstone._journal import format as frames
+
     for number in frames.file_numbers(folder):
         if number < file:
             continue

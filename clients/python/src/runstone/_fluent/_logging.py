@@ -10,7 +10,6 @@ from runstone._arguments import CHECKS, checked
 from runstone._entities.tracking import Dataset, DatasetInput, InputTag, LifecycleStage, Metric
 from runstone._fluent import _state
 from runstone._fluent._runs import active_or_new_run, is_open
-from runstone._journal import outlet as outlets
 from runstone._journal import rules
 from runstone.exceptions import InvalidArgument, RunDeleted
 
@@ -34,6 +33,15 @@ class RunOperations:
 
 
 _DONE = RunOperations()
+
+
+def _outlet_of(client: Client) -> Outlet:
+    # What a point goes through is imported for the first one, by which time gRPC is.
+    global _outlet_of
+    from runstone._journal.outlet import of as _outlet_of
+
+    return _outlet_of(client)
+
 
 _checked: set[tuple[str, str]] = set()
 """Server and run id of runs that were not begun here and are there."""
@@ -171,7 +179,7 @@ def log_metrics(
         if points:
             client.append_metrics(run, points, rank=rules.rank())
         return None
-    outlet = outlets.of(client)
+    outlet = _outlet_of(client)
     if metrics:
         outlet.log(run, metrics, place, now)
     return RunOperations(outlet) if synchronous is False else None

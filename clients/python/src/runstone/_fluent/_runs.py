@@ -13,7 +13,6 @@ from runstone import _settings, _values
 from runstone._arguments import checked
 from runstone._entities.tracking import LifecycleStage, Run, RunStatus
 from runstone._fluent import _context, _state, _system_metrics
-from runstone._journal import outlet
 from runstone.exceptions import InvalidArgument, RunActive, RunDeleted, RunstoneException
 
 if TYPE_CHECKING:
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 
 EXIT_SECONDS = 5.0
 """A program that ends waits no longer for a server that is away or that it must start anew."""
+
+_JOURNAL = "runstone._journal.outlet"
+"""Imported with the first point: a process that has not done so has nothing to deliver."""
 
 _open: dict[str, tuple[int, Client]] = {}
 """Runs begun and not ended here: run id to the process and the client that began them."""
@@ -253,6 +255,8 @@ def flush(timeout: float | None = None) -> bool:
         ...     runstone.flush(timeout=30)
         True
     """
+    from runstone._journal import outlet
+
     return outlet.flush(timeout)
 
 
@@ -272,7 +276,7 @@ def _end_through(run_id: str, status: str, wait: bool | float) -> None:
         _last = each.info.run_id
         end_time = _values.now_ms()
         _system_metrics.end(each.info.run_id)
-        outlet.flush_visibly(each.client.tracking_uri, wait)
+        _deliver(each.client.tracking_uri, wait)
         each.client.set_terminated(each.info.run_id, status, end_time)
         _open.pop(each.info.run_id, None)
 
@@ -285,9 +289,16 @@ def _end_here(run_id: str, status: str, wait: bool | float) -> None:
         _last = run_id
         end_time = _values.now_ms()
         _system_metrics.end(run_id)
-        outlet.flush_visibly(client.tracking_uri, wait)
+        _deliver(client.tracking_uri, wait)
         client.set_terminated(run_id, status, end_time)
         _open.pop(run_id, None)
+
+
+def _deliver(tracking_uri: str, wait: bool | float) -> None:
+    if _JOURNAL in sys.modules:
+        from runstone._journal import outlet
+
+        outlet.flush_visibly(tracking_uri, wait)
 
 
 def active_run() -> ActiveRun | None:
@@ -334,12 +345,14 @@ def _end_left_over() -> None:
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
     # A forked child is not the one to end its parent's runs.
     mine = [(key, client) for key, (pid, client) in _open.items() if pid == os.getpid()]
-    if mine or outlet.outlets():
+    outlet = sys.modules.get(_JOURNAL)
+    if mine or (outlet is not None and outlet.outlets()):
         from runstone._embedded import no_longer_than
 
         with no_longer_than(EXIT_SECONDS):
             # Some of the time is for ending the runs, which a sender does not do.
-            outlet.close(EXIT_SECONDS / 2)
+            if outlet is not None:
+                outlet.close(EXIT_SECONDS / 2)
             for run_id, client in reversed(mine):
                 _end_at_exit(run_id, client, _status_of(error))
     _open.clear()

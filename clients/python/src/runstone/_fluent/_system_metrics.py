@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 
 from runstone import _fork, _settings, _values
 from runstone._arguments import checked
-from runstone._journal import outlet as outlets
 from runstone._journal import rules
-from runstone._journal.format import NO_RANK
-from runstone._sender.sampling import Request, write_requests
 from runstone.exceptions import InvalidArgument, RunstoneException
 
 if TYPE_CHECKING:
     from runstone._client import Client
+    from runstone._sender.sampling import Request
 
 PREFIX = "system/"
 DEFAULT_INTERVAL_SECONDS = 10.0
@@ -138,6 +136,9 @@ def asked(log_system_metrics: bool | None) -> Request | None:
     """
     if not _wanted(log_system_metrics):
         return None
+    from runstone._journal.format import NO_RANK
+    from runstone._sender.sampling import Request
+
     node = os.environ.get(_settings.SYSTEM_METRICS_NODE_ID)
     rank = rules.rank()
     return Request(
@@ -154,6 +155,9 @@ def asked(log_system_metrics: bool | None) -> Request | None:
 
 def begin(client: Client, run_id: str, request: Request, *, resumed: bool) -> None:
     """Have the sender sample for a run. What stands in the way is told and harms no run."""
+    from runstone._journal import outlet as outlets
+    from runstone._sender.sampling import write_requests
+
     try:
         if resumed:
             request = replace(request, first_step=_next_step(client, run_id, request.prefix))
@@ -178,6 +182,8 @@ def end(run_id: str) -> None:
     with _lock:
         for folder, runs in _sampled.items():
             if runs.pop(run_id, None) is not None:
+                from runstone._sender.sampling import write_requests
+
                 try:
                     write_requests(folder, runs)
                 except OSError as error:

@@ -6,8 +6,9 @@ hashing needs. The format is protobuf's own, and whatever looks unusual is left 
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
+
+from isal.isal_zlib import crc32
 
 from runstone.artifact.v1 import artifact_pb2
 
@@ -40,7 +41,7 @@ def read_chunk(raw: bytes) -> ChunkView | artifact_pb2.UploadChunksRequest:
 
 def write_chunk(data: bytes) -> bytes:
     """A DownloadArtifactResponse that holds ``data`` and its CRC-32."""
-    crc = zlib.crc32(data).to_bytes(_CRC_BYTES, "little")
+    crc = crc32(data).to_bytes(_CRC_BYTES, "little")
     head = bytes((_DOWN_CRC32,)) + crc + bytes((_DOWN_DATA,)) + _varint(len(data))
     return b"".join((head, data))
 

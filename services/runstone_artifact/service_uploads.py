@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
+
+from isal.isal_zlib import crc32
 
 from runstone_artifact.errors import (
     BytesCollected,
@@ -280,7 +281,7 @@ class UploadService:
         end = offset + len(chunk.data)
         if end > upload.size:
             raise SizeMismatch(upload.upload_id, upload.size, end)
-        if zlib.crc32(chunk.data) != chunk.crc32:
+        if crc32(chunk.data) != chunk.crc32:
             raise ChunkDamaged(upload.upload_id, offset)
 
     def _hashing(self, upload: Upload) -> HashingThread | None:
@@ -423,7 +424,7 @@ class _PartChecks:
         while rest and self.found:
             at = len(self.found) - 1
             taken = rest[: self._left[at]]
-            self.found[at] = zlib.crc32(taken, self.found[at])
+            self.found[at] = crc32(taken, self.found[at])
             self._left[at] -= len(taken)
             rest = rest[len(taken) :]
             if self._left[at] == 0:

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import struct
 import threading
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import zstandard
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from runstone_tracking.model_metrics import Doubles, Int64s
@@ -73,7 +73,7 @@ def pack(columns: Sequence[Int64s | Doubles]) -> bytes:
     heads, frames = zip(*(_described(column) for column in columns), strict=True)
     tail = b"".join(heads) + b"".join(frames)
     head = _HEAD.pack(VERSION, len(columns), 0, count)
-    return head + _CRC.pack(zlib.crc32(tail, zlib.crc32(head))) + tail
+    return head + _CRC.pack(crc32(tail, crc32(head))) + tail
 
 
 def unpack(data: bytes) -> list[Any]:
@@ -83,7 +83,7 @@ def unpack(data: bytes) -> list[Any]:
     version, number, _, count = _HEAD.unpack_from(data)
     if version != VERSION:
         raise SegmentCorrupt(f"packed columns have version {version}")
-    crc = zlib.crc32(memoryview(data)[_TAIL_AT:], zlib.crc32(data[: _HEAD.size]))
+    crc = crc32(memoryview(data)[_TAIL_AT:], crc32(data[: _HEAD.size]))
     if (crc,) != _CRC.unpack_from(data, _HEAD.size):
         raise SegmentCorrupt("packed columns are damaged")
     at = _TAIL_AT + number * _COLUMN.size

@@ -20,11 +20,11 @@ from __future__ import annotations
 import hashlib
 import struct
 import threading
-import zlib
 from typing import Any
 
 import numpy as np
 import zstandard
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from runstone_tracking.model_metrics import (
@@ -193,7 +193,7 @@ def decode_block(block: Block, data: bytes) -> Columns:
     """The points of a block, in the order sent. Raises SegmentCorrupt."""
     fields = _ENTRY.unpack(block.entry)
     count, crc, encoding, step_width, time_width = fields[0], *fields[4:8]
-    if len(data) != block.length or zlib.crc32(data) != crc:
+    if len(data) != block.length or crc32(data) != crc:
         raise SegmentCorrupt(
             f"block of {block.length} bytes at {block.offset} of segment "
             f"({block.writer_id}, {block.sequence}) is damaged"
@@ -227,9 +227,9 @@ def _digest(batch: MetricBatch, keys: bytes) -> bytes:
     points = batch.points
     sums = struct.pack(
         "<3I",
-        zlib.crc32(points.steps.data),
-        zlib.crc32(points.timestamps_ms.data),
-        zlib.crc32(points.values.data),
+        crc32(points.steps.data),
+        crc32(points.timestamps_ms.data),
+        crc32(points.values.data),
     )
     counts = batch.counts.astype("<i8").tobytes()
     return hashlib.blake2b(sums + counts + keys, digest_size=_DIGEST).digest()
@@ -255,7 +255,7 @@ def _describe(batch: MetricBatch, starts: Int64s, found: Statistics) -> Records:
 
 def _encode_header(keys: bytes, entries: Records) -> bytes:
     body = keys + entries.tobytes()
-    crc = zlib.crc32(body)
+    crc = crc32(body)
     flags = 0
     if len(body) > COMPRESSED_HEADER:
         flags = _FLAG_COMPRESSED
@@ -274,7 +274,7 @@ def _decode_header(header: bytes) -> tuple[bytes, int]:
     body = header[_HEAD.size :]
     if flags & _FLAG_COMPRESSED:
         body = decompress(body, size)
-    if len(body) != size or zlib.crc32(body) != crc:
+    if len(body) != size or crc32(body) != crc:
         raise SegmentCorrupt("header is damaged")
     return body, key_bytes
 
@@ -290,7 +290,7 @@ def _encode_blocks(
         lengths = np.fromiter(map(len, frames), np.int64, len(frames))
         entries["offset"][large] = series_starts(lengths) + sum(map(len, parts))
         entries["length"][large] = lengths
-        entries["crc"][large] = [zlib.crc32(frame) for frame in frames]
+        entries["crc"][large] = [crc32(frame) for frame in frames]
         entries["encoding"][large] = _PLANES
         parts += frames
     return b"".join(parts)
@@ -346,7 +346,7 @@ def _encode_raw(batch: MetricBatch, entries: Any) -> bytes:
     offsets = series_starts(lengths)
     view = memoryview(data)
     sums = [
-        zlib.crc32(view[start : start + length])
+        crc32(view[start : start + length])
         for start, length in zip(offsets.tolist(), lengths.tolist(), strict=True)
     ]
     entries["offset"][small] = offsets

@@ -15,7 +15,7 @@ MOST_LINES = 500
 SOURCES = {".py", ".proto", ".go", ".java", ".rs", ".ts", ".tsx", ".cpp", ".h", ".R", ".sh"}
 DISTRIBUTIONS = [REPOSITORY / "pyproject.toml", REPOSITORY / "clients/python/pyproject.toml"]
 # What `import runstone` may need at most.
-LIGHT = {"blake3", "click", "grpcio", "grpcio-status", "protobuf", "pyyaml", "rich"}
+LIGHT = {"blake3", "click", "grpcio", "grpcio-status", "isal", "protobuf", "pyyaml", "rich"}
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from isal.isal_zlib import crc32
 
 from runstone._client._base import ClientBase
 from runstone._convert import artifacts as convert
@@ -84,7 +85,7 @@ class ArtifactCalls(ClientBase):
             position = offset
             for data in chunks:
                 yield artifact_pb2.UploadChunksRequest(
-                    upload_id=upload_id, offset=position, data=data, crc32=zlib.crc32(data)
+                    upload_id=upload_id, offset=position, data=data, crc32=crc32(data)
                 )
                 position += len(data)
 

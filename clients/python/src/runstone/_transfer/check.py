@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from typing import Any
+
+from isal.isal_zlib import crc32
 
 from runstone.artifact.v1 import artifact_pb2
 from runstone.exceptions import ChunkDamaged, ObjectDamaged
@@ -49,5 +50,5 @@ class DigestCheck:
 
 def require_whole(chunk: Any, path: str) -> None:
     """Raise ChunkDamaged when a DownloadArtifactResponse's bytes were damaged on the way."""
-    if zlib.crc32(chunk.data) != chunk.crc32:
+    if crc32(chunk.data) != chunk.crc32:
         raise ChunkDamaged(f"bytes of {path} were damaged on the way")

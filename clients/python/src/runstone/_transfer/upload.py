@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from isal.isal_zlib import crc32
 
 from runstone._transfer.http import HttpPool
 from runstone._transfer.local import Reader
@@ -298,7 +299,7 @@ class _PartBody:
         if not wanted:
             return b""
         data = self._reader.read(self._offset, wanted)
-        self.crc32 = zlib.crc32(data, self.crc32)
+        self.crc32 = crc32(data, self.crc32)
         self._offset += len(data)
         self._left -= len(data)
         self.sent += len(data)

@@ -6,9 +6,10 @@ what an upload costs beside hashing. The format is protobuf's own.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
 from typing import Any
+
+from isal.isal_zlib import crc32
 
 from runstone.artifact.v1 import artifact_pb2
 from runstone.artifact.v1 import artifact_service_pb2_grpc as generated
@@ -75,7 +76,7 @@ def write_upload(chunk: UploadChunk | artifact_pb2.UploadChunksRequest) -> bytes
     if not isinstance(chunk, UploadChunk):
         return chunk.SerializeToString()
     name = chunk.upload_id.encode()
-    crc = zlib.crc32(chunk.data).to_bytes(_CRC_BYTES, "little")
+    crc = crc32(chunk.data).to_bytes(_CRC_BYTES, "little")
     head = (_UP_ID, _varint(len(name)), name, _UP_OFFSET, _varint(chunk.offset), _UP_CRC32, crc)
     return b"".join((*head, _UP_DATA, _varint(len(chunk.data)), chunk.data))
 

@@ -97,6 +97,7 @@ def test_every_argument_is_checked(
         ),
         (lambda: runstone.search_runs(max_results=-1), "max_results must not be negative"),
         (lambda: runstone.log_param(None, 1), "key must be text, not None"),  # type: ignore[arg-type]
+        (lambda: runstone.log_metric(["a"], 1), "key must be text, not list"),  # type: ignore[arg-type]
         (lambda: runstone.log_metric("a", 1, run_id=[1]), "run_id must be text, not list"),  # type: ignore[arg-type]
         (lambda: runstone.log_inputs([5]), "dataset must be made by runstone.data"),  # type: ignore[list-item]
     ],

@@ -150,7 +150,11 @@ def log_metric(
         >>> runstone.get_run(run.info.run_id).data.metrics["loss"]
         0.3333333333333333
     """
-    return log_metrics({key: value}, step, synchronous, run_id, timestamp)
+    try:
+        metrics = {key: value}
+    except TypeError:
+        raise _values.invalid("key", f"must be text, not {type(key).__name__}") from None
+    return log_metrics(metrics, step, synchronous, run_id, timestamp)
 
 
 def log_metrics(

@@ -75,7 +75,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNFORESEEN: _ErrorReason.ValueType  # 24
     """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
     ERROR_REASON_STORE_OF_ANOTHER: _ErrorReason.ValueType  # 25
-    """FAILED_PRECONDITION. The object store belongs to another installation; nothing was removed. Metadata: installation_id."""
+    """FAILED_PRECONDITION. The object store belongs to another installation; nothing was written or removed. Metadata: installation_id."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "artifact.runstone". ErrorInfo.reason is the
@@ -135,5 +135,5 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 23
 ERROR_REASON_UNFORESEEN: ErrorReason.ValueType  # 24
 """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
 ERROR_REASON_STORE_OF_ANOTHER: ErrorReason.ValueType  # 25
-"""FAILED_PRECONDITION. The object store belongs to another installation; nothing was removed. Metadata: installation_id."""
+"""FAILED_PRECONDITION. The object store belongs to another installation; nothing was written or removed. Metadata: installation_id."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

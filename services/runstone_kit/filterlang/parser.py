@@ -78,6 +78,8 @@ def resolve(token: Token, vocabulary: Vocabulary, field: str) -> tuple[str, str,
     if found is None:
         keys = ", ".join(entity.fields)
         hint = _meant(key, [*entity.fields, *entity.key_aliases])
+        if not hint and token.kind is Kind.WORD:
+            hint = _logged(key, vocabulary)
         fail(field, token.column, f"{entity.name} must be one of {keys}{hint}", token.shown)
     return entity.name, *found
 
@@ -231,6 +233,13 @@ class _Parser:
 
     def _fail(self, token: Token, wanted: str) -> NoReturn:
         fail(self._field, token.column, wanted, token.shown)
+
+
+def _logged(key: str, vocabulary: Vocabulary) -> str:
+    """Who forgot what stands before the dot is told what can."""
+    kinds = [each.aliases[0] for each in vocabulary.entities if each.any_key is not None]
+    written = ", ".join(f"{kind}.{key[:MAX_GUESSED]}" for kind in kinds)
+    return f" (what was logged is written with its kind: {written})" if kinds else ""
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -183,6 +183,7 @@ MISTAKES = [
     ("params.lr = 0.1", 13, "params.lr is compared with a string in quotes ('0.1'), found 0.1"),
     ("metric.lr = 0.1 AND parms.a = 'b'", 21, "before the dot (did you mean params?), found parms"),
     ("start_tme > 1", 1, "(did you mean start_time?)"),
+    ("acc > 1", 1, "with its kind: metrics.acc, params.acc, tags.acc), found acc"),
     ("params.lr = abc", 13, "a string in quotes, found abc"),
     ("params.lr = `abc`", 13, "a string in quotes"),
     ("params.lr > '1'", 11, "can be compared by =, !=, LIKE, ILIKE, IN, IS NULL"),

@@ -259,15 +259,33 @@ def test_a_frame_that_is_not_whole_yet_is_waited_for(journal: Journal, server: F
     assert sorted(server.points) == sorted(rows(2))
 
 
-def test_what_a_dead_process_left_unfinished_is_damage(
-    journal: Journal, server: FakeServer
+@pytest.mark.parametrize("missing", [3, 40, 45, 50])
+def test_a_call_that_was_killed_in_its_write_leaves_nothing_behind(
+    journal: Journal, server: FakeServer, missing: int
 ) -> None:
     log(journal, 1)
-    journal.write(frames.points_frame(0, 0, 1, 5, [0.5, 0.5])[:-3])
+    whole = frames.points_frame(0, 0, 1, 5, [0.5, 0.5])
+    journal.write(whole[:-missing])
+    assert len(whole) > missing
     deliver(journal, final=True)
     assert sorted(server.points) == sorted(rows(1))
-    assert folders.undelivered(journal.folder) == 0
-    assert progress.read(journal.folder).bytes_damaged > 0
+    journal.leave()
+    assert folders.remove_if_done(journal.folder)
+
+
+@pytest.mark.parametrize("place", [0, 2, 3, 4, 7, 9, 20])
+def test_a_last_frame_that_is_whole_and_damaged_is_kept_aside(
+    journal: Journal, server: FakeServer, place: int
+) -> None:
+    log(journal, 1)
+    bad = bytearray(frames.points_frame(0, 0, 1, 5, [0.5, 0.5]))
+    bad[place] ^= 0x10
+    journal.write(bytes(bad))
+    deliver(journal, final=True)
+    assert sorted(server.points) == sorted(rows(1))
+    (damaged,) = (journal.folder / "rejected").iterdir()
+    assert damaged.read_bytes() == bad
+    assert progress.read(journal.folder).bytes_damaged == len(bad)
 
 
 def test_points_of_unknown_runs_and_keys_are_damage(journal: Journal, server: FakeServer) -> None:

@@ -134,6 +134,19 @@ def frame_end(data: bytes, start: int) -> int | None:
     return end if zlib.crc32(view[body:end], begun) == checksum else None
 
 
+def is_begun(data: bytes) -> bool:
+    """Whether this is the beginning of a frame that was not written to its end."""
+    if len(data) < HEADER.size:
+        return data.startswith(_MARK) or _MARK.startswith(data)
+    marker, kind, zero, length, checksum = HEADER.unpack_from(data)
+    if marker != MARKER or zero or not kind or length > MAX_PAYLOAD:
+        return False
+    missing: int = HEADER.size + length - len(data)
+    # A whole frame whose length is damaged looks the same, but for its checksum.
+    _, begun = seed(kind, len(data) - HEADER.size)
+    return missing > 0 and zlib.crc32(data[HEADER.size :], begun) != checksum
+
+
 def next_frame(data: bytes, start: int) -> int | None:
     """Where the first good frame at or after ``start`` begins; None when there is none."""
     place = data.find(_MARK, start)

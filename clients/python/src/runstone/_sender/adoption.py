@@ -106,7 +106,8 @@ def adopted(folder: Path) -> Iterator[bool]:
     """Holds both locks of a journal, if nobody else holds either."""
     held: list[int] = []
     try:
-        for name in (folders.SENDER_LOCK, folders.OWNER_LOCK):
+        # The owner's first: a sender that is just beginning finds its own lock free.
+        for name in (folders.OWNER_LOCK, folders.SENDER_LOCK):
             descriptor = folders.take(folder / name)
             if descriptor is None:
                 break

@@ -45,6 +45,8 @@ class Delivery:
         self._todo: list[int] = []
         self._applied: dict[str, list[int]] = {}
         self._gap: tuple[str, int] | None = None
+        self._astray = False
+        """What was read was not planned: it is to be read again."""
         # A sender before may have been killed in an outage. What was refused stays told.
         now = self._progress.now
         self._failing = bool(now.error) and not now.points_rejected
@@ -130,15 +132,30 @@ class Delivery:
             self._tail.open(*self._progress.now.delivered)
             return
         self._tail.open(stretch.file, stretch.end if self._plan.done else stretch.start)
-        if not self._plan.done and self._tail.file == stretch.file:
+        if self._plan.done:
+            # The sender before may have been killed before it could say so.
+            self._progress.at(self._tail.file, self._tail.offset)
+        elif self._tail.file == stretch.file:
             batch = Batch()
             self._tail.take(batch, until=stretch.end)
             # Put aside before the stretch was planned.
             self._tail.damage.clear()
             self._begin(batch)
+            # What was refused before the crash took no number; sent again it might take one now.
+            self._todo = [index for index in self._todo if not self._told_refused(index)]
 
     def _gather(self) -> bool:
         """Plan what has come since; False when that is nothing."""
+        if self._astray:
+            self._tail.damage.clear()
+            self._tail.open(*self._progress.now.delivered)
+        # Until it is planned: the disk may be full at any line.
+        self._astray = True
+        gathered = self._planned()
+        self._astray = False
+        return gathered
+
+    def _planned(self) -> bool:
         while True:
             # Asked before reading: a file that has a successor is not written to any more.
             last = not self._tail.has_next()
@@ -182,11 +199,13 @@ class Delivery:
                 self._plan.renumber(call.run_id, self._plan.next.get(call.run_id, 1) + 1)
                 return
             self._keep_refused(index, call, request, refusal)
-        else:
-            applied.append(index)
-            self._gap = None
-            self._progress.delivered(call.points)
+            self._todo.remove(index)
+            return
+        # First of all: sent again it would have the next number, and be there twice.
+        applied.append(index)
         self._todo.remove(index)
+        self._gap = None
+        self._progress.delivered(call.points)
 
     def _close(self, gap: Gap, run_id: str, index: int) -> None:
         """The server has fewer batches than were taken, as after a restore from a backup.
@@ -207,18 +226,17 @@ class Delivery:
         del applied[known:]
 
     def _finish(self) -> None:
-        self._plan.finish({run_id: len(calls) for run_id, calls in self._applied.items()})
-        self._calls = []
+        if not self._plan.done:
+            self._plan.finish({run_id: len(calls) for run_id, calls in self._applied.items()})
         self._progress.at(self._tail.file, self._tail.offset)
+        self._calls = []
         if self._failing:
-            self._failing = False
             self._progress.error("")
+            self._failing = False
 
     def _keep_refused(self, index: int, call: Call, request: bytes, refusal: Refused) -> None:
-        stretch = self._plan.stretch
-        assert stretch is not None
         times = [time for each in call.series for time in _ends(each.timestamps_ms)]
-        name = f"{stretch.file:08d}-{stretch.start:08d}-{index:04d}"
+        name = self._refused_name(index)
         about = {
             "run_id": call.run_id,
             "code": refusal.code,
@@ -233,6 +251,14 @@ class Delivery:
         self._keep(f"{name}.request", request)
         if self._keep(f"{name}.json", json.dumps(about, indent=1).encode()):
             self._progress.rejected(call.points, f"run {call.run_id}: {refusal.message}")
+
+    def _refused_name(self, index: int) -> str:
+        stretch = self._plan.stretch
+        assert stretch is not None
+        return f"{stretch.file:08d}-{stretch.start:08d}-{index:04d}"
+
+    def _told_refused(self, index: int) -> bool:
+        return (self.folder / REJECTED / f"{self._refused_name(index)}.json").exists()
 
     def _keep_damage(self) -> None:
         for start, damaged in self._tail.damage:

@@ -102,10 +102,10 @@ class Plan:
         Not forced to disk: what is forgotten here is sent again under its old numbers.
         """
         assert self.stretch is not None
-        for run_id, calls in used.items():
-            self.next[run_id] = self.next.get(run_id, 1) + calls
+        after = {run_id: self.next.get(run_id, 1) + calls for run_id, calls in used.items()}
+        self._write({"done": True, "next": after})
+        self.next.update(after)
         self.done = True
-        self._write({"done": True, "next": {run_id: self.next[run_id] for run_id in used}})
         if self._size > MAX_BYTES:
             self._rewrite()
 

@@ -185,9 +185,11 @@ class Sampling:
 
             meta = folders.Meta.read(self._folder)
             # Waiting for room would go on without an end when nothing can be delivered.
-            self._journal = Journal(self._folder.parent, meta.tracking_uri, meta.user, drops=True)
-            lock = folders.take(self._journal.folder / folders.SENDER_LOCK)
+            journal = Journal(self._folder.parent, meta.tracking_uri, meta.user, drops=True)
+            # Whoever looks for journals without an owner holds no lock of one that has an owner.
+            lock = folders.take(journal.folder / folders.SENDER_LOCK)
             assert lock is not None
             self._lock = lock
-            self.delivery = Delivery(self._journal.folder)
+            self.delivery = Delivery(journal.folder)
+            self._journal = journal
         return self._journal

@@ -123,7 +123,8 @@ class Tail:
                 if following is None and not whole:
                     break
                 end = len(data) if following is None else following
-                self._put_aside(place, data[place:end])
+                if following is not None or not self._is_torn(data[place:]):
+                    self._put_aside(place, data[place:end])
             elif not self._frame(data[place + frames.KIND_OFFSET], view, place, end, batch):
                 self._put_aside(place, data[place:end])
             place = end
@@ -164,6 +165,10 @@ class Tail:
         columns.add(step, timestamp_ms, payload[frames.POINTS_HEAD.size :])
         batch.request_bytes += row_bytes(columns.keys)
         return True
+
+    def _is_torn(self, data: bytes) -> bool:
+        """Whether the owner was killed as it wrote this: its call has not returned."""
+        return self.final and not self.has_next() and frames.is_begun(data)
 
     def _put_aside(self, place: int, data: bytes) -> None:
         # What was made ready and not written is no damage.

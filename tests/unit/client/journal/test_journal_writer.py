@@ -77,6 +77,9 @@ def test_every_real_number_is_taken(make: Make) -> None:
     journal.log("r", None, {f"k{place}": value for place, value in enumerate(given)}, 0, 0)
     (point,) = read(journal.folder)
     assert list(point.values) == [1.0, 2.5, 3.5, 4.0, 5.5, math.inf, -math.inf]
+    for value in (10**400, 2**1024, 10**300):
+        journal.log("r", None, {"alone": value}, 0, 0)
+    assert [point.values[0] for point in read(journal.folder)[1:]] == [math.inf, math.inf, 1e300]
 
 
 @pytest.mark.parametrize("bad", [True, False, "1.0", None, 1j, [1.0], Scalar([1, 2]), Scalar(True)])

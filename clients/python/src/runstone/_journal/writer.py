@@ -108,7 +108,10 @@ class Journal:
         self._lock = threading.RLock()
         self._inside = False
         self._later: deque[tuple[str, int | None, dict[str, Any], int, int]] = deque()
-        """What a signal handler logged in the middle of a call; written when that is over."""
+        """What a signal handler logged and could not write; written when the call it was in the
+        middle of is over."""
+        self._numbered = 2**31
+        """Runs and key sets that signal handlers declare have numbers from here on."""
         self._progress = ProgressReader(self.folder)
         self._receipt = Receipt(self.folder)
         self._told = -TELL_SECONDS
@@ -151,24 +154,53 @@ class Journal:
                 with self._lock:
                     if self._inside:
                         # In a signal handler, in the middle of a call of this very thread.
-                        self._later.append((run_id, rank, dict(metrics), step, timestamp_ms))
+                        if not self._insert(run, keys, step, timestamp_ms, values):
+                            self._later.append((run_id, rank, dict(metrics), step, timestamp_ms))
                         return
                     self._inside = True
                     try:
                         self._append(run, keys, step, timestamp_ms, values)
+                    except (struct.error, _NoRoom):
+                        raise
+                    except BaseException:
+                        self._offset = self._measured()  # a handler raised, at any line
+                        raise
                     finally:
                         self._inside = False
-                if self._later:
-                    self._catch_up()
                 return
-            except OverflowError:
+            except struct.error:
+                if isinstance(values, list):
+                    raise
                 values = rules.numbers(metrics)  # whole numbers beyond any double
             except _NoRoom as reason:
                 if not self._wait_for_room(str(reason), len(keys.keys), timestamp_ms):
                     return
+            finally:
+                if self._later:
+                    self._catch_up()
+
+    def _insert(
+        self, run: _Run, keys: _Keys, step: int, timestamp_ms: int, values: Collection[Any]
+    ) -> bool:
+        """In the middle of another append: one write that needs nothing of that one's state."""
+        number, self._numbered = self._numbered, self._numbered + 1
+        try:
+            data = (
+                frames.run_frame(number, run.run_id, run.rank)
+                + frames.keys_frame(number, keys.keys)
+                + frames.points_frame(number, number, step, timestamp_ms, tuple(values))
+            )
+            self._write(data)
+        except (struct.error, _NoRoom):
+            return False
+        self.points += len(keys.keys)
+        return True
 
     def _catch_up(self) -> None:
-        """Write what signal handlers logged in the middle of a call."""
+        """Write what signal handlers could not."""
+        with self._lock:
+            if self._inside:
+                return
         while True:
             try:
                 each = self._later.popleft()
@@ -180,7 +212,12 @@ class Journal:
     def size(self) -> int:
         """Bytes written in all."""
         with self._lock:
-            return self._before.get(self._file, 0) + self._offset
+            # In a signal handler a write may have been done and not be counted yet.
+            offset = self._measured() if self._inside else self._offset
+            return self._before.get(self._file, 0) + offset
+
+    def _measured(self) -> int:
+        return os.fstat(self._descriptor).st_size if self._descriptor >= 0 else self._offset
 
     @property
     def delivered(self) -> int:
@@ -199,6 +236,8 @@ class Journal:
 
     def close(self) -> None:
         """Nothing is logged any more; the folder is its sender's then."""
+        if self._later:
+            self._catch_up()
         with self._lock:
             self._let_go()
 
@@ -280,12 +319,17 @@ class Journal:
         except OSError as error:
             raise _NoRoom(f"cannot be written: {error.strerror}") from None
         at = self._progress.read().delivered.file
-        self._before = {file: size for file, size in self._before.items() if file >= at}
-        self._before[number] = self.size
+        before = {file: size for file, size in self._before.items() if file >= at}
+        measured = self._measured()
+        before[number] = self._before.get(self._file, 0) + measured
+        # Without a call in between, so that no signal handler sees half of it.
         old, self._descriptor = self._descriptor, descriptor
-        self._file, self._offset = number, 0
-        self._runs_declared = self._sets_declared = 0
+        self._file, self._offset, self._before = number, 0, before
+        self._runs_declared = self._sets_declared = self._turn_at = 0
+        self._epoch += 1
         if old >= 0:
+            # One may have written there since.
+            before[number] += os.fstat(old).st_size - measured
             os.close(old)
 
     def _done(self, at: tuple[int, int]) -> int:

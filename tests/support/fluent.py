@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from runstone import _journal
 from runstone._fluent import _runs, _state
 from runstone._journal import outlet
 from support.processes import STOP_SECONDS
@@ -45,6 +46,7 @@ def abandon_journals() -> None:
             sender.close(STOP_SECONDS)
         shutil.rmtree(each.journal.folder, ignore_errors=True)
     outlet.close(0.0)
+    _journal.ending = False
 
 
 @contextmanager

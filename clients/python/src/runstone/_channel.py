@@ -148,7 +148,8 @@ class Pool:
     """The open channels of this process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A signal handler may call in the middle of a call of the same thread.
+        self._lock = threading.RLock()
         self._open: dict[tuple[int, Address, str], tuple[grpc.Channel, Any]] = {}
 
     def stub(self, address: Address, name: str) -> Any:
@@ -177,7 +178,7 @@ class Pool:
     def forget(self) -> None:
         """After a fork: let go of what is the parent's without touching it."""
         _inherited.append(self._open)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._open = {}
 
 

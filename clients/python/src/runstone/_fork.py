@@ -72,6 +72,12 @@ class Gate:
 
 
 gate = Gate()
+forked = False
+"""Whether this process began as a fork of one that had imported this."""
+
+has_forked = False
+"""Whether this process has forked others."""
+
 _forgetters: list[Callable[[], None]] = []
 
 
@@ -82,8 +88,9 @@ def in_child(forget: Callable[[], None]) -> Callable[[], None]:
 
 
 def _child() -> None:
-    global gate
+    global gate, forked, has_forked
     gate = Gate()
+    forked, has_forked = True, False
     for forget in _forgetters:
         forget()
 
@@ -93,6 +100,8 @@ def _before() -> None:
 
 
 def _parent() -> None:
+    global has_forked
+    has_forked = True
     gate.open()
 
 

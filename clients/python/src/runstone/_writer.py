@@ -30,7 +30,8 @@ class Writers:
         """Forget all writers, as in a fresh process."""
         self._process = f"{os.urandom(12).hex()}-{os.getpid()}"
         self._numbers = itertools.count(1)
-        self._lock = threading.Lock()
+        # A signal handler may log in the middle of a call of the same thread.
+        self._lock = threading.RLock()
         self._free: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
 
     @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from runstone import _settings, _values
+from runstone import _fork, _journal, _settings, _values
 from runstone._arguments import checked
 from runstone._entities.tracking import LifecycleStage, Run, RunStatus
 from runstone._fluent import _context, _state, _system_metrics
@@ -345,16 +345,22 @@ def _end_left_over() -> None:
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
     # A forked child is not the one to end its parent's runs.
     mine = [(key, client) for key, (pid, client) in _open.items() if pid == os.getpid()]
-    outlet = sys.modules.get(_JOURNAL)
-    if mine or (outlet is not None and outlet.outlets()):
+    _journal.ending = True
+    used = sys.modules.get(_JOURNAL)
+    # What others left is looked for by those that log, not by every script that reads.
+    if mine or _last or _fork.has_forked or (used is not None and used.outlets()):
         from runstone._embedded import no_longer_than
+        from runstone._journal import outlet
 
         with no_longer_than(EXIT_SECONDS):
-            # Some of the time is for ending the runs, which a sender does not do.
-            if outlet is not None:
+            try:
+                # Some of the time is for ending the runs, which a sender does not do.
                 outlet.close(EXIT_SECONDS / 2)
-            for run_id, client in reversed(mine):
-                _end_at_exit(run_id, client, _status_of(error))
+            except OSError as failure:
+                _warn("metrics are delivered later: %s", failure)
+            finally:
+                for run_id, client in reversed(mine):
+                    _end_at_exit(run_id, client, _status_of(error))
     _open.clear()
 
 
@@ -362,6 +368,10 @@ def _end_at_exit(run_id: str, client: Client, status: str) -> None:
     try:
         client.set_terminated(run_id, status)
     except Exception as failure:
-        import logging
+        _warn("run %s could not be ended: %s", run_id, failure)
 
-        logging.getLogger("runstone").warning("run %s could not be ended: %s", run_id, failure)
+
+def _warn(message: str, *about: object) -> None:
+    import logging
+
+    logging.getLogger("runstone").warning(message, *about)

@@ -28,7 +28,7 @@ LONGEST_NAME = "gpu_0_power_usage_percentage"
 """About as long as the names of our metrics are."""
 
 _log = logging.getLogger("runstone")
-_lock = threading.Lock()
+_lock = threading.RLock()
 _sampled: dict[Path, dict[str, Request]] = {}
 """By journal folder: the runs that are sampled by its sender."""
 
@@ -220,5 +220,5 @@ def _samples(text: str) -> int:
 def _in_child() -> None:
     # The journals are the parent's, and so is their sender.
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _sampled.clear()

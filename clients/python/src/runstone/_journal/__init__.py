@@ -10,3 +10,6 @@ progress   what the sender tells the writer, and the receipt of points that were
 Written by the process that trains, read by its sender (``runstone._sender``). Nothing here loads
 gRPC, protobuf or numpy.
 """
+
+ending = False
+"""The program is over and its last functions run: what they log has to look after itself."""

@@ -3,11 +3,15 @@
 A sender process is started a second after something was logged and not delivered yet: a script that
 is over by then delivers what it logged itself, with the sender's own code, and starts nothing.
 Who delivers holds the journal's sender.lock, so there is never more than one.
+
+A signal handler may log, flush or end a run, in the middle of any line here that the main thread is
+at: no lock is held while something is waited for, and those that are held can be taken twice.
 """
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import os
 import sys
@@ -17,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runstone import _fork
+from runstone import _fork, _journal
 from runstone._journal import folder as folders
 from runstone._journal import rules
 from runstone._journal.progress import Progress
@@ -62,9 +66,18 @@ class Outlet:
         tracking_uri: The server's, resolved.
         user: Who is at work.
         at_once: Start the sender with the first point.
+        ending: The process is, and may begin no thread.
     """
 
-    def __init__(self, below: Path, tracking_uri: str, user: str, *, at_once: bool = False) -> None:
+    def __init__(
+        self,
+        below: Path,
+        tracking_uri: str,
+        user: str,
+        *,
+        at_once: bool = False,
+        ending: bool = False,
+    ) -> None:
         self.tracking_uri = tracking_uri
         self.journal = Journal(
             below,
@@ -76,15 +89,17 @@ class Outlet:
         )
         self._ranks: dict[str, int | None] = {}
         self._sender: Handle | None = None
+        self._starting = threading.RLock()
         self._delivering = threading.Lock()
-        """Held while this process delivers, and while it starts the sender."""
+        """Held by the thread that delivers, and by nobody else."""
         self._closed = threading.Event()
         self._told_rejected = 0
-        wait = 0.0 if at_once else START_SECONDS
-        self._starter = threading.Thread(
-            target=self._start_when_needed, args=(wait,), name="runstone-journal", daemon=True
-        )
-        self._starter.start()
+        self._ending = ending
+        self._at_once = at_once or ending
+        if not self._at_once:
+            threading.Thread(
+                target=self._start_when_needed, name="runstone-journal", daemon=True
+            ).start()
 
     def log(self, run_id: str, metrics: Mapping[str, Any], step: int, timestamp_ms: int) -> None:
         """Append one point of each metric, with this process's rank; see ``Journal.log``."""
@@ -93,6 +108,9 @@ class Outlet:
         except KeyError:
             rank = self._ranks[run_id] = rules.rank()
         self.journal.log(run_id, rank, metrics, step, timestamp_ms)
+        if self._at_once:
+            self._at_once = False
+            self._start_now()
 
     @property
     def sender(self) -> Handle | None:
@@ -115,12 +133,23 @@ class Outlet:
 
     def start_sender(self) -> Handle:
         """The sender, started when there is none."""
-        with self._delivering:
-            if self._sender is None:
-                from runstone._sender.spawn import spawn
+        with self._starting:
+            if self._sender is not None:
+                return self._sender
+            from runstone._sender.spawn import spawn
 
-                self._sender = spawn(self.journal.folder)
-            return self._sender
+            made = spawn(self.journal.folder, supervised=not self._ending)
+            # A signal handler may have been faster.
+            self._sender = chosen = self._sender or made
+            if chosen is not made:
+                made.close()
+            return chosen
+
+    def _start_now(self) -> None:
+        try:
+            self.start_sender().wait_started()
+        except OSError as error:
+            _log.warning("metrics are delivered by the next process: %s", error)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was logged before this call is delivered.
@@ -150,7 +179,7 @@ class Outlet:
         """
         self._closed.set()
         delivered = self.flush(timeout) if timeout else not self.backlog
-        with self._delivering:
+        with self._starting:
             sender = self._sender
         self.journal.close()
         if sender is not None:
@@ -166,15 +195,38 @@ class Outlet:
         self._closed.set()
         self.journal.forget()
 
-    def _start_when_needed(self, seconds: float) -> None:
-        while not self._closed.wait(seconds):
-            seconds = START_SECONDS
+    def _start_when_needed(self) -> None:
+        while not self._closed.wait(START_SECONDS):
             if self.backlog:
                 self.start_sender()
                 return
 
     def _deliver_here(self, mark: int, end: float) -> None:
-        """Deliver in this thread up to a mark, unless there is a sender by now."""
+        """Deliver up to a mark, unless there is a sender by now.
+
+        By a thread: a signal handler that waits for delivery would wait for the very thread that it
+        has interrupted.
+        """
+        given_up = threading.Event()
+        thread = threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(self._deliver_alone, mark, end, given_up),
+            name="runstone-delivery",
+            daemon=True,
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            # A program that has ended may begin none.
+            self._deliver_alone(mark, end, given_up)
+            return
+        try:
+            thread.join(_bounded(end))
+        except BaseException:
+            given_up.set()
+            raise
+
+    def _deliver_alone(self, mark: int, end: float, given_up: threading.Event) -> None:
         if not self._delivering.acquire(timeout=_bounded(end)):
             return
         try:
@@ -184,7 +236,7 @@ class Outlet:
             if lock is None:
                 return
             try:
-                self._deliver(mark, end)
+                self._deliver(mark, end, given_up)
             finally:
                 os.close(lock)
         except OSError as error:
@@ -192,7 +244,7 @@ class Outlet:
         finally:
             self._delivering.release()
 
-    def _deliver(self, mark: int, end: float) -> None:
+    def _deliver(self, mark: int, end: float, given_up: threading.Event) -> None:
         from runstone._embedded import no_longer_than
         from runstone._sender.delivery import Delivery
         from runstone._sender.server import NotNow
@@ -201,7 +253,8 @@ class Outlet:
         told = time.monotonic() + TELL_SECONDS
         try:
             delivery = Delivery(self.journal.folder)
-            while self.journal.delivered < mark:
+            # A sender that was started meanwhile waits for the lock.
+            while self.journal.delivered < mark and self._sender is None and not given_up.is_set():
                 try:
                     with _fork.gate.call(), no_longer_than(_bounded(end)):
                         if not delivery.step():
@@ -249,8 +302,7 @@ class Outlet:
 
 _outlets: dict[tuple[Path, str, str], Outlet] = {}
 _of_client: dict[Client, Outlet] = {}
-_lock = threading.Lock()
-_forked = False
+_lock = threading.RLock()
 
 
 def outlet(tracking_uri: str, user: str) -> Outlet:
@@ -262,8 +314,13 @@ def outlet(tracking_uri: str, user: str) -> Outlet:
             found = _outlets.get(key)
             if found is None:
                 # A forked worker often ends without a word (os._exit).
-                found = _outlets[key] = Outlet(*key, at_once=_forked)
-                _flush_with_worker()
+                at_once = _fork.forked and not _is_worker()
+                made = Outlet(*key, at_once=at_once, ending=_journal.ending)
+                found = _outlets.setdefault(key, made)
+                if found is made:
+                    _flush_with_worker()
+                else:
+                    made.close()  # a signal handler was faster
     return found
 
 
@@ -330,7 +387,9 @@ def _why(every: list[Outlet]) -> str:
 
 
 def close(timeout: float = EXIT_SECONDS) -> None:
-    """The process ends, or begins anew as tests do: leave nothing undelivered without a sender."""
+    """The process ends, or begins anew as tests do: leave nothing undelivered without a sender,
+    neither of this process nor of one that was ended before it had a sender.
+    """
     end = time.monotonic() + timeout
     with _lock:
         every = list(_outlets.values())
@@ -338,29 +397,32 @@ def close(timeout: float = EXIT_SECONDS) -> None:
         _of_client.clear()
     for each in every:
         each.close(max(end - time.monotonic(), 0.0))
-    for root in {each.journal.folder.parent for each in every}:
+    for root in {folders.root(), *(each.journal.folder.parent for each in every)}:
         _leave_orphans(root)
 
 
 @_fork.in_child
 def _in_child() -> None:
-    global _forked, _lock
-    _forked = True
-    _lock = threading.Lock()
+    global _lock
+    _lock = threading.RLock()
     for each in _outlets.values():
         each.forget()
     _outlets.clear()
     _of_client.clear()
 
 
+def _is_worker() -> bool:
+    """Whether this is a worker of multiprocessing."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
 def _flush_with_worker() -> None:
     """A worker of multiprocessing runs no atexit functions, but these."""
-    process = sys.modules.get("multiprocessing.process")
-    if process is None or process.parent_process() is None:
-        return
-    from multiprocessing.util import Finalize
+    if _is_worker():
+        from multiprocessing.util import Finalize
 
-    Finalize(None, close, exitpriority=10)
+        Finalize(None, close, exitpriority=10)
 
 
 def _bounded(end: float) -> float:
@@ -382,17 +444,28 @@ def _leave_to_sender(folder: Path) -> None:
 def _leave_orphans(root: Path) -> None:
     """Journals of workers that were ended before they had a sender: there may be no other soon."""
     for folder in folders.journals(root):
-        lock = folders.take(folder / folders.OWNER_LOCK)
-        if lock is None:
-            continue
-        sender = folders.take(folder / folders.SENDER_LOCK)
-        os.close(lock)
-        if sender is not None:
-            os.close(sender)
-            if folders.undelivered(folder):
+        # Others that end at the same time look too, and senders remove what is done.
+        with contextlib.suppress(OSError):
+            if _is_orphan(folder):
                 # One looks after all that it finds.
                 _leave_to_sender(folder)
                 return
+
+
+def _is_orphan(folder: Path) -> bool:
+    owner = folders.take(folder / folders.OWNER_LOCK)
+    if owner is None:
+        return False
+    try:
+        sender = folders.take(folder / folders.SENDER_LOCK)
+        if sender is None:
+            return False
+        try:
+            return folders.undelivered(folder) > 0
+        finally:
+            os.close(sender)
+    finally:
+        os.close(owner)
 
 
 def _remove(folder: Path) -> None:

@@ -35,18 +35,30 @@ class Handle:
     """The sender of one journal, started anew whenever it ends, until ``close``.
 
     All methods return at once. In a forked child the sender is the parent's: ``forget`` there.
+
+    Args:
+        folder: The journal's.
+        supervised: Else it is started here and now, once and without a thread: a program that has
+            ended may begin none. It delivers the rest when this process is gone.
+
+    Raises:
+        OSError: it cannot be started, unless it is supervised.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, supervised: bool = True) -> None:
         self.folder = folder
         self._closed = threading.Event()
         self._started = threading.Event()
-        self._lock = threading.Lock()
+        # A signal handler may ask in the middle of a call of the same thread.
+        self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._asked = False
         self._starts = 0
         self._thread = threading.Thread(target=self._supervise, name="runstone-sender", daemon=True)
-        self._thread.start()
+        if supervised:
+            self._thread.start()
+        else:
+            self._begin()
 
     @property
     def alive(self) -> bool:
@@ -81,13 +93,19 @@ class Handle:
             Whether it has ended.
         """
         # One must run, or what this process logged would wait for the next process.
-        self._started.wait(START_SECONDS)
+        self.wait_started()
         with self._lock:
             self._closed.set()
             if self._process is not None:
                 _close(self._process.stdin)
+        if self._thread.ident is None:
+            return not self.alive
         self._thread.join(seconds)
         return not self._thread.is_alive()
+
+    def wait_started(self) -> None:
+        """Until a sender was started, or could not be."""
+        self._started.wait(START_SECONDS)
 
     def forget(self) -> None:
         """In a forked child: let the parent's sender be the parent's alone.
@@ -95,7 +113,7 @@ class Handle:
         Without this it would take the child for its owner and outlive the parent's end.
         """
         self._closed.set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         process, self._process = self._process, None
         if process is not None:
             _close(process.stdin)
@@ -131,6 +149,9 @@ class Handle:
 
     def _run(self) -> int:
         """Start one and wait for its end."""
+        return self._begin().wait()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
         process = start(self.folder)
         with self._lock:
             self._process = process
@@ -140,7 +161,7 @@ class Handle:
                 _close(process.stdin)
             elif self._asked:
                 self._ask()
-        return process.wait()
+        return process
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -174,9 +195,9 @@ def _close(stream: IO[bytes] | None) -> None:
 _handles: list[Handle] = []
 
 
-def spawn(folder: Path) -> Handle:
+def spawn(folder: Path, *, supervised: bool = True) -> Handle:
     """Have a journal delivered from now on; see ``Handle``."""
-    handle = Handle(folder)
+    handle = Handle(folder, supervised=supervised)
     _handles.append(handle)
     return handle
 

@@ -30,6 +30,7 @@ from runstone_kit.validation import (
     check_range,
     check_run_id,
     check_sha256,
+    check_version_id,
 )
 
 MAX_PUT_BYTES = 4 * 2**20
@@ -56,7 +57,7 @@ def owner_of(violations: Violations, field: str, owner: pb.Owner) -> Owner:
         check_run_id(violations, f"{field}.run_id", owner.run_id)
         return Owner(OwnerKind.RUN, owner.run_id)
     if which == "model_version_id":
-        check_run_id(violations, f"{field}.model_version_id", owner.model_version_id)
+        check_version_id(violations, f"{field}.model_version_id", owner.model_version_id)
         return Owner(OwnerKind.MODEL_VERSION, owner.model_version_id)
     violations.add(field, "is required: a run_id or a model_version_id")
     return Owner(OwnerKind.RUN, "")

@@ -148,9 +148,13 @@ class DigestMismatch(FailedPrecondition):
     domain = DOMAIN
     reason = "DIGEST_MISMATCH"
 
-    def __init__(self, what: str, expected: str, found: str, *, upload_id: str = "") -> None:
+    def __init__(
+        self, what: str, expected: str, found: str, *, upload_id: str = "", promised: bool = False
+    ) -> None:
+        """``promised``: both digests are the caller's, one at the beginning and one at the end."""
+        begun = ", with which the upload was begun" if promised else ""
         super().__init__(
-            f"{what} has the digest {found} and not {expected}",
+            f"{what} has the digest {found} and not {expected}{begun}",
             metadata={"upload_id": upload_id, "expected_sha256": expected, "sha256": found},
         )
 

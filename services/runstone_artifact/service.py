@@ -57,11 +57,12 @@ class FileService:
 
     def put_artifacts(self, owner: Owner, contents: Sequence[Content]) -> list[File]:
         """Store what is not stored yet, then commit all files or none."""
-        self._runs.require(owner)
+        self._runs.require(owner, now_too=False)
         files = [NewFile(each.path, each.sha256, len(each.data), each.blake3) for each in contents]
         for attempt in range(1, COLLECTED_ATTEMPTS + 1):
             stored = self._store_missing(contents)
             try:
+                self._runs.require(owner)
                 return self._rows.commit_files(owner, files, stored, self._clock.now_ms())
             except BytesCollected:
                 if attempt == COLLECTED_ATTEMPTS:

@@ -106,18 +106,27 @@ class _SilenceWatch:
 
 
 class ActiveRuns:
-    """Asks the run directory, and remembers a yes for a few seconds. Thread-safe."""
+    """Asks the run directory, and remembers a yes for a few seconds. Thread-safe.
+
+    What is remembered saves work for a run that was deleted; it makes no file. Before that the
+    directory is asked anew: a file of a run that was purged meanwhile would never be found again.
+    """
 
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
         self._until: dict[str, float] = {}
 
-    def require(self, owner: Owner) -> None:
-        """Raise what RunDirectory.require_active raises; versions are checked by the store."""
+    def require(self, owner: Owner, *, now_too: bool = True) -> None:
+        """Raise what RunDirectory.require_active raises; versions are checked by the store.
+
+        Args:
+            owner: Whose files.
+            now_too: The directory is asked; else it may have said so some seconds ago.
+        """
         if not owner.is_run:
             return
         now = time.monotonic()
-        if self._until.get(owner.id, 0.0) > now:
+        if not now_too and self._until.get(owner.id, 0.0) > now:
             return
         self._until.pop(owner.id, None)
         self._directory.require_active(owner.id)

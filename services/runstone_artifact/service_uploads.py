@@ -100,12 +100,13 @@ class UploadService:
         self, owner: Owner, path: str, size: int, sha256: str, *, presigned: bool
     ) -> Begun:
         """Commit at once what is stored already, else make an upload."""
-        self._runs.require(owner)
+        self._runs.require(owner, now_too=False)
         known = self._soundness.sound([sha256]).get(sha256) if sha256 else None
         if known is not None and known.size == size:
             # Collected in between: then it is sent like any other.
             with contextlib.suppress(BytesCollected):
                 file = NewFile(path, sha256, size, known.blake3)
+                self._runs.require(owner)
                 return Begun(
                     artifact=self._rows.commit_files(owner, [file], [], self._clock.now_ms())[0]
                 )
@@ -165,9 +166,14 @@ class UploadService:
                 self._compare(upload, sha256, upload.artifact.sha256)
                 return upload.artifact
             self._renew(hold)
-            self._runs.require(upload.owner)
+            self._runs.require(upload.owner, now_too=False)
+            if part_crc32s and not upload.presigned:
+                raise invalid_field("part_crc32s", "is for uploads by URL: every chunk had its own")
             if sha256 and upload.sha256 and sha256 != upload.sha256:
-                self._refuse(hold, sha256, upload.sha256)
+                self._drop(hold)
+                raise DigestMismatch(
+                    "CommitUpload", upload.sha256, sha256, upload_id=upload_id, promised=True
+                )
             expected = sha256 or upload.sha256
             if upload.presigned and not expected and not part_crc32s:
                 raise invalid_field("sha256", "or part_crc32s is required for an upload by URL")
@@ -182,6 +188,7 @@ class UploadService:
                     self._refuse(hold, expected, found.sha256)
                 upload = _with(upload, found)
                 self._note(hold, upload)
+            self._runs.require(upload.owner)
             return self._commit(hold, upload)
 
     def abort_upload(self, upload_id: str) -> None:

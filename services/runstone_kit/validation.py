@@ -135,6 +135,11 @@ def check_run_id(violations: Violations, field: str, value: str) -> bool:
     return _check_pattern(violations, field, value, _RUN_ID, "a run id")
 
 
+def check_version_id(violations: Violations, field: str, value: str) -> bool:
+    """Check the form of a model version's id: that of a run."""
+    return _check_pattern(violations, field, value, _RUN_ID, "the id of a model version")
+
+
 def check_experiment_id(violations: Violations, field: str, value: str) -> bool:
     """Check the form of an experiment id."""
     return _check_pattern(violations, field, value, _EXPERIMENT_ID, "an experiment id")

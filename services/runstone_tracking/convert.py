@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from runstone.tracking.v1 import experiment_pb2, run_pb2
 from runstone_kit.errors import Violations
+from runstone_kit.filterlang import MAX_ORDER_BY
 from runstone_kit.validation import (
     MAX_SHOWN,
     check_count,
@@ -24,9 +25,6 @@ from runstone_tracking.model import SearchRequest, Stage, View
 
 MAX_FILTER = 100_000
 """As the contract says; a filter is read by people, or holds a few thousand run ids."""
-
-MAX_ORDER_BY = 16
-"""As the contract says; each key is a join."""
 
 MAX_TAGS = 100
 """Tags set or deleted by one call."""

@@ -27,5 +27,10 @@ def read_batch(request: pb.LogBatchRequest) -> tuple[RunBatch, MetricBatch | Non
             violations.add("series", f"must have at most {MAX_SERIES_BYTES} bytes, not {size}")
         else:
             points = read_series(violations, request.series)
+    else:
+        # Whoever numbers a batch that has no points would take the number for used.
+        for field, given in (("writer_id", request.writer_id), ("sequence", request.sequence)):
+            if given:
+                violations.add(field, "must be left out where there are no series")
     violations.raise_if_any()
     return RunBatch(request.run_id, params, tags, request.writer_id, request.sequence), points

@@ -176,6 +176,8 @@ def test_batches(stub: TrackingServiceStub, run_id: str) -> None:
             (lambda v: points(1, writer_id=v), "w" * 64, "w" * 65, "writer_id"),
             (lambda v: points(1, sequence=v), 1, 0, "sequence"),
             (points, most, most + 1, "series"),
+            (lambda v: log(writer_id=v), "", "w", "writer_id"),
+            (lambda v: log(sequence=v), 0, 1, "sequence"),
             (untag, list(keys(100)), list(keys(101)), "keys"),
             (untag, ["t"], ["mlflow.runName"], "keys[0]"),
         ]

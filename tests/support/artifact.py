@@ -186,6 +186,7 @@ class Failed(NamedTuple):
     metadata: dict[str, str]
     fields: list[str]
     retry_after: float | None
+    message: str
 
 
 def failure_of(call: Callable[[], object]) -> Failed:
@@ -209,7 +210,8 @@ def _told(error: grpc.RpcError) -> Failed:
             fields = [violation.field for violation in bad.field_violations]
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToTimedelta().total_seconds()
-    return Failed(error.code().name, reason, metadata, fields, retry_after)
+    message = error.details() or ""
+    return Failed(error.code().name, reason, metadata, fields, retry_after, message)
 
 
 def chunks(

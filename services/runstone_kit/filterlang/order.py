@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runstone_kit.errors import Violations
 from runstone_kit.filterlang.ast import OrderBy
 from runstone_kit.filterlang.lexer import Kind, fail, tokenize
 from runstone_kit.filterlang.parser import resolve
 from runstone_kit.filterlang.vocabulary import Vocabulary
+from runstone_kit.validation import check_count
 
-MAX_ORDER_BY = 20
+MAX_ORDER_BY = 16
 """Each sort key is a join; nobody reads a table sorted by more."""
 
 
@@ -19,10 +21,12 @@ def parse_order_by(
     """The sort keys in order; ascending unless DESC is written.
 
     A later entry with the same entity and key has no effect and is left out. Raises
-    InvalidArgument (reason FILTER_INVALID) naming ``order_by[2]`` for the third entry.
+    InvalidArgument (reason FILTER_INVALID) naming ``order_by[2]`` for the third entry, or (reason
+    INVALID_FIELD) ``order_by`` when there are more than MAX_ORDER_BY.
     """
-    if len(items) > MAX_ORDER_BY:
-        fail(field, 1, f"at most {MAX_ORDER_BY} entries", str(len(items)))
+    violations = Violations()
+    check_count(violations, field, len(items), MAX_ORDER_BY)
+    violations.raise_if_any()
     found: dict[tuple[str, str], OrderBy] = {}
     for index, item in enumerate(items):
         order = _parse_one(item, vocabulary, f"{field}[{index}]")

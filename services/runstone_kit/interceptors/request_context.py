@@ -14,7 +14,7 @@ from runstone_kit.context import ACTOR_METADATA, REQUEST_ID_METADATA, RequestCon
 from runstone_kit.ids import IdMaker
 from runstone_kit.interceptors.chain import Call, Method
 
-MAX_ACTOR = 255
+MAX_ACTOR = 256
 """Longer than any user name; the actor is kept in audit rows."""
 
 FOREVER_S = 10**8

@@ -157,10 +157,40 @@ def test_a_run_must_be_there_and_active(server: ArtifactServer) -> None:
     assert read(stub, "before") == b"x"
 
 
-def test_an_active_run_is_asked_for_once_in_a_while(folder_server: ArtifactServer) -> None:
-    for number in range(20):
-        put(folder_server.stub, {f"f{number}": b"x"})
-    assert folder_server.runs.asked < 10
+def test_a_run_that_was_active_a_moment_ago_takes_no_file(folder_server: ArtifactServer) -> None:
+    """When it is purged too, nobody would ever find the file."""
+    stub, content = folder_server.stub, noise(2 * MIB)
+    put(stub, {"first": content})
+    upload = begin(stub, "begun", 10)
+    stub.UploadChunks(chunks(upload.upload_id, b"0123456789"))
+    objects = folder_server.folder / "objects-root"
+    before = sorted(objects.rglob("*"))
+    folder_server.runs.deleted.add(run_owner().run_id)
+    for call in (
+        lambda: put(stub, {"put": b"new"}),
+        lambda: begin(stub, "known", len(content), sha256=sha256(content)),
+        lambda: stub.CommitUpload(pb.CommitUploadRequest(upload_id=upload.upload_id)),
+        lambda: stub.CopyArtifacts(
+            pb.CopyArtifactsRequest(
+                source=run_owner(),
+                source_path="first",
+                destination=run_owner(),
+                destination_path="copy",
+            )
+        ),
+    ):
+        assert failure_of(call).reason == "OWNER_DELETED"  # type: ignore[arg-type]
+    assert listed(stub) == ["first"]
+    assert sorted(objects.rglob("*")) == before
+
+
+def test_a_version_s_id_is_named_as_one(folder_server: ArtifactServer) -> None:
+    owner = pb.Owner(model_version_id="a/b")
+    failed = failure_of(
+        lambda: folder_server.stub.ListArtifacts(pb.ListArtifactsRequest(owner=owner))
+    )
+    assert failed.fields == ["owner.model_version_id"]
+    assert "must be the id of a model version" in failed.message
 
 
 def test_a_version_is_opened_filled_and_sealed(server: ArtifactServer) -> None:

@@ -221,6 +221,19 @@ def test_a_wrong_digest_ends_the_upload(server: ArtifactServer) -> None:
     upload_id = begin(stub, "f", 100, sha256="1" * 64).upload_id
     failed = failure_of(lambda: commit(stub, upload_id, sha256="2" * 64))
     assert failed.reason == "DIGEST_MISMATCH"
+    begun, committed = "1" * 64, "2" * 64
+    assert failed.message == (
+        f"CommitUpload has the digest {committed} and not {begun}, with which the upload was begun"
+    )
+
+
+def test_checksums_of_parts_are_for_uploads_by_url(server: ArtifactServer) -> None:
+    stub, data = server.stub, noise(100)
+    upload_id = begin(stub, "f", 100, presigned=False).upload_id
+    stub.UploadChunks(chunks(upload_id, data))
+    failed = failure_of(lambda: commit(stub, upload_id, part_crc32s=[1]))
+    assert (failed.code, failed.fields) == ("INVALID_ARGUMENT", ["part_crc32s"])
+    assert commit(stub, upload_id).sha256 == sha256(data)
 
 
 def test_two_writers_to_one_upload(server: ArtifactServer) -> None:

@@ -141,17 +141,29 @@ def test_a_yes_is_remembered_and_a_no_is_not(monkeypatch: pytest.MonkeyPatch) ->
     active = ActiveRuns(runs)
     active.require(version())
     assert runs.asked == 0
-    active.require(run())
+    active.require(run(), now_too=False)
     runs.deleted.add(run().id)
-    active.require(run())
+    active.require(run(), now_too=False)
     assert runs.asked == 1
     now[0] += 3.1
     for _ in range(2):
         with pytest.raises(OwnerDeleted):
-            active.require(run())
+            active.require(run(), now_too=False)
     runs.deleted.clear()
-    active.require(run())
+    active.require(run(), now_too=False)
     assert runs.asked == 4
+
+
+def test_who_makes_a_file_asks_anew() -> None:
+    runs = KnownRuns()
+    active = ActiveRuns(runs)
+    active.require(run(), now_too=False)
+    runs.deleted.add(run().id)
+    with pytest.raises(OwnerDeleted):
+        active.require(run())
+    # It is known now.
+    with pytest.raises(OwnerDeleted):
+        active.require(run(), now_too=False)
 
 
 # --- Hashing ----------------------------------------------------------------------------------

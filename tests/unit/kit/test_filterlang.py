@@ -258,6 +258,12 @@ def test_number_fits_the_database(text: str, value: float) -> None:
     assert type(found.value) is type(value)
 
 
+@pytest.mark.parametrize("text", ["١٢", "1٢", "1.٢", "1e٢", "१२"])
+def test_digits_of_other_scripts_are_no_number(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="found"):
+        parse(f"start_time > {text}", RUNS)
+
+
 def _nested(depth: int, opening: str = "(", closing: str = ")") -> str:
     return opening * depth + "metrics.a > 1" + closing * depth
 

@@ -470,7 +470,7 @@ class CommitUploadRequest(_message.Message):
     @_builtins.property
     def part_crc32s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """By presigned URL: CRC-32 (as in zlib) of every part, in their order; the service reads the parts back and
-        compares. At most 2000.
+        compares. At most 2000; none for an upload by UploadChunks.
         """
 
     def __init__(

@@ -342,7 +342,9 @@ class CreateTransitionRequestRequest(_message.Message):
     comment: _builtins.str
     """Why, for the audit. At most 65535 characters."""
     request_id: _builtins.str
-    """Makes a repeated call return the first one's result. At most 64 characters, kept for a day."""
+    """Makes a repeated call return the first one's result. At most 64 printable ASCII characters without blanks; kept
+    for a day.
+    """
     def __init__(
         self,
         *,
@@ -580,7 +582,9 @@ class CreateCommentRequest(_message.Message):
     text: _builtins.str
     """Required. 1 to 65535 characters."""
     request_id: _builtins.str
-    """Makes a repeated call return the first one's result. At most 64 characters, kept for a day."""
+    """Makes a repeated call return the first one's result. At most 64 printable ASCII characters without blanks; kept
+    for a day.
+    """
     def __init__(
         self,
         *,

@@ -326,7 +326,9 @@ class CreateRegisteredModelRequest(_message.Message):
     description: _builtins.str
     """At most 100000 characters."""
     request_id: _builtins.str
-    """Makes a repeated call return the first one's result. At most 64 characters, kept for a day."""
+    """Makes a repeated call return the first one's result. At most 64 printable ASCII characters without blanks; kept
+    for a day.
+    """
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """At most 100 tags. Keys at most 250 characters, values at most 100000."""
@@ -586,7 +588,7 @@ class SearchRegisteredModelsRequest(_message.Message):
     """next_page_token of the page before, with all other fields unchanged."""
     @_builtins.property
     def order_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"ident [ASC|DESC]" each: name, creation_timestamp, last_updated_timestamp. Default: name."""
+        """"ident [ASC|DESC]" each: name, creation_timestamp, last_updated_timestamp; at most 16. Default: name."""
 
     def __init__(
         self,

@@ -105,7 +105,9 @@ class CreateModelVersionRequest(_message.Message):
     description: _builtins.str
     """At most 100000 characters."""
     request_id: _builtins.str
-    """Makes a repeated call return the first one's result. At most 64 characters, kept for a day."""
+    """Makes a repeated call return the first one's result. At most 64 printable ASCII characters without blanks; kept
+    for a day.
+    """
     @_builtins.property
     def run(self) -> Global___RunSource:
         """Take them from a run; the version is READY at once and keeps them whatever becomes of the run."""
@@ -399,7 +401,9 @@ class SearchModelVersionsRequest(_message.Message):
     """next_page_token of the page before, with all other fields unchanged."""
     @_builtins.property
     def order_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"ident [ASC|DESC]" each: name, version_number, creation_timestamp, last_updated_timestamp. Default: last_updated_timestamp DESC, name, version_number DESC."""
+        """"ident [ASC|DESC]" each: name, version_number, creation_timestamp, last_updated_timestamp; at most 16.
+        Default: last_updated_timestamp DESC, name, version_number DESC.
+        """
 
     def __init__(
         self,

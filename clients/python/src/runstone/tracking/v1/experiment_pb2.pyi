@@ -179,7 +179,9 @@ class CreateExperimentRequest(_message.Message):
     name: _builtins.str
     """Required. 1 to 500 characters, no control characters."""
     request_id: _builtins.str
-    """Makes a repeated call return the first one's result. At most 64 characters, kept for a day."""
+    """Makes a repeated call return the first one's result. At most 64 printable ASCII characters without blanks; kept
+    for a day.
+    """
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """At most 100 tags. Keys at most 250 characters, values at most 20000."""
@@ -428,7 +430,7 @@ class SearchExperimentsRequest(_message.Message):
     """next_page_token of the page before, with all other fields unchanged."""
     @_builtins.property
     def order_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"ident [ASC|DESC]" each. Default: last_update_time DESC, experiment_id DESC."""
+        """"ident [ASC|DESC]" each, at most 16. Default: last_update_time DESC, experiment_id DESC."""
 
     def __init__(
         self,

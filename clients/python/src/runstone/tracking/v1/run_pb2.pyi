@@ -316,7 +316,9 @@ class CreateRunRequest(_message.Message):
     user_id: _builtins.str
     """Default: the request's x-runstone-user metadata. At most 256 characters."""
     request_id: _builtins.str
-    """Makes a repeated call return the first one's result. At most 64 characters, kept for a day."""
+    """Makes a repeated call return the first one's result. At most 64 printable ASCII characters without blanks; kept
+    for a day.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Default: now."""
@@ -676,9 +678,9 @@ class LogBatchRequest(_message.Message):
     run_id: _builtins.str
     """Required. An active run."""
     writer_id: _builtins.str
-    """Required with series. As in AppendMetrics."""
+    """Required with series, else empty. As in AppendMetrics."""
     sequence: _builtins.int
-    """Required with series. As in AppendMetrics."""
+    """Required with series, else 0. As in AppendMetrics."""
     @_builtins.property
     def params(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Parameters to set; each is immutable once set. At most 10000. Keys at most 250 characters, values at most 6000."""

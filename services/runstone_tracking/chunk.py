@@ -15,14 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from runstone_tracking.chunk_columns import pack, unpack
+from runstone_tracking.model_chunks import Place
 from runstone_tracking.model_metrics import Columns, Int64s
 from runstone_tracking.segment import SegmentCorrupt
 
 MAX_POINTS = 65_536
 """Points of a chunk: 0.25 MB of losses to read for a look at one, and 150 chunks in 10 M points."""
-
-Place = tuple[int, int, int]
-"""Step, timestamp and bits of the value: where a point stands in its series."""
 
 _COLUMNS = 3
 

@@ -15,6 +15,7 @@ from runstone_kit.ids import IdMaker, SystemIds
 from runstone_kit.server import ServerSpec, ServiceParts, serve
 from runstone_kit.settings import SettingsError
 from runstone_tracking.service import TrackingService
+from runstone_tracking.service_compaction import Compaction
 from runstone_tracking.service_names import NameMaker, RandomNames
 from runstone_tracking.servicer import TrackingServicer
 from runstone_tracking.servicer_metrics import add_tracking_servicer
@@ -83,22 +84,25 @@ def build(
     """
     opened = database is None
     database = database or _open_migrated(settings)
-    service = TrackingService(
-        SqlTransactions(database),
-        clock or SystemClock(),
-        ids or SystemIds(),
-        names or RandomNames(),
-    )
+    clock, ids, transactions = clock or SystemClock(), ids or SystemIds(), SqlTransactions(database)
+    service = TrackingService(transactions, clock, ids, names or RandomNames())
+    compaction = Compaction(transactions, clock, ids)
     servicer = TrackingServicer(service)
 
     def add_to_server(server: grpc.Server) -> None:
         add_tracking_servicer(servicer, server)
 
+    def close() -> None:
+        compaction.close()
+        if opened:
+            database.dispose()
+
     return ServiceParts(
         name=NAME,
         add_to_server=add_to_server,
         readiness={"database": database.ping},
-        close=database.dispose if opened else _nothing,
+        start=compaction.start if settings.compaction else _nothing,
+        close=close,
     )
 
 

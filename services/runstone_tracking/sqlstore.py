@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from runstone_kit.database import Database
+from runstone_tracking.sqlstore_chunks import SqlChunkStore
 from runstone_tracking.sqlstore_experiments import SqlExperimentStore
 from runstone_tracking.sqlstore_metrics import SqlMetricStore
 from runstone_tracking.sqlstore_requests import SqlRequestStore
@@ -23,6 +24,7 @@ class SqlSession:
     def __init__(self, connection: Connection) -> None:
         self.experiments = SqlExperimentStore(connection)
         self.metrics = SqlMetricStore(connection)
+        self.chunks = SqlChunkStore(connection)
         self.runs = SqlRunStore(connection, self.metrics)
         self.requests = SqlRequestStore(connection)
 

@@ -18,7 +18,6 @@ from sqlalchemy import Connection, select
 from runstone_kit.dberrors import LostRace
 from runstone_tracking import segment
 from runstone_tracking.errors import (
-    MetricNotFound,
     RunDeleted,
     RunNotFound,
     SequenceGap,
@@ -29,6 +28,7 @@ from runstone_tracking.model_metrics import Block, NewSegment, Summaries
 from runstone_tracking.segment_statistics import merge
 from runstone_tracking.sqlstore_metrics_sql import MetricStatements, statements
 from runstone_tracking.sqlstore_statements import Belonging, among
+from runstone_tracking.store_chunks import ChangedMeanwhile
 from runstone_tracking.store_metrics import Appended
 from runstone_tracking.tables import runs
 from runstone_tracking.tables_metrics import metric_segments, metric_summaries, metric_writers
@@ -85,7 +85,7 @@ class SqlMetricStore:
         return [_summary(row) for row in rows]
 
     def find_blocks(self, run_id: str, key: str, rank: int | None = None) -> list[Block]:
-        """Every block of a key, or of one of its ranks."""
+        """Every block of a key, or of one of its ranks, in segments."""
         patterns = segment.key_patterns(key, rank)
         rows = self._sql.select_headers(self._connection, run_id, patterns)
         blocks = [
@@ -95,14 +95,13 @@ class SqlMetricStore:
         ]
         if not blocks:
             self._require_run(run_id)
-            raise MetricNotFound(run_id, key)
         return blocks
 
     def read_blocks(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:
         """The bytes of blocks, in the order given."""
         found = self._sql.select_blocks(self._connection, run_id, blocks)
         if len(found) < len(blocks):
-            raise RunNotFound(run_id)
+            raise ChangedMeanwhile
         return found
 
     def _refusals(self, refused: Sequence[NewSegment]) -> dict[int, Appended]:

@@ -26,6 +26,7 @@ from runstone_tracking.model import (
     RunInfo,
     Stage,
 )
+from runstone_tracking.store_chunks import ChunkStore
 from runstone_tracking.store_metrics import MetricStore
 
 T = TypeVar("T")
@@ -264,6 +265,11 @@ class Session(Protocol):
     @property
     def metrics(self) -> MetricStore:
         """Points of metrics."""
+        ...
+
+    @property
+    def chunks(self) -> ChunkStore:
+        """Points of metrics at rest."""
         ...
 
 

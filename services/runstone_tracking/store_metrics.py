@@ -40,15 +40,16 @@ class MetricStore(Protocol):
         ...
 
     def find_blocks(self, run_id: str, key: str, rank: int | None = None) -> list[Block]:
-        """Every block of a key, or of one rank of it, in no order, of one state.
+        """Every block of a key, or of one rank of it, that is in a segment; in no order.
 
-        Only within a read. MUST raise RunNotFound, MetricNotFound.
+        Only within a read. MUST raise RunNotFound.
         """
         ...
 
     def read_blocks(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:
         """The bytes of blocks that ``find_blocks`` gave, in the order given.
 
-        MUST raise RunNotFound when the run was purged meanwhile.
+        MUST raise ``store_chunks.ChangedMeanwhile`` when one is gone: its segment was folded, or
+        the run purged.
         """
         ...

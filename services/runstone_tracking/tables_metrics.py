@@ -1,5 +1,5 @@
-"""Tables of metrics: segments hold every point, summaries one row per run and key, writers one per
-run and writer.
+"""Tables of metrics: segments hold the points that came last, chunks all others, summaries one row
+per run and key, writers one per run and writer.
 
 A summary's ``value`` is NULL when the latest value is NaN, and ``is_nan`` is then true, because
 SQLite keeps no NaN and PostgreSQL sorts it above all numbers. So on both databases
@@ -24,6 +24,7 @@ from sqlalchemy import (
     LargeBinary,
     PrimaryKeyConstraint,
     Table,
+    Text,
 )
 from sqlalchemy.types import UserDefinedType
 
@@ -85,4 +86,39 @@ metric_summaries = Table(
     Column("first_step", BigInteger, nullable=False),
     PrimaryKeyConstraint("run_id", "key", name="pk_metric_summaries"),
     Index("ix_metric_summaries_value", "key", "value", "run_id"),
+)
+
+metric_chunks = Table(
+    "metric_chunks",
+    metadata,
+    Column("run_id", ExactText, ForeignKey(runs.c.run_id, ondelete="CASCADE"), nullable=False),
+    # Of the series: its key, and behind a tab its rank.
+    Column("name", ExactText, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    # The places of the first and the last point: chunks of a series are disjoint by them.
+    Column("first_step", BigInteger, nullable=False),
+    Column("first_timestamp_ms", BigInteger, nullable=False),
+    Column("first_bits", BigInteger, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("last_timestamp_ms", BigInteger, nullable=False),
+    Column("last_bits", BigInteger, nullable=False),
+    Column("min_timestamp_ms", BigInteger, nullable=False),
+    Column("max_timestamp_ms", BigInteger, nullable=False),
+    Column("points", LargeBinary, nullable=False),
+    # Of the pyramid; NULL where the points are read as fast.
+    Column("level0", LargeBinary),
+    Column("level1", LargeBinary),
+    Column("level2", LargeBinary),
+    PrimaryKeyConstraint("run_id", "name", "number", name="pk_metric_chunks"),
+)
+
+# Who folds a run's segments at the moment; there is no row for the others.
+metric_folds = Table(
+    "metric_folds",
+    metadata,
+    Column("run_id", ExactText, ForeignKey(runs.c.run_id, ondelete="CASCADE"), nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_id", name="pk_metric_folds"),
 )

@@ -18,3 +18,9 @@ def database(tracking_url: str) -> Iterator[Database]:
 @pytest.fixture
 def transactions(database: Database) -> SqlTransactions:
     return SqlTransactions(database)
+
+
+@pytest.fixture
+def run(transactions: SqlTransactions) -> str:
+    """A run's id."""
+    return transactions.write(tracking.add_run)

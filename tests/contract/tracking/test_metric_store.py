@@ -26,6 +26,7 @@ from runstone_tracking.model import MetricSummary
 from runstone_tracking.model_metrics import NO_RANK, NewSegment, series_name
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
+from runstone_tracking.store_chunks import ChangedMeanwhile
 from runstone_tracking.store_metrics import Appended
 from runstone_tracking.tables import runs
 from runstone_tracking.tables_metrics import metric_segments, metric_summaries
@@ -352,7 +353,7 @@ def test_purging_a_run_takes_its_metrics_along(
     transactions.write(lambda s: s.runs.purge([run], None, 10, dry_run=False))
     assert _rows(database) == 1
     assert _summaries(transactions, kept)["k"].count == 1
-    with pytest.raises(RunNotFound):
+    with pytest.raises(ChangedMeanwhile):
         transactions.read(lambda s: s.metrics.read_blocks(run, blocks))
     with database.read() as connection:
         left = connection.execute(select(metric_summaries.c.run_id)).scalars().all()

@@ -1,0 +1,181 @@
+"""Compaction in the background: which runs are folded when, and by whom.
+
+Any number of services may do this on one database: whoever folds a run has claimed it for some
+seconds. A run is folded when it has many segments, and when nothing came for a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from prometheus_client import Counter, Gauge
+
+from runstone_kit.clock import Clock
+from runstone_kit.errors import RunstoneError
+from runstone_kit.ids import IdMaker
+from runstone_tracking.model_chunks import WaitingSegment
+from runstone_tracking.service_folds import Folds
+from runstone_tracking.store import Transactions
+from runstone_tracking.store_chunks import ChangedMeanwhile
+
+LOOK_S = 2.0
+"""Between looks at all runs that have segments; longer where a look takes long."""
+
+SHARE = 10
+"""A look takes at most one part in so many of the time."""
+
+ENOUGH_SEGMENTS = 512
+ENOUGH_POINTS = 262_144
+"""A run that has so many of either is folded: fewer would be written anew more often."""
+
+QUIET_S = 20.0
+"""A run that nothing was written to for so long is folded to its last point."""
+
+CLAIM_MS = 30_000
+"""A fold takes less than a second; a service that is killed keeps a run from others that long."""
+
+REST = 1.0
+"""After a fold, of its time: appends on the same cores go first."""
+
+RUNS = 1_000
+"""Read at a time."""
+
+_log = logging.getLogger(__name__)
+
+_backlog = Gauge(
+    "runstone_tracking_compaction_segments_waiting",
+    "Segments that wait to be folded, at most 512 of each run, at the last look.",
+    multiprocess_mode="livemax",
+)
+_lag = Gauge(
+    "runstone_tracking_compaction_lag_seconds",
+    "How long the run that waits longest has had segments that are not folded.",
+    multiprocess_mode="livemax",
+)
+_segments = Counter("runstone_tracking_compaction_segments", "Segments that were folded.")
+_points = Counter("runstone_tracking_compaction_points", "Points of segments that were folded.")
+_written = Counter(
+    "runstone_tracking_compaction_written_points",
+    "Points of chunks that were written; above the points folded, those that were written anew.",
+)
+_bytes = Counter("runstone_tracking_compaction_bytes", "Bytes of chunks that were written.")
+_seconds = Counter("runstone_tracking_compaction_seconds", "Time that folds took.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A run's segments at a look, the time since when it has some, and since when just these."""
+
+    waiting: list[WaitingSegment]
+    since: float
+    unchanged: float
+
+
+class Compaction:
+    """Folds the runs of one database, by a thread of its own between ``start`` and ``close``."""
+
+    def __init__(self, transactions: Transactions, clock: Clock, ids: IdMaker) -> None:
+        self._transactions = transactions
+        self._clock = clock
+        self._holder = ids.hex_id()
+        self._folds = Folds(transactions)
+        self._seen: dict[str, _Seen] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="compaction", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End; a fold under way is finished."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def look(self) -> None:
+        """Look at every run that has segments, and fold those that are due."""
+        seen: dict[str, _Seen] = {}
+        after: str | None = ""
+        while after is not None and not self._stop.is_set():
+            run_ids, after = self._runs(after)
+            for run_id in run_ids:
+                if self._stop.is_set():
+                    return
+                now = self._look_at(run_id)
+                if now is None:
+                    continue
+                seen[run_id] = now
+                if _is_due(now):
+                    self._fold(run_id)
+                    seen.pop(run_id)
+        self._seen = seen
+        _backlog.set(sum(len(each.waiting) for each in seen.values()))
+        oldest = min((each.since for each in seen.values()), default=time.monotonic())
+        _lag.set(time.monotonic() - oldest)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                self.look()
+            except RunstoneError as error:
+                # The database is away; the readiness tells it, and the next look finds all again.
+                _log.info("compaction waits: %s", error)
+            except Exception:
+                _log.exception("compaction failed")
+            self._stop.wait(max(LOOK_S, (time.monotonic() - began) * SHARE))
+
+    def _runs(self, after: str) -> tuple[list[str], str | None]:
+        """Runs that have segments, and behind which to go on."""
+        found = self._transactions.read(lambda session: session.chunks.runs_waiting(after, RUNS))
+        return found, found[-1] if len(found) == RUNS else None
+
+    def _look_at(self, run_id: str) -> _Seen | None:
+        waiting = self._transactions.read(
+            lambda session: session.chunks.waiting(run_id, ENOUGH_SEGMENTS)
+        )
+        if not waiting:
+            return None
+        now = time.monotonic()
+        before = self._seen.get(run_id)
+        if before is None:
+            return _Seen(waiting, now, now)
+        return _Seen(waiting, before.since, before.unchanged if waiting == before.waiting else now)
+
+    def _fold(self, run_id: str) -> None:
+        """Fold a run until it has no more than a little left, if nobody else does."""
+        more = True
+        while more and not self._stop.is_set():
+            now = self._clock.now_ms()
+            if not self._transactions.write(
+                lambda session, now=now: session.chunks.claim(  # type: ignore[misc]
+                    run_id, self._holder, now, now + CLAIM_MS
+                )
+            ):
+                return
+            began = time.monotonic()
+            try:
+                folded = self._folds.fold(run_id)
+            except ChangedMeanwhile:
+                break
+            took = time.monotonic() - began
+            _segments.inc(folded.segments)
+            _points.inc(folded.points)
+            _written.inc(folded.written)
+            _bytes.inc(folded.size)
+            _seconds.inc(took)
+            more = folded.more
+            self._stop.wait(took * REST)
+        self._transactions.write(lambda session: session.chunks.release(run_id, self._holder))
+
+
+def _is_due(seen: _Seen) -> bool:
+    return (
+        len(seen.waiting) >= ENOUGH_SEGMENTS
+        or sum(each.points for each in seen.waiting) >= ENOUGH_POINTS
+        or time.monotonic() - seen.unchanged >= QUIET_S
+    )

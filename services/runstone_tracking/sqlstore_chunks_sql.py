@@ -1,0 +1,151 @@
+"""The statements on rows of two-part keys, each in the form that is fastest on its database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, TextClause, text
+
+Pairs = Sequence[tuple[str, int]]
+"""Writer and sequence of segments, or name and number of chunks, of one run."""
+
+_WAITING = """
+    WITH RECURSIVE found(run_id) AS (
+        SELECT min(run_id) FROM {segments} WHERE run_id > :after
+        UNION ALL
+        SELECT (SELECT min(s.run_id) FROM {segments} s WHERE s.run_id > found.run_id)
+        FROM found WHERE found.run_id IS NOT NULL
+    )
+    SELECT run_id FROM found WHERE run_id IS NOT NULL LIMIT :limit
+"""
+"""From one run's segments to the next run's by the index: what it costs grows with the runs, not
+with the segments."""
+
+
+class ChunkStatements(Protocol):
+    """What SqlChunkStore asks of a database."""
+
+    runs_waiting: TextClause
+
+    def read_segments(
+        self, connection: Connection, run_id: str, pairs: Pairs
+    ) -> Sequence[Sequence[Any]]:
+        """Writer, sequence, header and payload in the order given; those that are there."""
+        ...
+
+    def read_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> list[bytes]:
+        """The points of those that are there, in the order given."""
+        ...
+
+    def delete_segments(self, connection: Connection, run_id: str, pairs: Pairs) -> int:
+        """How many were there."""
+        ...
+
+    def delete_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> int:
+        """How many were there."""
+        ...
+
+
+def statements(connection: Connection) -> ChunkStatements:
+    """The statements for the connection's database."""
+    return _POSTGRESQL if connection.dialect.name == "postgresql" else _SQLITE
+
+
+class _PostgreSQL:
+    runs_waiting = text(_WAITING.format(segments="runstone_tracking.metric_segments"))
+
+    _segments = """
+        SELECT s.writer_id, s.sequence, s.header, s.payload
+        FROM unnest(%b::text[], %b::int8[]) WITH ORDINALITY AS n (writer_id, sequence, place)
+        JOIN runstone_tracking.metric_segments s
+            ON s.run_id = %b AND s.writer_id = n.writer_id AND s.sequence = n.sequence
+        ORDER BY n.place
+    """
+
+    _chunks = """
+        SELECT c.points
+        FROM unnest(%b::text[], %b::int8[]) WITH ORDINALITY AS n (name, number, place)
+        JOIN runstone_tracking.metric_chunks c
+            ON c.run_id = %b AND c.name = n.name AND c.number = n.number
+        ORDER BY n.place
+    """
+
+    _delete_segments = """
+        DELETE FROM runstone_tracking.metric_segments s
+        USING unnest(%b::text[], %b::int8[]) AS n (writer_id, sequence)
+        WHERE s.run_id = %b AND s.writer_id = n.writer_id AND s.sequence = n.sequence
+    """
+
+    _delete_chunks = """
+        DELETE FROM runstone_tracking.metric_chunks c
+        USING unnest(%b::text[], %b::int8[]) AS n (name, number)
+        WHERE c.run_id = %b AND c.name = n.name AND c.number = n.number
+    """
+
+    def read_segments(
+        self, connection: Connection, run_id: str, pairs: Pairs
+    ) -> Sequence[Sequence[Any]]:
+        return self._run(connection, self._segments, run_id, pairs).fetchall()  # type: ignore[no-any-return]
+
+    def read_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> list[bytes]:
+        return [row[0] for row in self._run(connection, self._chunks, run_id, pairs)]
+
+    def delete_segments(self, connection: Connection, run_id: str, pairs: Pairs) -> int:
+        return int(self._run(connection, self._delete_segments, run_id, pairs).rowcount)
+
+    def delete_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> int:
+        return int(self._run(connection, self._delete_chunks, run_id, pairs).rowcount)
+
+    @staticmethod
+    def _run(connection: Connection, statement: str, run_id: str, pairs: Pairs) -> Any:
+        names, numbers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        return connection.exec_driver_sql(statement, (names, numbers, run_id))
+
+
+class _SQLite:
+    runs_waiting = text(_WAITING.format(segments="metric_segments"))
+
+    _segment = """
+        SELECT writer_id, sequence, header, payload FROM metric_segments
+        WHERE run_id = ? AND writer_id = ? AND sequence = ?
+    """
+
+    _chunk = "SELECT points FROM metric_chunks WHERE run_id = ? AND name = ? AND number = ?"
+
+    _delete_segment = """
+        DELETE FROM metric_segments WHERE run_id = ? AND writer_id = ? AND sequence = ?
+    """
+
+    _delete_chunk = "DELETE FROM metric_chunks WHERE run_id = ? AND name = ? AND number = ?"
+
+    def read_segments(
+        self, connection: Connection, run_id: str, pairs: Pairs
+    ) -> Sequence[Sequence[Any]]:
+        return self._read(connection, self._segment, run_id, pairs)
+
+    def read_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> list[bytes]:
+        return [row[0] for row in self._read(connection, self._chunk, run_id, pairs)]
+
+    def delete_segments(self, connection: Connection, run_id: str, pairs: Pairs) -> int:
+        return self._delete(connection, self._delete_segment, run_id, pairs)
+
+    def delete_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> int:
+        return self._delete(connection, self._delete_chunk, run_id, pairs)
+
+    @staticmethod
+    def _read(
+        connection: Connection, statement: str, run_id: str, pairs: Pairs
+    ) -> list[Sequence[Any]]:
+        rows = (connection.exec_driver_sql(statement, (run_id, *pair)).first() for pair in pairs)
+        return [row for row in rows if row is not None]
+
+    @staticmethod
+    def _delete(connection: Connection, statement: str, run_id: str, pairs: Pairs) -> int:
+        return sum(
+            connection.exec_driver_sql(statement, (run_id, *pair)).rowcount for pair in pairs
+        )
+
+
+_POSTGRESQL = _PostgreSQL()
+_SQLITE = _SQLite()

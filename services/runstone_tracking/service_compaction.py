@@ -28,7 +28,7 @@ SHARE = 10
 """A look takes at most one part in so many of the time."""
 
 ENOUGH_SEGMENTS = 512
-ENOUGH_POINTS = 262_144
+ENOUGH_POINTS = 524_288
 """A run that has so many of either is folded: fewer would be written anew more often."""
 
 QUIET_S = 20.0

@@ -24,8 +24,8 @@ from runstone_tracking.store import Transactions
 MAX_SEGMENTS = 4_000
 """Of one fold. A run of a thousand ranks has as many in four seconds."""
 
-MAX_POINTS = 262_144
-"""The same in points: about 30 MB with everything that is made of them."""
+MAX_POINTS = 524_288
+"""The same in points: about 60 MB with everything that is made of them."""
 
 LEVELS_FROM = 1_024
 """Points of a chunk worth a pyramid: a smaller one is decoded in a tenth of a millisecond."""

@@ -111,7 +111,7 @@ class SqlChunkStore:
             not self._hold(run_id)
             or self._sql.delete_segments(self._connection, run_id, identities) < len(segments)
             or self._sql.delete_chunks(self._connection, run_id, places) < len(old)
-            or self._insert(run_id, new) < len(new)
+            or self._sql.insert_chunks(self._connection, run_id, new) < len(new)
         ):
             raise ChangedMeanwhile
 
@@ -120,10 +120,6 @@ class SqlChunkStore:
         there = select(runs.c.run_id).where(runs.c.run_id == run_id)
         held = there.with_for_update(read=True, key_share=True)
         return self._connection.execute(held).first() is not None
-
-    def _insert(self, run_id: str, new: Sequence[NewChunk]) -> int:
-        insert = insert_into(self._connection, metric_chunks).on_conflict_do_nothing()
-        return sum(inserted(self._connection, insert.values(_row(run_id, each))) for each in new)
 
     def _refs(self, run_id: str, condition: Any) -> list[ChunkRef]:
         rows = self._connection.execute(
@@ -142,26 +138,3 @@ _REF = [
         *("last_step", "last_timestamp_ms", "last_bits", "min_timestamp_ms", "max_timestamp_ms"),
     )
 ]
-
-
-def _row(run_id: str, chunk: NewChunk) -> dict[str, Any]:
-    ref = chunk.ref
-    level0, level1, level2 = chunk.levels or (None, None, None)
-    return {
-        "run_id": run_id,
-        "name": ref.name,
-        "number": ref.number,
-        "count": ref.count,
-        "first_step": ref.first[0],
-        "first_timestamp_ms": ref.first[1],
-        "first_bits": ref.first[2],
-        "last_step": ref.last[0],
-        "last_timestamp_ms": ref.last[1],
-        "last_bits": ref.last[2],
-        "min_timestamp_ms": ref.min_timestamp_ms,
-        "max_timestamp_ms": ref.max_timestamp_ms,
-        "points": chunk.points,
-        "level0": level0,
-        "level1": level1,
-        "level2": level2,
-    }

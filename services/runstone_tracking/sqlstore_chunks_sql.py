@@ -1,11 +1,15 @@
 """The statements on rows of two-part keys, each in the form that is fastest on its database."""
 
+# ruff: noqa: S608 - statements are made of names of ours only
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, TextClause, text
+
+from runstone_tracking.model_chunks import NewChunk
 
 Pairs = Sequence[tuple[str, int]]
 """Writer and sequence of segments, or name and number of chunks, of one run."""
@@ -23,6 +27,17 @@ _WAITING = """
 with the segments."""
 
 
+COLUMNS = (
+    *("name", "number", "count", "first_step", "first_timestamp_ms", "first_bits"),
+    *("last_step", "last_timestamp_ms", "last_bits", "min_timestamp_ms", "max_timestamp_ms"),
+    *("points", "level0", "level1", "level2"),
+)
+"""Of a chunk, beside its run: a name, numbers and blobs."""
+
+BLOBS = 4
+NUMBERS = len(COLUMNS) - 1 - BLOBS
+
+
 class ChunkStatements(Protocol):
     """What SqlChunkStore asks of a database."""
 
@@ -36,6 +51,10 @@ class ChunkStatements(Protocol):
 
     def read_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> list[bytes]:
         """The points of those that are there, in the order given."""
+        ...
+
+    def insert_chunks(self, connection: Connection, run_id: str, new: Sequence[NewChunk]) -> int:
+        """How many had a number that was free."""
         ...
 
     def delete_segments(self, connection: Connection, run_id: str, pairs: Pairs) -> int:
@@ -83,6 +102,14 @@ class _PostgreSQL:
         WHERE c.run_id = %b AND c.name = n.name AND c.number = n.number
     """
 
+    _insert = f"""
+        INSERT INTO runstone_tracking.metric_chunks (run_id, {", ".join(COLUMNS)})
+        SELECT %b, n.* FROM unnest(
+            %b::text[], {"%b::int8[], " * NUMBERS} {", ".join(["%b::bytea[]"] * BLOBS)}
+        ) AS n
+        ON CONFLICT DO NOTHING
+    """
+
     def read_segments(
         self, connection: Connection, run_id: str, pairs: Pairs
     ) -> Sequence[Sequence[Any]]:
@@ -90,6 +117,12 @@ class _PostgreSQL:
 
     def read_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> list[bytes]:
         return [row[0] for row in self._run(connection, self._chunks, run_id, pairs)]
+
+    def insert_chunks(self, connection: Connection, run_id: str, new: Sequence[NewChunk]) -> int:
+        if not new:
+            return 0
+        columns = [list(column) for column in zip(*map(_row, new), strict=True)]
+        return int(connection.exec_driver_sql(self._insert, (run_id, *columns)).rowcount)
 
     def delete_segments(self, connection: Connection, run_id: str, pairs: Pairs) -> int:
         return int(self._run(connection, self._delete_segments, run_id, pairs).rowcount)
@@ -119,6 +152,11 @@ class _SQLite:
 
     _delete_chunk = "DELETE FROM metric_chunks WHERE run_id = ? AND name = ? AND number = ?"
 
+    _insert = f"""
+        INSERT INTO metric_chunks (run_id, {", ".join(COLUMNS)})
+        VALUES (?{", ?" * len(COLUMNS)}) ON CONFLICT DO NOTHING
+    """
+
     def read_segments(
         self, connection: Connection, run_id: str, pairs: Pairs
     ) -> Sequence[Sequence[Any]]:
@@ -126,6 +164,10 @@ class _SQLite:
 
     def read_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> list[bytes]:
         return [row[0] for row in self._read(connection, self._chunk, run_id, pairs)]
+
+    def insert_chunks(self, connection: Connection, run_id: str, new: Sequence[NewChunk]) -> int:
+        rows = (connection.exec_driver_sql(self._insert, (run_id, *_row(each))) for each in new)
+        return sum(row.rowcount for row in rows)
 
     def delete_segments(self, connection: Connection, run_id: str, pairs: Pairs) -> int:
         return self._delete(connection, self._delete_segment, run_id, pairs)
@@ -145,6 +187,15 @@ class _SQLite:
         return sum(
             connection.exec_driver_sql(statement, (run_id, *pair)).rowcount for pair in pairs
         )
+
+
+def _row(chunk: NewChunk) -> tuple[Any, ...]:
+    """In the order of COLUMNS."""
+    ref = chunk.ref
+    levels = chunk.levels or (None,) * (BLOBS - 1)
+    numbers = (ref.number, ref.count, *ref.first, *ref.last)
+    times = (ref.min_timestamp_ms, ref.max_timestamp_ms)
+    return (ref.name, *numbers, *times, chunk.points, *levels)
 
 
 _POSTGRESQL = _PostgreSQL()

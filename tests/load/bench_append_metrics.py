@@ -64,7 +64,7 @@ def columns(caller: int, call: int) -> Iterator[tuple[str, Any, Any, Any]]:
 
 
 def request(caller: int, run_id: str) -> Any:
-    """A call's message; its sequence is set for each call anew."""
+    """A call's message; ``advance`` makes the next one of it."""
     message = columnar.append_metrics_request().message_class(
         run_id=run_id, writer_id=f"rank-{caller}"
     )
@@ -76,6 +76,14 @@ def request(caller: int, run_id: str) -> Any:
             values=[columnar.pack_double(values)],
         )
     return message
+
+
+def advance(message: Any) -> None:
+    """The next call: the same values, at later steps and times."""
+    message.sequence += 1
+    for series in message.series:
+        for column, by in ((series.steps, POINTS), (series.timestamps_ms, POINTS * 50)):
+            column[0] = columnar.pack_int64(np.frombuffer(column[0], "<i8") + by)
 
 
 def timed(act: Callable[[int], object], callers: range) -> dict[str, Any]:
@@ -113,7 +121,7 @@ def append_calls(address: str, run_ids: list[str], callers: range) -> dict[str, 
     requests = {caller: request(caller, run_ids[caller % len(run_ids)]) for caller in callers}
 
     def act(caller: int) -> None:
-        requests[caller].sequence += 1
+        advance(requests[caller])
         assert not calls[caller](requests[caller], timeout=60).duplicate
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstone_tracking import segment
+from runstone_tracking.model_chunks import StoredSegment
 from runstone_tracking.model_metrics import MetricBatch, NewSegment, series_name
 from runstone_tracking.segment import MIN_COMPRESSED, SegmentCorrupt
 from support.metric_points import Point, batch, bits, points_of, total_order
@@ -46,6 +48,40 @@ def _decode(stored: NewSegment, key: str) -> list[Point] | None:
     assert block.min_timestamp_ms == min(point[1] for point in found)
     assert block.max_timestamp_ms == max(point[1] for point in found)
     return found
+
+
+def _whole(stored: NewSegment) -> dict[str, list[Point]]:
+    kept = StoredSegment(stored.writer_id, stored.sequence, stored.header, stored.payload)
+    return {name: points_of(found) for name, found in segment.decode(kept)}
+
+
+@given(all_series)
+def test_a_segment_is_decoded_whole(series: dict[str, list[Point]]) -> None:
+    found = _whole(_encode(series))
+    assert list(found) == sorted(series)
+    assert {key: bits(each) for key, each in found.items()} == {
+        key: bits(each) for key, each in series.items()
+    }
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["short", "long"])
+def test_a_damaged_segment_is_not_decoded_whole(many: bool) -> None:
+    few = [(1, 1, 0.5), (2, 2, 0.25)]
+    stored = _encode({"a": few, "b": few * (MIN_COMPRESSED if many else 1), "c": few})
+    for place in range(len(stored.payload)):
+        with pytest.raises(SegmentCorrupt):
+            _whole(replace(stored, payload=_flipped(stored.payload, place)))
+    for place in range(len(stored.header)):
+        try:
+            found = _whole(replace(stored, header=_flipped(stored.header, place)))
+        except SegmentCorrupt:
+            continue
+        # Two bytes of the header say nothing.
+        assert place in (2, 3), place
+        assert bits(found["a"]) == bits(few)
+    for cut in range(len(stored.payload)):
+        with pytest.raises(SegmentCorrupt):
+            _whole(replace(stored, payload=stored.payload[:cut]))
 
 
 @given(all_series)

@@ -28,7 +28,13 @@ from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from runstone_tracking.model_metrics import Doubles, Int64s
-from runstone_tracking.segment import SegmentCorrupt, decompress, put_planes, take_planes
+from runstone_tracking.segment import (
+    SegmentCorrupt,
+    decompress,
+    join_planes,
+    put_planes,
+    take_planes,
+)
 
 VERSION = 1
 
@@ -162,7 +168,7 @@ def _column(
     if encoding == _DOUBLES and width == _ITEM:
         return take_planes(planes, count, _ITEM).view(np.float64)
     if encoding == _FLOATS and width == _FLOAT:
-        moved = np.ascontiguousarray(planes.reshape(_FLOAT, count).T).reshape(-1).view(np.uint32)
+        moved = join_planes(planes, count, _FLOAT, _FLOAT).view(np.uint32)
         rests = (moved >> 1) ^ (np.uint32(0) - (moved & 1))
         return np.cumsum(rests, dtype=np.uint32).view(np.float32).astype(np.float64)
     raise SegmentCorrupt(f"a column has encoding {encoding} and width {width}")

@@ -45,14 +45,16 @@ class HistoryReader:
         """All pieces of one state, by their first timestamp. Raises RunNotFound, MetricNotFound."""
 
         def work(session: Session) -> list[Piece]:
-            return [
+            found: list[Piece] = [
                 *session.metrics.find_blocks(run_id, key, rank),
                 *session.chunks.find_key(run_id, key, rank),
             ]
+            if not found:
+                session.runs.start_time(run_id)  # for a run that is not there
+                raise MetricNotFound(run_id, key)
+            return found
 
         found = self._transactions.read(work, bounded=True)
-        if not found:
-            raise MetricNotFound(run_id, key)
         return sorted(found, key=lambda piece: piece.min_timestamp_ms)
 
     def _read(

@@ -8,8 +8,10 @@ from runstone_kit.paging import Page, cut_page, decode_token, query_hash, resolv
 from runstone_tracking import segment
 from runstone_tracking.model import MetricSummary
 from runstone_tracking.model_metrics import Columns, MetricBatch, NewSegment
+from runstone_tracking.model_samples import Sampled, SampleQuery
 from runstone_tracking.service_appends import GroupedAppends
 from runstone_tracking.service_history import HistoryReader
+from runstone_tracking.service_samples import Sampler
 from runstone_tracking.store import Transactions
 from runstone_tracking.store_metrics import Appended
 
@@ -33,6 +35,7 @@ class MetricService:
         self._transactions = transactions
         self._appends = GroupedAppends(self._write)
         self._reader = HistoryReader(transactions)
+        self._sampler = Sampler(transactions)
 
     def append(self, run_id: str, writer_id: str, sequence: int, batch: MetricBatch) -> bool:
         """Commit a batch; False when it had been applied before and nothing was written.
@@ -52,6 +55,10 @@ class MetricService:
         when the run is purged while it is read.
         """
         return self._reader.read(run_id, key, rank)
+
+    def sample(self, query: SampleQuery) -> Iterator[Sampled]:
+        """What charts show of series; see ``service_samples``. Raises RunNotFound."""
+        return self._sampler.sample(query)
 
     def list_keys(self, run_id: str, page_size: int, page_token: str) -> Page[MetricSummary]:
         """A run's metrics by key; a page ends at MAX_PAGE_BYTES.

@@ -15,6 +15,7 @@ from runstone.tracking.v1.tracking_service_pb2_grpc import (
     add_TrackingServiceServicer_to_server,
 )
 from runstone_tracking import convert_metrics as convert
+from runstone_tracking.convert_samples import read_sample, write_sampled
 from runstone_tracking.service import TrackingService
 
 
@@ -43,6 +44,12 @@ class MetricRpcs:
         """See the proto."""
         points = self._service.metrics.history(*convert.read_history(request))
         return map(convert.write_points, points)
+
+    def SampleMetrics(
+        self, request: pb.SampleMetricsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.SampleMetricsResponse]:
+        """See the proto."""
+        return map(write_sampled, self._service.metrics.sample(read_sample(request)))
 
     def ListMetricKeys(
         self, request: pb.ListMetricKeysRequest, context: grpc.ServicerContext

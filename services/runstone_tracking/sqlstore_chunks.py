@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select
 
+from runstone_kit.dbengine import BINARY_OPTION
 from runstone_tracking.model_chunks import ChunkRef, NewChunk, StoredSegment, WaitingSegment
 from runstone_tracking.model_metrics import RANK_MARK, series_name
 from runstone_tracking.sqlstore_chunks_sql import statements
@@ -90,9 +91,15 @@ class SqlChunkStore:
 
     def read(self, run_id: str, chunks: Sequence[ChunkRef]) -> list[bytes]:
         """See ChunkStore."""
-        found = self._sql.read_chunks(
-            self._connection, run_id, [(each.name, each.number) for each in chunks]
-        )
+        return self._column(run_id, chunks, "points")
+
+    def read_level(self, run_id: str, chunks: Sequence[ChunkRef], level: int) -> list[bytes | None]:
+        """See ChunkStore."""
+        return self._column(run_id, chunks, f"level{level}")
+
+    def _column(self, run_id: str, chunks: Sequence[ChunkRef], column: str) -> list[Any]:
+        places = [(each.name, each.number) for each in chunks]
+        found = self._sql.read_chunks(self._connection, run_id, places, column)
         if len(found) < len(chunks):
             raise ChangedMeanwhile
         return found
@@ -122,9 +129,13 @@ class SqlChunkStore:
         return self._connection.execute(held).first() is not None
 
     def _refs(self, run_id: str, condition: Any) -> list[ChunkRef]:
-        rows = self._connection.execute(
-            select(*_REF).where(metric_chunks.c.run_id == run_id, condition)
+        # As the driver gives them: a long series has hundreds, and all columns are plain.
+        result = self._connection.execute(
+            select(*_REF).where(metric_chunks.c.run_id == run_id, condition),
+            execution_options={BINARY_OPTION: True},
         )
+        rows = result.cursor.fetchall() if result.cursor else ()
+        result.close()
         return [
             ChunkRef(row[0], row[1], row[2], tuple(row[3:6]), tuple(row[6:9]), row[9], row[10])
             for row in rows

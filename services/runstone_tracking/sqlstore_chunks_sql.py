@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, TextClause, text
 
+from runstone_kit.dbengine import BINARY_OPTION
 from runstone_tracking.model_chunks import NewChunk
 
 Pairs = Sequence[tuple[str, int]]
@@ -49,8 +50,10 @@ class ChunkStatements(Protocol):
         """Writer, sequence, header and payload in the order given; those that are there."""
         ...
 
-    def read_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> list[bytes]:
-        """The points of those that are there, in the order given."""
+    def read_chunks(
+        self, connection: Connection, run_id: str, pairs: Pairs, column: str
+    ) -> list[Any]:
+        """A blob of those that are there, in the order given."""
         ...
 
     def insert_chunks(self, connection: Connection, run_id: str, new: Sequence[NewChunk]) -> int:
@@ -83,7 +86,7 @@ class _PostgreSQL:
     """
 
     _chunks = """
-        SELECT c.points
+        SELECT c.{column}
         FROM unnest(%b::text[], %b::int8[]) WITH ORDINALITY AS n (name, number, place)
         JOIN runstone_tracking.metric_chunks c
             ON c.run_id = %b AND c.name = n.name AND c.number = n.number
@@ -115,8 +118,11 @@ class _PostgreSQL:
     ) -> Sequence[Sequence[Any]]:
         return self._run(connection, self._segments, run_id, pairs).fetchall()  # type: ignore[no-any-return]
 
-    def read_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> list[bytes]:
-        return [row[0] for row in self._run(connection, self._chunks, run_id, pairs)]
+    def read_chunks(
+        self, connection: Connection, run_id: str, pairs: Pairs, column: str
+    ) -> list[Any]:
+        statement = self._chunks.replace("{column}", column)
+        return [row[0] for row in self._run(connection, statement, run_id, pairs).fetchall()]
 
     def insert_chunks(self, connection: Connection, run_id: str, new: Sequence[NewChunk]) -> int:
         if not new:
@@ -133,7 +139,10 @@ class _PostgreSQL:
     @staticmethod
     def _run(connection: Connection, statement: str, run_id: str, pairs: Pairs) -> Any:
         names, numbers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        return connection.exec_driver_sql(statement, (names, numbers, run_id))
+        # As text a blob travels in hexadecimal, at twice its size.
+        return connection.exec_driver_sql(
+            statement, (names, numbers, run_id), execution_options={BINARY_OPTION: True}
+        )
 
 
 class _SQLite:
@@ -144,7 +153,7 @@ class _SQLite:
         WHERE run_id = ? AND writer_id = ? AND sequence = ?
     """
 
-    _chunk = "SELECT points FROM metric_chunks WHERE run_id = ? AND name = ? AND number = ?"
+    _chunk = "SELECT {column} FROM metric_chunks WHERE run_id = ? AND name = ? AND number = ?"
 
     _delete_segment = """
         DELETE FROM metric_segments WHERE run_id = ? AND writer_id = ? AND sequence = ?
@@ -162,8 +171,11 @@ class _SQLite:
     ) -> Sequence[Sequence[Any]]:
         return self._read(connection, self._segment, run_id, pairs)
 
-    def read_chunks(self, connection: Connection, run_id: str, pairs: Pairs) -> list[bytes]:
-        return [row[0] for row in self._read(connection, self._chunk, run_id, pairs)]
+    def read_chunks(
+        self, connection: Connection, run_id: str, pairs: Pairs, column: str
+    ) -> list[Any]:
+        statement = self._chunk.replace("{column}", column)
+        return [row[0] for row in self._read(connection, statement, run_id, pairs)]
 
     def insert_chunks(self, connection: Connection, run_id: str, new: Sequence[NewChunk]) -> int:
         rows = (connection.exec_driver_sql(self._insert, (run_id, *_row(each))) for each in new)

@@ -88,14 +88,11 @@ class SqlMetricStore:
         """Every block of a key, or of one of its ranks, in segments."""
         patterns = segment.key_patterns(key, rank)
         rows = self._sql.select_headers(self._connection, run_id, patterns)
-        blocks = [
+        return [
             block
             for writer, number, header in rows
             for block in segment.find_blocks(writer, number, header, key, rank)
         ]
-        if not blocks:
-            self._require_run(run_id)
-        return blocks
 
     def read_blocks(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:
         """The bytes of blocks, in the order given."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from sqlalchemy import Connection
 
+from runstone_kit.dbengine import BINARY_OPTION
 from runstone_tracking import segment
 from runstone_tracking.model_metrics import Block, NewSegment, Summaries
 from runstone_tracking.sqlstore_metrics_arrays import Float8Array, Int8Array, teach
@@ -215,8 +216,9 @@ class _PostgreSQL:
                 [block.length for block in blocks],
                 run_id,
             ),
+            execution_options={BINARY_OPTION: True},
         )
-        return [row[0] for row in rows]
+        return [row[0] for row in rows.fetchall()]
 
 
 class _SQLite:
@@ -310,8 +312,15 @@ def _select_headers(
 ) -> Iterable[tuple[str, int, bytes]]:
     # One pattern is looked for twice: where it is found, the second look is not taken.
     parameters = (run_id, patterns[0], patterns[-1], segment.is_compressed_prefix())
+    binary = {BINARY_OPTION: True}
+    first = connection.exec_driver_sql(
+        f"{statement} LIMIT {HEADER_ROWS}", parameters, execution_options=binary
+    ).fetchall()
+    if len(first) < HEADER_ROWS:
+        # As nearly always: compaction leaves few. A cursor takes three round trips more.
+        return ((row[0], row[1], row[2]) for row in first)
     rows = connection.exec_driver_sql(
-        statement, parameters, execution_options={"yield_per": HEADER_ROWS}
+        statement, parameters, execution_options={"yield_per": HEADER_ROWS, **binary}
     )
     return ((row[0], row[1], row[2]) for row in rows)
 

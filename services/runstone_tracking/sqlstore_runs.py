@@ -132,6 +132,14 @@ class SqlRunStore:
             for info in infos
         ]
 
+    def start_time(self, run_id: str) -> int:
+        """One column of its row."""
+        statement = select(runs.c.start_time).where(runs.c.run_id == run_id)
+        found: int | None = self._connection.execute(statement).scalar()
+        if found is None:
+            raise RunNotFound(run_id)
+        return found
+
     def require_active(self, run_id: str) -> None:
         """Read its stage, with the lock that holds back a purge."""
         statement = (

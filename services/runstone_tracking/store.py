@@ -148,6 +148,10 @@ class RunStore(Protocol):
         """
         ...
 
+    def start_time(self, run_id: str) -> int:
+        """When a run began, in Unix milliseconds. MUST raise RunNotFound."""
+        ...
+
     def require_active(self, run_id: str) -> None:
         """Nothing for an active run, which MUST then stay until the session ends.
 

@@ -50,6 +50,13 @@ class ChunkStore(Protocol):
         """The points of chunks in the order given. MUST raise ChangedMeanwhile when one is gone."""
         ...
 
+    def read_level(self, run_id: str, chunks: Sequence[ChunkRef], level: int) -> list[bytes | None]:
+        """A level of the pyramid of chunks in the order given; None where a chunk has none.
+
+        MUST raise ChangedMeanwhile when one is gone.
+        """
+        ...
+
     def replace(
         self,
         run_id: str,

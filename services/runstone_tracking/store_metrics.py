@@ -42,7 +42,7 @@ class MetricStore(Protocol):
     def find_blocks(self, run_id: str, key: str, rank: int | None = None) -> list[Block]:
         """Every block of a key, or of one rank of it, that is in a segment; in no order.
 
-        Only within a read. MUST raise RunNotFound.
+        Only within a read. None for a run that is not there.
         """
         ...
 

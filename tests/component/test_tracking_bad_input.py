@@ -99,6 +99,9 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
             run_id=run, writer_id="w", sequence=2, series=[series]
         ),
         "GetMetricHistory": m.GetMetricHistoryRequest(run_id=run, key="m"),
+        "SampleMetrics": m.SampleMetricsRequest(
+            run_ids=[run], keys=["m"], ranks=[1], buckets=2, axis=1, start=0, end=9
+        ),
         "ListMetricKeys": m.ListMetricKeysRequest(run_id=run, page_size=1),
         "PurgeRuns": r.PurgeRunsRequest(run_ids=["nope"], **before),
         "PurgeExperiments": r.PurgeExperimentsRequest(**before),

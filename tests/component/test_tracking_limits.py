@@ -184,6 +184,36 @@ def test_batches(stub: TrackingServiceStub, run_id: str) -> None:
     )
 
 
+def test_samples(stub: TrackingServiceStub, run_id: str) -> None:
+    def sample(**fields: Any) -> None:
+        asked = {"run_ids": [run_id], "keys": ["m"]} | fields
+        list(stub.SampleMetrics(metric_pb2.SampleMetricsRequest(**asked)))
+
+    names = [f"m{number}" for number in range(1001)]
+    check(
+        [
+            (lambda v: sample(buckets=v), 4096, 4097, "buckets"),
+            (lambda v: sample(buckets=v), 0, -1, "buckets"),
+            (lambda v: sample(ranks=v), range(1000), range(1001), "ranks"),
+            (lambda v: sample(ranks=[v]), 2**20 - 1, 2**20, "ranks[0]"),
+            (lambda v: sample(ranks=[v]), 0, -1, "ranks[0]"),
+            (lambda v: sample(keys=v), names[:20], [], "keys"),
+            (lambda v: sample(keys=v), ["m"], names, "keys"),
+            (lambda v: sample(keys=v), ["m", "n"], ["m", "n", "m"], "keys[2]"),
+            (lambda v: sample(keys=["m", v]), "k" * 250, "k" * 251, "keys[1]"),
+            (lambda v: sample(run_ids=v), [run_id], [], "run_ids"),
+            (lambda v: sample(run_ids=[run_id, *v]), [], [run_id], "run_ids[1]"),
+            (lambda v: sample(axis=v), 3, 4, "axis"),
+            (lambda v: sample(start=5, end=v), 5, 4, "end"),
+        ]
+    )
+    runs = [f"run-{number}" for number in range(51)]
+    found = refused(lambda: sample(run_ids=runs, keys=names[:20]))
+    assert (found.code, found.fields) == ("INVALID_ARGUMENT", ["keys"])
+    found = refused(lambda: sample(run_ids=runs[:50], keys=names[:20]))
+    assert (found.code, found.reason) == ("NOT_FOUND", "RUN_NOT_FOUND")
+
+
 def test_inputs(stub: TrackingServiceStub, run_id: str) -> None:
     least = {"name": "n", "digest": "d", "source_type": "local", "source": "{}"}
 

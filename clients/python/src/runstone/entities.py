@@ -38,6 +38,7 @@ from runstone._entities.tracking import (
     RunInputs,
     RunStatus,
     RunTag,
+    SampledSeries,
     ViewType,
 )
 
@@ -70,6 +71,7 @@ __all__ = [
     "RunInputs",
     "RunStatus",
     "RunTag",
+    "SampledSeries",
     "STAGES",
     "ScrubReport",
     "TransitionRequest",

@@ -12,7 +12,7 @@ from runstone import _values
 from runstone._client._base import ClientBase
 from runstone._convert import tracking as convert
 from runstone._entities.paging import PagedList
-from runstone._entities.tracking import Metric, MetricSummary, Param, RunTag
+from runstone._entities.tracking import Metric, MetricSummary, Param, RunTag, SampledSeries
 from runstone._values import MAX_PARAM_VALUE, MAX_TAG_VALUE
 from runstone._writer import writers
 from runstone.exceptions import InvalidField, MetricNotFound
@@ -164,6 +164,54 @@ class MetricCalls(ClientBase):
             return []
         return points
 
+    def sample_metrics(
+        self,
+        run_ids: str | Sequence[str],
+        keys: str | Sequence[str],
+        buckets: int = 1000,
+        *,
+        axis: str = "step",
+        start: int | None = None,
+        end: int | None = None,
+        ranks: Sequence[int] = (),
+        across_ranks: bool = False,
+    ) -> list[SampledSeries]:
+        """What a chart shows of metrics: cheap however long they are, and no spike is lost.
+
+        Args:
+            run_ids: One run or several.
+            keys: One metric or several; a run that lacks one has no series for it.
+            buckets: How many divide the range, at most 4096. Those that hold no point are left out.
+            axis: What they divide: ``step``, ``relative_time`` (milliseconds since the start of the
+                run) or ``wall_time`` (Unix milliseconds).
+            start: The first step or millisecond of the range; that of all series when absent.
+            end: The last one, which is in it.
+            ranks: Only series of these ranks; all, and those without one, when empty.
+            across_ranks: One series for each run and metric: its ranks together, bucket by bucket.
+
+        Returns:
+            The series, by run, key and rank.
+
+        Raises:
+            InvalidField, RunNotFound
+        """
+        self._settle()
+        request = metric_pb2.SampleMetricsRequest(
+            run_ids=[run_ids] if isinstance(run_ids, str) else run_ids,
+            keys=[keys] if isinstance(keys, str) else keys,
+            buckets=_values.whole_number("buckets", buckets),
+            axis=_axis(axis),
+            start=start,
+            end=end,
+            ranks=ranks,
+            across_ranks=across_ranks,
+        )
+        found: list[SampledSeries] = []
+        stream: Any = self._tracking.SampleMetrics(request)
+        stream.restart = found.clear
+        found.extend(map(convert.sampled_series, stream))
+        return found
+
     def list_metric_keys(
         self, run_id: str, max_results: int = 1000, page_token: str | None = None
     ) -> PagedList[MetricSummary]:
@@ -175,6 +223,17 @@ class MetricCalls(ClientBase):
             )
         )
         return PagedList(map(convert.metric_summary, response.metrics), response.next_page_token)
+
+
+def _axis(name: str) -> metric_pb2.SampleAxis.ValueType:
+    known = {
+        "step": metric_pb2.SAMPLE_AXIS_STEP,
+        "relative_time": metric_pb2.SAMPLE_AXIS_RELATIVE_TIME,
+        "wall_time": metric_pb2.SAMPLE_AXIS_WALL_TIME,
+    }
+    if name not in known:
+        raise _values.invalid("axis", f"must be one of {', '.join(known)}, not {name!r:.80}")
+    return known[name]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from runstone._entities.tracking import (
     RunData,
     RunInfo,
     RunInputs,
+    SampledSeries,
 )
 from runstone.tracking.v1 import experiment_pb2, metric_pb2, run_pb2
 
@@ -61,6 +62,26 @@ def metric_summary(message: metric_pb2.MetricSummary) -> MetricSummary:
         nan_count=message.nan_count,
         first_step=message.first_step,
         last_step=message.last_step,
+    )
+
+
+def sampled_series(message: metric_pb2.SampleMetricsResponse) -> SampledSeries:
+    """A series as a chart shows it."""
+    return SampledSeries(
+        run_id=message.run_id,
+        key=message.key,
+        rank=message.rank if message.HasField("rank") else None,
+        steps=list(message.first_steps),
+        last_steps=list(message.last_steps),
+        timestamps=list(message.min_timestamps_ms),
+        last_timestamps=list(message.max_timestamps_ms),
+        first=list(message.first_values),
+        last=list(message.last_values),
+        min=list(message.min_values),
+        max=list(message.max_values),
+        mean=list(message.mean_values),
+        count=list(message.counts),
+        nan_count=list(message.nan_counts),
     )
 
 

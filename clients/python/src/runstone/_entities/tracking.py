@@ -99,6 +99,34 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class SampledSeries:
+    """What a chart shows of one series: columns of equal length, an entry for each bucket.
+
+    ``steps`` and ``last_steps`` are the first and the last step of a bucket's points,
+    ``timestamps`` and ``last_timestamps`` their least and greatest time in Unix milliseconds.
+    ``min``, ``max`` and ``mean`` are of numbers only, and NaN where there is none.
+    """
+
+    run_id: str
+    key: str
+    rank: int | None
+    steps: list[int]
+    last_steps: list[int]
+    timestamps: list[int]
+    last_timestamps: list[int]
+    first: list[float]
+    last: list[float]
+    min: list[float]
+    max: list[float]
+    mean: list[float]
+    count: list[int]
+    nan_count: list[int]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
 class MetricSummary:
     """A metric in short: its latest point (value, step, timestamp in ms) and its extremes."""
 

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +18,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SampleAxis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SampleAxisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SampleAxis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SAMPLE_AXIS_UNSPECIFIED: _SampleAxis.ValueType  # 0
+    """The same as SAMPLE_AXIS_STEP."""
+    SAMPLE_AXIS_STEP: _SampleAxis.ValueType  # 1
+    """Steps, as the user counts them."""
+    SAMPLE_AXIS_RELATIVE_TIME: _SampleAxis.ValueType  # 2
+    """Milliseconds since the start of the run."""
+    SAMPLE_AXIS_WALL_TIME: _SampleAxis.ValueType  # 3
+    """Unix milliseconds."""
+
+class SampleAxis(_SampleAxis, metaclass=_SampleAxisEnumTypeWrapper):
+    """What the buckets of a sample divide."""
+
+SAMPLE_AXIS_UNSPECIFIED: SampleAxis.ValueType  # 0
+"""The same as SAMPLE_AXIS_STEP."""
+SAMPLE_AXIS_STEP: SampleAxis.ValueType  # 1
+"""Steps, as the user counts them."""
+SAMPLE_AXIS_RELATIVE_TIME: SampleAxis.ValueType  # 2
+"""Milliseconds since the start of the run."""
+SAMPLE_AXIS_WALL_TIME: SampleAxis.ValueType  # 3
+"""Unix milliseconds."""
+Global___SampleAxis: _TypeAlias = SampleAxis  # noqa: Y015
 
 @_typing.final
 class Series(_message.Message):
@@ -323,3 +352,170 @@ class ListMetricKeysResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListMetricKeysResponse: _TypeAlias = ListMetricKeysResponse  # noqa: Y015
+
+@_typing.final
+class SampleMetricsRequest(_message.Message):
+    """Request of SampleMetrics. At most 1000 pairs of a run and a key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_IDS_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    RANKS_FIELD_NUMBER: _builtins.int
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    ACROSS_RANKS_FIELD_NUMBER: _builtins.int
+    buckets: _builtins.int
+    """How many buckets divide the range. 0 means 1000; at most 4096."""
+    axis: Global___SampleAxis.ValueType
+    """What they divide."""
+    start: _builtins.int
+    """The first step or millisecond of the range. When absent: the first of all series."""
+    end: _builtins.int
+    """The last step or millisecond of the range, which is in it. When absent: the last of all series."""
+    across_ranks: _builtins.bool
+    """Answer with one series for each run and key: its ranks together, bucket by bucket."""
+    @_builtins.property
+    def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. 1 to 1000 runs, each once."""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. 1 to 1000 keys, each once. A run that lacks a key has no answer for it."""
+
+    @_builtins.property
+    def ranks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Only the series of these ranks. When empty: those of every rank, and those without one. At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        run_ids: _abc.Iterable[_builtins.str] | None = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        ranks: _abc.Iterable[_builtins.int] | None = ...,
+        buckets: _builtins.int = ...,
+        axis: Global___SampleAxis.ValueType = ...,
+        start: _builtins.int | None = ...,
+        end: _builtins.int | None = ...,
+        across_ranks: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_end", b"_end", "_start", b"_start", "end", b"end", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end", b"_end", "_start", b"_start", "across_ranks", b"across_ranks", "axis", b"axis", "buckets", b"buckets", "end", b"end", "keys", b"keys", "ranks", b"ranks", "run_ids", b"run_ids", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__end: _TypeAlias = _typing.Literal["end"]  # noqa: Y015
+    _WhichOneofArgType__end: _TypeAlias = _typing.Literal["_end", b"_end"]  # noqa: Y015
+    _WhichOneofReturnType__start: _TypeAlias = _typing.Literal["start"]  # noqa: Y015
+    _WhichOneofArgType__start: _TypeAlias = _typing.Literal["_start", b"_start"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__end) -> _WhichOneofReturnType__end | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start) -> _WhichOneofReturnType__start | None: ...
+
+Global___SampleMetricsRequest: _TypeAlias = SampleMetricsRequest  # noqa: Y015
+
+@_typing.final
+class SampleMetricsResponse(_message.Message):
+    """Response of SampleMetrics: one series. Runs and keys come in the order in which they were asked for, ranks
+    ascending. The columns have an entry for each bucket that holds a point, in order.
+
+    A series of at most 131072 points in the range is divided exactly. A longer one is read from its pyramid, whose nodes
+    of 128, 1024 or 8192 points in a row go whole into the bucket of their first point. Either way a bucket tells which
+    steps and times its points have, and no point's value is outside its bucket's min and max.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    FIRST_STEPS_FIELD_NUMBER: _builtins.int
+    LAST_STEPS_FIELD_NUMBER: _builtins.int
+    MIN_TIMESTAMPS_MS_FIELD_NUMBER: _builtins.int
+    MAX_TIMESTAMPS_MS_FIELD_NUMBER: _builtins.int
+    FIRST_VALUES_FIELD_NUMBER: _builtins.int
+    LAST_VALUES_FIELD_NUMBER: _builtins.int
+    MIN_VALUES_FIELD_NUMBER: _builtins.int
+    MAX_VALUES_FIELD_NUMBER: _builtins.int
+    MEAN_VALUES_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    NAN_COUNTS_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    key: _builtins.str
+    """The metric's key."""
+    rank: _builtins.int
+    """The series' rank; absent for a series without one, and with across_ranks."""
+    @_builtins.property
+    def first_steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The first step of a bucket's points."""
+
+    @_builtins.property
+    def last_steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Their last step."""
+
+    @_builtins.property
+    def min_timestamps_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The least of their timestamps. Unix milliseconds."""
+
+    @_builtins.property
+    def max_timestamps_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The greatest of their timestamps. Unix milliseconds."""
+
+    @_builtins.property
+    def first_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The value of the first point by (step, timestamp); may be NaN."""
+
+    @_builtins.property
+    def last_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The value of the last point by (step, timestamp); may be NaN."""
+
+    @_builtins.property
+    def min_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The least value that is a number; NaN when there is none."""
+
+    @_builtins.property
+    def max_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The greatest value that is a number; NaN when there is none."""
+
+    @_builtins.property
+    def mean_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The mean of the values that are numbers; NaN when there is none."""
+
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many points."""
+
+    @_builtins.property
+    def nan_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many of them are NaN."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+        rank: _builtins.int | None = ...,
+        first_steps: _abc.Iterable[_builtins.int] | None = ...,
+        last_steps: _abc.Iterable[_builtins.int] | None = ...,
+        min_timestamps_ms: _abc.Iterable[_builtins.int] | None = ...,
+        max_timestamps_ms: _abc.Iterable[_builtins.int] | None = ...,
+        first_values: _abc.Iterable[_builtins.float] | None = ...,
+        last_values: _abc.Iterable[_builtins.float] | None = ...,
+        min_values: _abc.Iterable[_builtins.float] | None = ...,
+        max_values: _abc.Iterable[_builtins.float] | None = ...,
+        mean_values: _abc.Iterable[_builtins.float] | None = ...,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        nan_counts: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rank", b"_rank", "rank", b"rank"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank", b"_rank", "counts", b"counts", "first_steps", b"first_steps", "first_values", b"first_values", "key", b"key", "last_steps", b"last_steps", "last_values", b"last_values", "max_timestamps_ms", b"max_timestamps_ms", "max_values", b"max_values", "mean_values", b"mean_values", "min_timestamps_ms", b"min_timestamps_ms", "min_values", b"min_values", "nan_counts", b"nan_counts", "rank", b"rank", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rank: _TypeAlias = _typing.Literal["rank"]  # noqa: Y015
+    _WhichOneofArgType__rank: _TypeAlias = _typing.Literal["_rank", b"_rank"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rank) -> _WhichOneofReturnType__rank | None: ...
+
+Global___SampleMetricsResponse: _TypeAlias = SampleMetricsResponse  # noqa: Y015

@@ -136,6 +136,11 @@ class TrackingServiceStub:
                 request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.GetMetricHistoryRequest.SerializeToString,
                 response_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.GetMetricHistoryResponse.FromString,
                 _registered_method=True)
+        self.SampleMetrics = channel.unary_stream(
+                '/runstone.tracking.v1.TrackingService/SampleMetrics',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsResponse.FromString,
+                _registered_method=True)
         self.ListMetricKeys = channel.unary_unary(
                 '/runstone.tracking.v1.TrackingService/ListMetricKeys',
                 request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.ListMetricKeysRequest.SerializeToString,
@@ -388,6 +393,18 @@ class TrackingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SampleMetrics(self, request, context):
+        """Streams what charts of metrics show: for each series at most as many buckets as were asked for, each with the
+        least, greatest, first, last and mean value of its points. A point is seen as soon as it was acknowledged.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: RUN_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListMetricKeys(self, request, context):
         """Lists a run's metrics with their summaries.
 
@@ -518,6 +535,11 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     servicer.GetMetricHistory,
                     request_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.GetMetricHistoryRequest.FromString,
                     response_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.GetMetricHistoryResponse.SerializeToString,
+            ),
+            'SampleMetrics': grpc.unary_stream_rpc_method_handler(
+                    servicer.SampleMetrics,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsResponse.SerializeToString,
             ),
             'ListMetricKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMetricKeys,
@@ -1053,6 +1075,33 @@ class TrackingService:
             '/runstone.tracking.v1.TrackingService/GetMetricHistory',
             runstone_dot_tracking_dot_v1_dot_metric__pb2.GetMetricHistoryRequest.SerializeToString,
             runstone_dot_tracking_dot_v1_dot_metric__pb2.GetMetricHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SampleMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/SampleMetrics',
+            runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

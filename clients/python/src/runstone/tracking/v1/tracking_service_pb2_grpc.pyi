@@ -191,6 +191,14 @@ class TrackingServiceStub:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: RUN_NOT_FOUND, METRIC_NOT_FOUND.
     """
+    SampleMetrics: _grpc.UnaryStreamMultiCallable[_metric_pb2.SampleMetricsRequest, _metric_pb2.SampleMetricsResponse]
+    """Streams what charts of metrics show: for each series at most as many buckets as were asked for, each with the
+    least, greatest, first, last and mean value of its points. A point is seen as soon as it was acknowledged.
+
+    Errors:
+    - INVALID_ARGUMENT: INVALID_FIELD.
+    - NOT_FOUND: RUN_NOT_FOUND.
+    """
     ListMetricKeys: _grpc.UnaryUnaryMultiCallable[_metric_pb2.ListMetricKeysRequest, _metric_pb2.ListMetricKeysResponse]
     """Lists a run's metrics with their summaries.
 
@@ -373,6 +381,14 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: RUN_NOT_FOUND, METRIC_NOT_FOUND.
+    """
+    SampleMetrics: _aio.UnaryStreamMultiCallable[_metric_pb2.SampleMetricsRequest, _metric_pb2.SampleMetricsResponse]  # type: ignore[assignment]
+    """Streams what charts of metrics show: for each series at most as many buckets as were asked for, each with the
+    least, greatest, first, last and mean value of its points. A point is seen as soon as it was acknowledged.
+
+    Errors:
+    - INVALID_ARGUMENT: INVALID_FIELD.
+    - NOT_FOUND: RUN_NOT_FOUND.
     """
     ListMetricKeys: _aio.UnaryUnaryMultiCallable[_metric_pb2.ListMetricKeysRequest, _metric_pb2.ListMetricKeysResponse]  # type: ignore[assignment]
     """Lists a run's metrics with their summaries.
@@ -667,6 +683,20 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: RUN_NOT_FOUND, METRIC_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def SampleMetrics(
+        self,
+        request: _metric_pb2.SampleMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_metric_pb2.SampleMetricsResponse], _abc.AsyncIterator[_metric_pb2.SampleMetricsResponse]]:
+        """Streams what charts of metrics show: for each series at most as many buckets as were asked for, each with the
+        least, greatest, first, last and mean value of its points. A point is seen as soon as it was acknowledged.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: RUN_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

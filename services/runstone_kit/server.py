@@ -26,6 +26,7 @@ from runstone_kit.health import Readiness
 from runstone_kit.ids import SystemIds
 from runstone_kit.interceptors.access_log import AccessLogLayer
 from runstone_kit.interceptors.activity import Activity, ActivityLayer
+from runstone_kit.interceptors.actor import ActorLayer
 from runstone_kit.interceptors.chain import Chain, Layer
 from runstone_kit.interceptors.deadline import DeadlineLayer
 from runstone_kit.interceptors.error_mapping import ErrorMappingLayer
@@ -258,6 +259,7 @@ def _layers(spec: ServerSpec, activity: Activity) -> list[Layer]:
     layers += [
         MetricsLayer(process_metrics()),
         ErrorMappingLayer(),
+        ActorLayer(),
         PermissionLayer(),
         StreamLimitLayer(max(1, spec.max_threads // 2)),
         DeadlineLayer(),

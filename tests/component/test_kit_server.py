@@ -107,14 +107,14 @@ def trailing(call: Any) -> dict[str, str]:
     return {key: value for key, value in call.trailing_metadata() if isinstance(value, str)}
 
 
-def each_kind(server: Probe, word: str) -> dict[str, Callable[[], object]]:
+def each_kind(server: Probe, word: str, **options: Any) -> dict[str, Callable[[], object]]:
     request = StringValue(value=word)
-    caller = server.caller
+    caller, options = server.caller, {"timeout": 10} | options
     return {
-        "Unary": lambda: caller.unary(request, timeout=10),
-        "ServerStream": lambda: list(caller.server_stream(request, timeout=10)),
-        "ClientStream": lambda: caller.client_stream(iter([request]), timeout=10),
-        "BidiStream": lambda: list(caller.bidi_stream(iter([request]), timeout=10)),
+        "Unary": lambda: caller.unary(request, **options),
+        "ServerStream": lambda: list(caller.server_stream(request, **options)),
+        "ClientStream": lambda: caller.client_stream(iter([request]), **options),
+        "BidiStream": lambda: list(caller.bidi_stream(iter([request]), **options)),
     }
 
 
@@ -214,9 +214,19 @@ def test_the_request_id_is_the_callers_or_a_new_one(server: Probe) -> None:
 
 
 def test_the_actor_is_the_claimed_name(server: Probe) -> None:
-    for sent, seen in (("ada", "ada"), ("Zo%C3%AB%0A", "Zoë"), ("x" * 999, "x" * 256)):
+    for sent, seen in (("ada", "ada"), ("Zo%C3%AB%0A", "Zoë"), ("x" * 256, "x" * 256)):
         assert server.caller.say("actor", metadata=(("x-runstone-user", sent),)) == seen
     assert server.caller.say("actor") == ""
+
+
+def test_an_actor_that_is_too_long_is_refused_and_not_cut(server: Probe) -> None:
+    metadata = (("x-runstone-user", "%C3%AB" * 257),)
+    for call in each_kind(server, "actor", metadata=metadata).values():
+        error = refused(call)
+        assert details(error, error_details_pb2.ErrorInfo).reason == "INVALID_FIELD"
+        wrong = details(error, error_details_pb2.BadRequest).field_violations[0]
+        assert wrong.field == "x-runstone-user"
+        assert wrong.description == "must have at most 256 characters"
 
 
 def test_a_call_without_deadline_gets_the_default_one(server: Probe) -> None:

@@ -15,7 +15,7 @@ from runstone_kit.ids import IdMaker
 from runstone_kit.interceptors.chain import Call, Method
 
 MAX_ACTOR = 256
-"""Longer than any user name; the actor is kept in audit rows."""
+"""What a run's ``user_id`` takes; the actor is kept in audit rows too."""
 
 FOREVER_S = 10**8
 """gRPC tells "no deadline" as one in the far future; nobody waits three years."""
@@ -80,7 +80,10 @@ class RequestContextLayer:
 
 
 def read_actor(value: str) -> str:
-    """The claimed name in a metadata value: one line of at most MAX_ACTOR characters."""
+    """The claimed name in a metadata value: one line.
+
+    One character more than MAX_ACTOR tells ``ActorLayer`` that it is too long.
+    """
     if "%" in value:
         value = unquote(value)
-    return _UNPRINTABLE.sub("", value[:MAX_ACTOR])
+    return _UNPRINTABLE.sub("", value)[: MAX_ACTOR + 1]

@@ -136,8 +136,9 @@ def check_run_id(violations: Violations, field: str, value: str) -> bool:
 
 
 def check_version_id(violations: Violations, field: str, value: str) -> bool:
-    """Check the form of a model version's id: that of a run."""
-    return _check_pattern(violations, field, value, _RUN_ID, "the id of a model version")
+    """Check the form of a model version's id, which only the registry mints."""
+    what = "the id of a model version, 32 hex digits"
+    return _check_pattern(violations, field, value, _HEX32, what)
 
 
 def check_experiment_id(violations: Violations, field: str, value: str) -> bool:

@@ -127,7 +127,8 @@ def test_odd_names_are_kept_as_they_are(server: ArtifactServer) -> None:
 
 @pytest.mark.parametrize("owner", [
     pb.Owner(), pb.Owner(run_id=""), pb.Owner(run_id="../x"), pb.Owner(run_id="a" * 257),
-    pb.Owner(model_version_id="a/b"), pb.Owner(run_id="a\nb"),
+    pb.Owner(model_version_id="a/b"), pb.Owner(run_id="a\nb"), pb.Owner(model_version_id="net-1"),
+    pb.Owner(model_version_id="B" * 32), pb.Owner(model_version_id="b" * 33),
 ])  # fmt: skip
 def test_bad_owners_are_refused_by_every_call(
     folder_server: ArtifactServer, owner: pb.Owner
@@ -182,6 +183,20 @@ def test_a_run_that_was_active_a_moment_ago_takes_no_file(folder_server: Artifac
         assert failure_of(call).reason == "OWNER_DELETED"  # type: ignore[arg-type]
     assert listed(stub) == ["first"]
     assert sorted(objects.rglob("*")) == before
+
+
+def test_copies_open_no_version_that_the_registry_cannot_have_made(
+    folder_server: ArtifactServer,
+) -> None:
+    stub = folder_server.stub
+    put(stub, {"f": b"x"})
+    invented = pb.Owner(model_version_id="net-1")
+    for field, request in (
+        ("destination", pb.CopyArtifactsRequest(source=run_owner(), destination=invented)),
+        ("source", pb.CopyArtifactsRequest(source=invented, destination=run_owner())),
+    ):
+        failed = failure_of(lambda request=request: stub.CopyArtifacts(request))  # type: ignore[misc]
+        assert (failed.reason, failed.fields) == ("INVALID_FIELD", [f"{field}.model_version_id"])
 
 
 def test_a_version_s_id_is_named_as_one(folder_server: ArtifactServer) -> None:

@@ -30,7 +30,7 @@ class Owner(_message.Message):
     run_id: _builtins.str
     """A run, active for writes."""
     model_version_id: _builtins.str
-    """A model version's id as the registry gave it (model_version_id), open for writes."""
+    """A model version's id as the registry gave it (model_version_id): 32 hexadecimal digits; open for writes."""
     def __init__(
         self,
         *,

@@ -1,7 +1,8 @@
 """Keyset paging: tokens that carry the last row's key and a hash of the query they belong to.
 
-A token is not a secret and not signed: a forged one can only name another place in the same
-result. It may hold anything, though, so whoever decodes says which types the key has.
+A token is not a secret: one made by hand can only name another place in the same result. A checksum
+over query and key refuses what was altered, cut or put together from others, so that a caller's
+mistake is told and not answered with another page. Whoever decodes says which types the key has.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ T = TypeVar("T")
 
 MAX_TOKEN = 65_536
 """A tag value of 8,000 four-byte characters in base64, with room to spare."""
+
+HASH_DIGITS = 8
+"""Hex digits of a query's hash and of a checksum: nobody alters a token four billion times."""
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -54,13 +58,12 @@ def query_hash(*parts: object) -> str:
 
     Parts are compared by their ``repr``, so give plain strings, numbers, lists and tuples.
     """
-    return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:8]
+    return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:HASH_DIGITS]
 
 
 def encode_token(query: str, key: Sequence[KeyValue]) -> str:
     """The token for "after the row with this key" in the query hashed to ``query``."""
-    text = json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
-    return base64.urlsafe_b64encode((query + text).encode()).decode().rstrip("=")
+    return _sealed(query, json.dumps(list(key), ensure_ascii=False, separators=(",", ":")))
 
 
 def decode_token(
@@ -114,10 +117,19 @@ def _read(token: str) -> tuple[str, list[KeyValue]]:
     if len(token) > MAX_TOKEN:
         raise ValueError("too long")
     raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
-    key = json.loads(raw[8:])
+    query, text = raw[:HASH_DIGITS], raw[2 * HASH_DIGITS :]
+    # Compared whole: base64 has several spellings of the same bytes.
+    if token != _sealed(query, text):
+        raise ValueError("altered")
+    key = json.loads(text)
     if not isinstance(key, list) or not all(map(_is_key_value, key)):
         raise ValueError("not a key")
-    return raw[:8], key
+    return query, key
+
+
+def _sealed(query: str, text: str) -> str:
+    checksum = hashlib.sha256((query + text).encode()).hexdigest()[:HASH_DIGITS]
+    return base64.urlsafe_b64encode((query + checksum + text).encode()).decode().rstrip("=")
 
 
 def _is_key_value(value: object) -> bool:

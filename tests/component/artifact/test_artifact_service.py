@@ -329,6 +329,19 @@ def test_tokens_of_another_list(folder_server: ArtifactServer) -> None:
     assert failure_of(lambda: stub.ListArtifacts(negative)).fields == ["page_size"]
 
 
+def test_a_token_goes_on_with_another_page_size_and_not_when_altered(
+    folder_server: ArtifactServer,
+) -> None:
+    stub = folder_server.stub
+    put(stub, dict.fromkeys("abcd", b""))
+    first = stub.ListArtifacts(pb.ListArtifactsRequest(owner=run_owner(), page_size=1))
+    more = pb.ListArtifactsRequest(owner=run_owner(), page_size=2, page_token=first.next_page_token)
+    assert [each.path for each in stub.ListArtifacts(more).artifacts] == ["b", "c"]
+    more.page_token += "="
+    failed = failure_of(lambda: stub.ListArtifacts(more))
+    assert (failed.reason, failed.fields) == ("PAGE_TOKEN_INVALID", ["page_token"])
+
+
 def test_what_cannot_be_read(server: ArtifactServer) -> None:
     stub = server.stub
     put(stub, {"d/f": b"12345"})

@@ -1,6 +1,7 @@
 """Page tokens carry any key there and back, and never raise anything but InvalidArgument."""
 
 import base64
+import hashlib
 import json
 import math
 
@@ -20,7 +21,9 @@ key_values = st.one_of(
 
 
 def forged(payload: str, query: str = QUERY) -> str:
-    return base64.urlsafe_b64encode((query + payload).encode()).decode().rstrip("=")
+    """A token with a right checksum: whoever reads the source can make one."""
+    checksum = hashlib.sha256((query + payload).encode()).hexdigest()[:8]
+    return base64.urlsafe_b64encode((query + checksum + payload).encode()).decode().rstrip("=")
 
 
 def reason(token: str, query: str = QUERY) -> str:
@@ -78,6 +81,44 @@ def test_a_token_of_another_query_is_told_apart() -> None:
 )
 def test_a_forged_token_is_invalid_and_nothing_worse(token: str) -> None:
     assert reason(token) == "PAGE_TOKEN_INVALID"
+
+
+def test_what_is_forged_here_is_read_there() -> None:
+    assert paging.decode_token(forged('["a",1]'), QUERY) == ["a", 1]
+
+
+TOKEN = paging.encode_token(QUERY, ["model/a", 7])
+
+
+@pytest.mark.parametrize("at", range(len(TOKEN)))
+def test_a_token_with_another_character_is_invalid(at: int) -> None:
+    for other in "A-9":
+        if other != TOKEN[at]:
+            assert reason(TOKEN[:at] + other + TOKEN[at + 1 :]) == "PAGE_TOKEN_INVALID"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *(TOKEN + "=" * count for count in (1, 2, 3)),
+        TOKEN + "A",
+        TOKEN[:-1],
+        TOKEN + "\n",
+        # As tokens were before they had a checksum.
+        base64.urlsafe_b64encode((QUERY + '["model/b",7]').encode()).decode().rstrip("="),
+    ],
+)
+def test_an_altered_token_is_invalid(token: str) -> None:
+    assert reason(token) == "PAGE_TOKEN_INVALID"
+
+
+def test_a_position_of_another_token_is_invalid() -> None:
+    def raw(token: str) -> bytes:
+        return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+
+    other = raw(paging.encode_token(QUERY, ["model/b", 7]))
+    spliced = raw(TOKEN)[:16] + other[16:]
+    assert reason(base64.urlsafe_b64encode(spliced).decode().rstrip("=")) == "PAGE_TOKEN_INVALID"
 
 
 @given(st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()))

@@ -621,7 +621,7 @@ class ListArtifactsRequest(_message.Message):
     page_size: _builtins.int
     """0 means 1000; above 10000 means 10000; negative is an error."""
     page_token: _builtins.str
-    """next_page_token of the page before, with all other fields unchanged."""
+    """next_page_token of the page before, with all other fields but page_size unchanged."""
     @_builtins.property
     def owner(self) -> Global___Owner:
         """Required."""
@@ -1107,7 +1107,7 @@ class ScrubArtifactsRequest(_message.Message):
     max_bytes: _builtins.int
     """Stop after this many bytes were read. 0 means 1 GiB; at most 1 TiB."""
     page_token: _builtins.str
-    """next_page_token of the call before. Empty: start over."""
+    """next_page_token of the call before; max_bytes may change. Empty: start over."""
     def __init__(
         self,
         *,

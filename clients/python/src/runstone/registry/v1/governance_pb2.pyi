@@ -519,7 +519,7 @@ class ListTransitionRequestsRequest(_message.Message):
     page_size: _builtins.int
     """0 means 100; above 1000 means 1000; negative is an error."""
     page_token: _builtins.str
-    """next_page_token of the page before, with all other fields unchanged."""
+    """next_page_token of the page before, with all other fields but page_size unchanged."""
     def __init__(
         self,
         *,
@@ -731,7 +731,7 @@ class ListCommentsRequest(_message.Message):
     page_size: _builtins.int
     """0 means 100; above 1000 means 1000; negative is an error."""
     page_token: _builtins.str
-    """next_page_token of the page before, with all other fields unchanged."""
+    """next_page_token of the page before, with all other fields but page_size unchanged."""
     def __init__(
         self,
         *,
@@ -793,7 +793,7 @@ class ListAuditEventsRequest(_message.Message):
     page_size: _builtins.int
     """0 means 100; above 1000 means 1000; negative is an error."""
     page_token: _builtins.str
-    """next_page_token of the page before, with all other fields unchanged."""
+    """next_page_token of the page before, with all other fields but page_size unchanged."""
     def __init__(
         self,
         *,

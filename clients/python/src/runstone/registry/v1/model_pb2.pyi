@@ -585,7 +585,7 @@ class SearchRegisteredModelsRequest(_message.Message):
     page_size: _builtins.int
     """0 means 100; above 1000 means 1000; negative is an error."""
     page_token: _builtins.str
-    """next_page_token of the page before, with all other fields unchanged."""
+    """next_page_token of the page before, with all other fields but page_size unchanged."""
     @_builtins.property
     def order_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"ident [ASC|DESC]" each: name, creation_timestamp, last_updated_timestamp; at most 16. Default: name."""

@@ -398,7 +398,7 @@ class SearchModelVersionsRequest(_message.Message):
     page_size: _builtins.int
     """0 means 1000; above 10000 means 10000; negative is an error. A page ends early at 4 MiB."""
     page_token: _builtins.str
-    """next_page_token of the page before, with all other fields unchanged."""
+    """next_page_token of the page before, with all other fields but page_size unchanged."""
     @_builtins.property
     def order_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"ident [ASC|DESC]" each: name, version_number, creation_timestamp, last_updated_timestamp; at most 16.

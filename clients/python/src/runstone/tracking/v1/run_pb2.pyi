@@ -566,7 +566,7 @@ class SearchRunsRequest(_message.Message):
     page_size: _builtins.int
     """0 means 1000; above 50000 means 50000; negative is an error. A page ends early at 4 MiB."""
     page_token: _builtins.str
-    """next_page_token of the page before, with all other fields unchanged."""
+    """next_page_token of the page before, with all other fields but page_size unchanged."""
     @_builtins.property
     def experiment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required. 1 to 1000 experiments; unknown ones hold no runs."""

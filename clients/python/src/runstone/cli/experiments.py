@@ -154,8 +154,12 @@ def delete(session: Session, experiment: str, name: bool, yes: bool) -> None:
 @click.pass_obj
 def restore(session: Session, experiment: str, name: bool) -> None:
     """Bring a deleted experiment back, with the runs that were deleted with it."""
-    experiment_id = found(session, experiment, name).experiment_id
+    chosen = found(session, experiment, name)
+    answer = {"experiment_id": chosen.experiment_id}
+    if not chosen.HasField("delete_time"):
+        session.answer(answer, f"Experiment {chosen.experiment_id} is active already.")
+        return
     session.service("tracking").RestoreExperiment(
-        experiment_pb2.RestoreExperimentRequest(experiment_id=experiment_id)
+        experiment_pb2.RestoreExperimentRequest(experiment_id=chosen.experiment_id)
     )
-    session.answer({"experiment_id": experiment_id}, f"Restored experiment {experiment_id}.")
+    session.answer(answer, f"Restored experiment {chosen.experiment_id}.")

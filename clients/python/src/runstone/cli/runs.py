@@ -225,9 +225,17 @@ def delete(session: Session, run_ids: tuple[str, ...], yes: bool) -> None:
 @run_ids_argument
 @click.pass_obj
 def restore(session: Session, run_ids: tuple[str, ...]) -> None:
-    """Bring deleted runs back."""
+    """Bring deleted runs back; active ones stay as they are."""
     chosen = whole_run_ids(session, run_ids)
     tracking = session.service("tracking")
+    restored: list[str] = []
+    active: list[str] = []
     for run_id in chosen:
-        tracking.RestoreRun(run_pb2.RestoreRunRequest(run_id=run_id))
-    session.answer({"run_ids": chosen}, f"Restored {', '.join(chosen)}.")
+        before = tracking.GetRun(run_pb2.GetRunRequest(run_id=run_id)).run
+        deleted = before.HasField("delete_time")
+        if deleted:
+            tracking.RestoreRun(run_pb2.RestoreRunRequest(run_id=run_id))
+        (restored if deleted else active).append(run_id)
+    said = [f"Restored {', '.join(restored)}."] if restored else []
+    said += [f"Active already: {', '.join(active)}."] if active else []
+    session.answer({"run_ids": chosen}, " ".join(said))

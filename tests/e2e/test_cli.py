@@ -112,6 +112,7 @@ def use_experiments(call: Caller) -> None:
     deleted = call.told("experiments", "list", "--view", "deleted")
     assert [row["name"] for row in deleted] == ["another"]
     assert "Restored" in call.said("experiments", "restore", "another", "--name")
+    assert "active already" in call.said("experiments", "restore", "another", "--name")
     call.told("experiments", "delete", "another", "--name")
 
 
@@ -151,6 +152,7 @@ def use_runs(call: Caller) -> str:
     ]
     assert "Deleted" in call.said("runs", "delete", spare, "--yes")
     assert call.told("runs", "restore", spare[:8]) == {"run_ids": [spare]}
+    assert call.said("runs", "restore", spare) == f"Active already: {spare}.\n"
     call.told("runs", "delete", spare)
     return str(kept)
 
@@ -164,6 +166,11 @@ def use_artifacts(call: Caller, run_id: str, folder: Path) -> None:
     listed = call.told("artifacts", "list", run_id[:8], "-r")
     assert [row["path"] for row in listed] == ["model/deep/weights.bin", "notes.txt"]
     assert "model/" in call.said("artifacts", "list", run_id)
+    assert "deep/" in call.said("artifacts", "list", run_id, "model/")
+    for unknown in ((run_id, "modle"), (f"runs:/{run_id}/modle", "-r")):
+        code, out, err = call.raw("artifacts", "list", *unknown)
+        assert (code, out) == (1, "")
+        assert err == f"Error: there is no artifact runs/{run_id}/modle\n"
     to = folder / "back"
     got = call.told("artifacts", "download", run_id, "model", "--to", str(to))
     assert (Path(got["path"]) / "deep" / "weights.bin").read_bytes() == b"weights"

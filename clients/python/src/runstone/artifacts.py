@@ -64,6 +64,7 @@ def download_artifacts(
 
     Raises:
         ArtifactNotFound: nothing stands at the path.
+        RunNotFound: that is because there is no such run.
         ModelNotFound, VersionNotFound, AliasNotFound
         InvalidUri: it is of neither form.
 

@@ -13,7 +13,9 @@ from runstone._client._artifacts import ArtifactCalls
 from runstone._client._runs import RunCalls
 from runstone._connection import new_id
 from runstone._convert import artifacts as convert
+from runstone.artifact.v1 import artifact_pb2
 from runstone.exceptions import ArtifactNotFound
+from runstone.tracking.v1 import run_pb2
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,14 +90,28 @@ class FileCalls(ArtifactCalls, RunCalls):
 
         Raises:
             ArtifactNotFound: nothing stands at the path.
+            RunNotFound: that is because there is no such run.
             ObjectDamaged
         """
         from runstone import _transfer
 
         owner = convert.owner(run_id, model_version_id)
-        target = Path(dst_path) if dst_path is not None else Path(tempfile.mkdtemp())
         path = (path or "").strip("/")
-        return str(_transfer.download(self._artifact, owner, path, target))
+        # To the files' service no run is a run without files, which is fine to fetch.
+        if run_id is not None and not path:
+            first = artifact_pb2.ListArtifactsRequest(owner=owner, page_size=1)
+            if not self._artifact.ListArtifacts(first).artifacts:
+                self._require_run(run_id)
+        target = Path(dst_path) if dst_path is not None else Path(tempfile.mkdtemp())
+        try:
+            return str(_transfer.download(self._artifact, owner, path, target))
+        except ArtifactNotFound:
+            if run_id is not None:
+                self._require_run(run_id)
+            raise
+
+    def _require_run(self, run_id: str) -> None:
+        self._tracking.GetRun(run_pb2.GetRunRequest(run_id=run_id))
 
     def put_bytes(self, run_id: str, content: bytes, artifact_file: str) -> None:
         """Keep bytes as a file of a run."""

@@ -128,10 +128,13 @@ def log(session: Session, local: Path, target: str) -> None:
 def list_all(session: Session, target: str, path: str, recursive: bool, limit: int) -> None:
     """List files."""
     where = place(session, target)
-    request = artifact_pb2.ListArtifactsRequest(
-        owner=where.owner, path=where.below(path), recursive=recursive
-    )
-    call = session.service("artifact").ListArtifacts
+    chosen = where.below(path)
+    service = session.service("artifact")
+    if chosen:
+        # A list of nothing would not tell an empty answer from a misspelled path.
+        service.GetArtifact(artifact_pb2.GetArtifactRequest(owner=where.owner, path=chosen))
+    request = artifact_pb2.ListArtifactsRequest(owner=where.owner, path=chosen, recursive=recursive)
+    call = service.ListArtifacts
     session.table(map(plain, pages(call, request, "artifacts", limit)), COLUMNS, none="No files.")
 
 

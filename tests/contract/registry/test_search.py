@@ -129,6 +129,18 @@ def test_a_token_belongs_to_its_query(catalog: Registry) -> None:
     assert versions_token.value.reason == "PAGE_TOKEN_OTHER_QUERY"
 
 
+def test_sort_keys_at_and_past_their_limit(catalog: Registry) -> None:
+    for search, key in (
+        (catalog.service.search_registered_models, "name"),
+        (catalog.service.search_model_versions, "version_number"),
+    ):
+        search(Search(order_by=(key,) * 16))
+        with pytest.raises(InvalidArgument) as caught:
+            search(Search(order_by=(key,) * 17))
+        assert caught.value.reason == "INVALID_FIELD"
+        assert [each.field for each in caught.value.violations] == ["order_by"]
+
+
 SENSELESS = [
     "nme = 'x'",
     "name = 3",

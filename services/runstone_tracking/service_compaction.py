@@ -37,6 +37,8 @@ QUIET_S = 20.0
 CLAIM_MS = 30_000
 """A fold takes less than a second; a service that is killed keeps a run from others that long."""
 
+CLOSE_S = 10.0
+
 REST = 1.0
 """After a fold, of its time: appends on the same cores go first."""
 
@@ -94,7 +96,8 @@ class Compaction:
         """End; a fold under way is finished."""
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            # Not for ever: a database that hangs would keep the service from ending.
+            self._thread.join(CLOSE_S)
 
     def look(self) -> None:
         """Look at every run that has segments, and fold those that are due."""
@@ -123,8 +126,8 @@ class Compaction:
             try:
                 self.look()
             except RunstoneError as error:
-                # The database is away; the readiness tells it, and the next look finds all again.
-                _log.info("compaction waits: %s", error)
+                # The database is away, which the readiness tells; the next look finds all again.
+                _log.debug("compaction waits: %s", error)
             except Exception:
                 _log.exception("compaction failed")
             self._stop.wait(max(LOOK_S, (time.monotonic() - began) * SHARE))

@@ -162,7 +162,7 @@ class Compaction:
                 return
             began = time.monotonic()
             try:
-                folded = self._folds.fold(run_id)
+                folded = self._folds.fold(run_id, self._holder)
             except ChangedMeanwhile:
                 break
             took = time.monotonic() - began

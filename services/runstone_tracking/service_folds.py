@@ -70,10 +70,11 @@ class Folds:
         self._chunk_points = chunk_points
         self._damaged: set[Identity] = set()
 
-    def fold(self, run_id: str) -> Folded:
+    def fold(self, run_id: str, holder: str) -> Folded:
         """Fold the first segments of a run, as many as are worth one transaction.
 
-        A damaged segment stays where it is, and is told once. Raises ChangedMeanwhile.
+        ``holder`` has claimed the run. A damaged segment stays where it is, and is told once.
+        Raises ChangedMeanwhile.
         """
         waiting = self._transactions.read(
             lambda session: session.chunks.waiting(run_id, self._max_segments + len(self._damaged))
@@ -88,7 +89,9 @@ class Folds:
         series, damaged = self._decoded(run_id, stored)
         taken = [each for each in taken if _identity(run_id, each) not in damaged]
         old, new = self._merged(run_id, series)
-        self._transactions.write(lambda session: session.chunks.replace(run_id, taken, old, new))
+        self._transactions.write(
+            lambda session: session.chunks.replace(run_id, taken, old, new, holder)
+        )
         return Folded(
             len(taken),
             sum(each.points for each in taken),

@@ -110,12 +110,14 @@ class SqlChunkStore:
         segments: Sequence[WaitingSegment],
         old: Sequence[ChunkRef],
         new: Sequence[NewChunk],
+        holder: str,
     ) -> None:
         """See ChunkStore."""
         identities = [(each.writer_id, each.sequence) for each in segments]
         places = [(each.name, each.number) for each in old]
         if (
             not self._hold(run_id)
+            or not self._is_claimed(run_id, holder)
             or self._sql.delete_segments(self._connection, run_id, identities) < len(segments)
             or self._sql.delete_chunks(self._connection, run_id, places) < len(old)
             or self._sql.insert_chunks(self._connection, run_id, new) < len(new)
@@ -127,6 +129,12 @@ class SqlChunkStore:
         there = select(runs.c.run_id).where(runs.c.run_id == run_id)
         held = there.with_for_update(read=True, key_share=True)
         return self._connection.execute(held).first() is not None
+
+    def _is_claimed(self, run_id: str, holder: str) -> bool:
+        """Whether the holder has the run still; nobody else takes it until the transaction ends."""
+        table = metric_folds
+        mine = select(table.c.holder).where(table.c.run_id == run_id, table.c.holder == holder)
+        return self._connection.execute(mine.with_for_update()).first() is not None
 
     def _refs(self, run_id: str, condition: Any) -> list[ChunkRef]:
         # As the driver gives them: a long series has hundreds, and all columns are plain.

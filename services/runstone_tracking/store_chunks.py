@@ -63,10 +63,11 @@ class ChunkStore(Protocol):
         segments: Sequence[WaitingSegment],
         old: Sequence[ChunkRef],
         new: Sequence[NewChunk],
+        holder: str,
     ) -> None:
         """Put new chunks into the place of segments and old chunks.
 
-        MUST raise ChangedMeanwhile, and change nothing, when one of these is gone or a new chunk's
-        number is taken.
+        MUST raise ChangedMeanwhile, and change nothing, when one of these is gone, a new chunk's
+        number is taken, or the run is not the holder's any more.
         """
         ...

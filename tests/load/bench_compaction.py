@@ -19,11 +19,11 @@ from sqlalchemy import func, select
 from runstone_kit.database import Database
 from runstone_tracking import segment
 from runstone_tracking.model_metrics import Columns, MetricBatch, NewSegment
-from runstone_tracking.service_folds import Folds
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.tables_metrics import metric_chunks
 from support import tracking
+from support.compaction import fold
 from support.postgres import PostgresServer
 
 KEYS = 10
@@ -84,10 +84,8 @@ def _append(transactions: SqlTransactions, group: list[NewSegment]) -> None:
 
 def folded(transactions: SqlTransactions, run_id: str) -> float:
     """Seconds that folding a run to its last point takes."""
-    folds = Folds(transactions)
     began = time.perf_counter()
-    while folds.fold(run_id).more:
-        pass
+    fold(transactions, run_id)
     return time.perf_counter() - began
 
 

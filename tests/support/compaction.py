@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from runstone_kit.database import Database
 from runstone_tracking import segment
+from runstone_tracking.service_folds import Folded, Folds
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
 from support.metric_points import Point, batch, bits, points_of
@@ -35,6 +36,21 @@ def history(
     """Every point of a key, in the order in which it is given."""
     pieces = MetricService(transactions).history(run, key, rank)
     return [point for piece in pieces for point in bits(points_of(piece))]
+
+
+def fold(transactions: SqlTransactions, run: str, holder: str = "test", **how: int) -> list[Folded]:
+    """Fold a run to its last point, as a service that has claimed it; each fold."""
+    folds = Folds(transactions, **how)
+    done: list[Folded] = []
+    while not done or done[-1].more:
+        claim(transactions, run, holder)
+        done.append(folds.fold(run, holder))
+    return done
+
+
+def claim(transactions: SqlTransactions, run: str, holder: str = "test") -> None:
+    """Have a run, whoever had it before."""
+    transactions.write(lambda s: s.chunks.claim(run, holder, 2**62, 2**62))
 
 
 def count_of(database: Database, table: Any) -> int:

@@ -25,7 +25,7 @@ from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.sqlstore_chunks import SqlChunkStore
 from runstone_tracking.store_chunks import ChangedMeanwhile
 from runstone_tracking.tables_metrics import metric_chunks, metric_folds, metric_segments
-from support.compaction import Bits, Writer, count_of, history
+from support.compaction import Bits, Writer, claim, count_of, fold, history
 from support.metric_points import Point, batch, bits, columns, points_of
 
 CHUNK = 50
@@ -35,11 +35,7 @@ ODD = [math.nan, -math.nan, math.inf, -math.inf, -0.0, 0.0, 5e-324, 1.5]
 
 
 def fold_all(transactions: SqlTransactions, run: str, **how: int) -> list[Folded]:
-    folds = Folds(transactions, chunk_points=CHUNK, **how)
-    done = [folds.fold(run)]
-    while done[-1].more:
-        done.append(folds.fold(run))
-    return done
+    return fold(transactions, run, chunk_points=CHUNK, **how)
 
 
 def chunks_of(transactions: SqlTransactions, run: str, name: str) -> list[ChunkRef]:
@@ -165,7 +161,7 @@ def test_levels_are_those_of_the_points(
 ) -> None:
     points = [(step, step, math.sin(step)) for step in range(3000)]
     Writer(transactions, run).append({"k": points, "few": points[:10]})
-    Folds(transactions).fold(run)
+    fold(transactions, run)
     with database.read() as connection:
         rows = connection.execute(select(metric_chunks).order_by(metric_chunks.c.name)).all()
     few, many = rows
@@ -297,13 +293,34 @@ def test_two_folds_of_different_segments_do_not_take_one_number(
     def other() -> None:
         with monkeypatch.context() as patched:
             patched.setattr(Folds, "_first", the_others)
-            Folds(transactions, chunk_points=CHUNK).fold(run)
+            Folds(transactions, chunk_points=CHUNK).fold(run, "test")
 
+    claim(transactions, run)
     during(monkeypatch, "write", other, SqlTransactions)
     with pytest.raises(ChangedMeanwhile):
-        Folds(transactions, chunk_points=CHUNK, max_segments=2).fold(run)
+        Folds(transactions, chunk_points=CHUNK, max_segments=2).fold(run, "test")
     fold_all(transactions, run)
     assert [each[0] for each in history(transactions, run, "k")] == [0, 100, 200, 300]
+
+
+@pytest.mark.parametrize("step", ["read_segments", "find", "read"])
+def test_whoever_has_lost_the_run_to_another_changes_nothing(
+    transactions: SqlTransactions,
+    database: Database,
+    run: str,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    """As after a pause longer than a claim; whatever the other one did meanwhile."""
+    writer = Writer(transactions, run)
+    writer.append({"k": [(1, 1, 0.5)]})
+    fold_all(transactions, run)
+    writer.append({"k": [(2, 2, 0.5)]})
+    during(monkeypatch, step, lambda: claim(transactions, run, "another"))
+    with pytest.raises(ChangedMeanwhile):
+        fold_all(transactions, run)
+    assert count_of(database, metric_segments) == 1
+    assert len(history(transactions, run, "k")) == 2
 
 
 @pytest.mark.parametrize("pieces", range(1, 6))
@@ -343,8 +360,9 @@ def test_a_damaged_segment_stays_and_stops_no_other(
             update(metric_segments).where(metric_segments.c.sequence == 2).values(payload=b"x" * 24)
         )
     folds = Folds(transactions, chunk_points=CHUNK)
-    assert folds.fold(run).segments == 2
-    assert folds.fold(run) == Folded()
+    claim(transactions, run)
+    assert folds.fold(run, "test").segments == 2
+    assert folds.fold(run, "test") == Folded()
     assert "stays as it is" in caplog.text
     assert [ref.count for ref in chunks_of(transactions, run, "k")] == [2]
     assert count_of(database, metric_segments) == 1

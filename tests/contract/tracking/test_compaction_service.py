@@ -12,11 +12,10 @@ from runstone_kit.ids import SystemIds
 from runstone_tracking import service_compaction
 from runstone_tracking.errors import MetricNotFound
 from runstone_tracking.service_compaction import Compaction
-from runstone_tracking.service_folds import Folds
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.tables_metrics import metric_folds, metric_segments
-from support.compaction import Writer, count_of, history
+from support.compaction import Writer, count_of, fold, history
 from support.metric_points import batch
 from support.tracking import add_run, run_id
 
@@ -168,7 +167,5 @@ def test_two_services_beside_writers_and_readers(
     found = history(transactions, run, "k")
     assert len(found) == len(expected)
     assert set(found) == expected
-    folds = Folds(transactions)
-    while folds.fold(run).more:
-        pass
+    fold(transactions, run)
     assert set(history(transactions, run, "k")) == expected

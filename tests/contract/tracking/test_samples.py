@@ -11,10 +11,9 @@ import pytest
 from runstone_tracking import service_samples
 from runstone_tracking.errors import RunNotFound
 from runstone_tracking.model_samples import Axis, Sampled, SampleQuery
-from runstone_tracking.service_folds import Folds
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
-from support.compaction import Writer
+from support.compaction import Writer, fold
 from support.metric_points import Point
 from support.tracking import add_run, run_id
 
@@ -27,12 +26,6 @@ def sample(transactions: SqlTransactions, runs: Sequence[str], **how: Any) -> li
         "across_ranks": False,
     } | how  # fmt: skip
     return list(MetricService(transactions).sample(SampleQuery(tuple(runs), **asked)))
-
-
-def fold(transactions: SqlTransactions, run: str) -> None:
-    folds = Folds(transactions, chunk_points=2_000)
-    while folds.fold(run).more:
-        pass
 
 
 def expected(points: Sequence[Point], start: int, end: int, buckets: int, column: int = 0) -> Any:
@@ -77,10 +70,10 @@ def test_a_short_series_is_divided_exactly(
     writer = Writer(transactions, run)
     writer.append({"k": points[:300], "other": points[:1]})
     if folded != "segments":
-        fold(transactions, run)
+        fold(transactions, run, chunk_points=2_000)
     writer.append({"k": points[250:]})
     if folded == "chunks":
-        fold(transactions, run)
+        fold(transactions, run, chunk_points=2_000)
     for buckets in (1, 7, 1000, 4096):
         [found] = sample(transactions, [run], buckets=buckets)
         assert (found.run_id, found.key, found.rank) == (run, "k", -1)
@@ -114,7 +107,7 @@ def test_no_spike_of_a_long_series_is_lost(
     for begin in range(0, total, 4_000):
         writer.append({"k": points[begin : begin + 4_000]})
         if begin < 16_000:
-            fold(transactions, run)
+            fold(transactions, run, chunk_points=2_000)
     scale = 1 if axis is Axis.STEP else 10
     ranges = [(0, total - 1), (17, 12_345), (1_990, 2_010), (5_000, total - 1), (15_990, 16_010)]
     for begin, end in ranges:
@@ -148,7 +141,7 @@ def test_many_runs_keys_and_ranks_in_one_call(transactions: SqlTransactions, run
             points = [(step, step, 10.0 * rank + number) for step in range(100)]
             writer.append({f"k\t{rank}": points, "k b": points[:1]})
         if number:
-            fold(transactions, each)
+            fold(transactions, each, chunk_points=2_000)
     asked = [other, run, empty]
     found = sample(transactions, asked, keys=("k b", "k", "absent"))
     assert [(each.run_id, each.key, each.rank) for each in found] == [
@@ -208,5 +201,5 @@ def test_a_sample_goes_on_when_its_segments_are_folded(
     query = SampleQuery((run,), ("a", "b"), (), 10, Axis.STEP, None, None, across_ranks=False)
     for each in MetricService(transactions).sample(query):
         found.append((each.key, int(each.nodes["count"].sum())))
-        fold(transactions, run)
+        fold(transactions, run, chunk_points=2_000)
     assert found == [("a", 100), ("b", 100)]

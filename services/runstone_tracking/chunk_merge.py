@@ -24,6 +24,9 @@ ABSORBED = 4
 """A chunk beside new points is taken up when it is not more than so many times their size. With 4 a
 point is written anew about five times on its way from a chunk of 64 points to a full one."""
 
+MOST_CHUNKS = 16
+"""Touched by one merge: a million points in memory at a time, however far late points are apart."""
+
 
 @dataclass(slots=True)
 class Merge:
@@ -63,6 +66,9 @@ def plan(chunks: Sequence[ChunkRef], points: Columns, full: int = MAX_POINTS) ->
             current = current or Merge(begins, begins)
             current.end = ends
             current.chunks.append(chunk)
+            if len(current.chunks) >= MOST_CHUNKS:
+                merges.append(_finished(current, before, full))
+                current, before = None, []
         elif current is not None and _absorbs(current, chunk, full):
             current.chunks.append(chunk)
         else:

@@ -42,6 +42,15 @@ CLOSE_S = 10.0
 REST = 1.0
 """After a fold, of its time: appends on the same cores go first."""
 
+KEEP_S = 10.0
+"""A claim is renewed after this."""
+
+PUT_OFF_S = 60.0
+"""A run that could not be folded is tried again after this."""
+
+MOST_FAILED = 3
+"""A look ends with the third run that cannot be folded: the database may be the cause."""
+
 RUNS = 1_000
 """Read at a time."""
 
@@ -85,6 +94,8 @@ class Compaction:
         self._holder = ids.hex_id()
         self._folds = Folds(transactions)
         self._seen: dict[str, _Seen] = {}
+        self._put_off_until: dict[str, float] = {}
+        self._claimed = self._folding = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="compaction", daemon=True)
 
@@ -102,27 +113,42 @@ class Compaction:
     def look(self) -> None:
         """Look at every run that has segments, and fold those that are due."""
         seen: dict[str, _Seen] = {}
+        failed = 0
         after: str | None = ""
         while after is not None and not self._stop.is_set():
             run_ids, after = self._runs(after)
             for run_id in run_ids:
                 if self._stop.is_set():
                     return
-                now = self._look_at(run_id)
-                if now is None:
+                if self._put_off_until.get(run_id, 0.0) > time.monotonic():
+                    if run_id in self._seen:
+                        seen[run_id] = self._seen[run_id]
                     continue
-                seen[run_id] = now
-                if _is_due(now):
-                    self._fold(run_id)
-                    seen.pop(run_id)
+                try:
+                    now = self._look_at(run_id)
+                    if now is not None and not (_is_due(now) and self._fold(run_id)):
+                        seen[run_id] = now
+                except Exception as error:
+                    self._put_off(run_id, error)
+                    failed += 1
+                    if failed == MOST_FAILED:
+                        return
         self._seen = seen
+        put_off = self._put_off_until.items()
+        self._put_off_until = {run: until for run, until in put_off if until > time.monotonic()}
         _backlog.set(sum(len(each.waiting) for each in seen.values()))
         oldest = min((each.since for each in seen.values()), default=time.monotonic())
         _lag.set(time.monotonic() - oldest)
 
+    def _put_off(self, run_id: str, error: Exception) -> None:
+        """A run that cannot be folded must not keep the others from it."""
+        self._put_off_until[run_id] = time.monotonic() + PUT_OFF_S
+        expected = isinstance(error, RunstoneError)
+        _log.warning("run %s is not folded: %s", run_id, error, exc_info=not expected)
+
     def _run(self) -> None:
         while not self._stop.is_set():
-            began = time.monotonic()
+            began, self._folding = time.monotonic(), 0.0
             try:
                 self.look()
             except RunstoneError as error:
@@ -130,7 +156,8 @@ class Compaction:
                 _log.debug("compaction waits: %s", error)
             except Exception:
                 _log.exception("compaction failed")
-            self._stop.wait(max(LOOK_S, (time.monotonic() - began) * SHARE))
+            looking = time.monotonic() - began - self._folding
+            self._stop.wait(max(LOOK_S, looking * SHARE))
 
     def _runs(self, after: str) -> tuple[list[str], str | None]:
         """Runs that have segments, and behind which to go on."""
@@ -149,22 +176,35 @@ class Compaction:
             return _Seen(waiting, now, now)
         return _Seen(waiting, before.since, before.unchanged if waiting == before.waiting else now)
 
-    def _fold(self, run_id: str) -> None:
-        """Fold a run until it has no more than a little left, if nobody else does."""
+    def _fold(self, run_id: str) -> bool:
+        """Fold a run to its last segment, if nobody else does; whether that was done."""
+        began = time.monotonic()
+        try:
+            return self._claim(run_id) and self._fold_claimed(run_id)
+        finally:
+            self._folding += time.monotonic() - began
+
+    def _claim(self, run_id: str) -> bool:
+        now = self._clock.now_ms()
+        self._claimed = time.monotonic()
+        return self._transactions.write(
+            lambda session: session.chunks.claim(run_id, self._holder, now, now + CLAIM_MS)
+        )
+
+    def _keep(self, run_id: str) -> None:
+        """In a long fold: claim the run for longer."""
+        if time.monotonic() - self._claimed > KEEP_S and not self._claim(run_id):
+            raise ChangedMeanwhile
+
+    def _fold_claimed(self, run_id: str) -> bool:
         more = True
         while more and not self._stop.is_set():
-            now = self._clock.now_ms()
-            if not self._transactions.write(
-                lambda session, now=now: session.chunks.claim(  # type: ignore[misc]
-                    run_id, self._holder, now, now + CLAIM_MS
-                )
-            ):
-                return
             began = time.monotonic()
             try:
-                folded = self._folds.fold(run_id, self._holder)
+                self._keep(run_id)
+                folded = self._folds.fold(run_id, self._holder, lambda: self._keep(run_id))
             except ChangedMeanwhile:
-                break
+                return False
             took = time.monotonic() - began
             _segments.inc(folded.segments)
             _points.inc(folded.points)
@@ -174,6 +214,7 @@ class Compaction:
             more = folded.more
             self._stop.wait(took * REST)
         self._transactions.write(lambda session: session.chunks.release(run_id, self._holder))
+        return not more
 
 
 def _is_due(seen: _Seen) -> bool:

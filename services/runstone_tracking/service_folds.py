@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from runstone_tracking import chunk, pyramid, segment
@@ -36,6 +36,10 @@ READ_CHUNKS = 64
 Identity = tuple[str, str, int]
 
 _log = logging.getLogger(__name__)
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,16 @@ class Folds:
         self._chunk_points = chunk_points
         self._damaged: set[Identity] = set()
 
-    def fold(self, run_id: str, holder: str) -> Folded:
+    def fold(self, run_id: str, holder: str, keep: Callable[[], None] = _nothing) -> Folded:
         """Fold the first segments of a run, as many as are worth one transaction.
 
-        ``holder`` has claimed the run. A damaged segment stays where it is, and is told once.
-        Raises ChangedMeanwhile.
+        ``holder`` has claimed the run, and ``keep``, called again and again, keeps it so. A damaged
+        segment stays where it is, and is told once. Raises ChangedMeanwhile.
         """
         waiting = self._transactions.read(
-            lambda session: session.chunks.waiting(run_id, self._max_segments + len(self._damaged))
+            lambda session: session.chunks.waiting(
+                run_id, self._max_segments + 1 + len(self._damaged)
+            )
         )
         whole = [each for each in waiting if _identity(run_id, each) not in self._damaged]
         taken = self._first(whole)
@@ -88,7 +94,7 @@ class Folds:
         )
         series, damaged = self._decoded(run_id, stored)
         taken = [each for each in taken if _identity(run_id, each) not in damaged]
-        old, new = self._merged(run_id, series)
+        old, new = self._merged(run_id, series, keep)
         self._transactions.write(
             lambda session: session.chunks.replace(run_id, taken, old, new, holder)
         )
@@ -130,7 +136,7 @@ class Folds:
         return series, damaged
 
     def _merged(
-        self, run_id: str, series: dict[str, list[Columns]]
+        self, run_id: str, series: dict[str, list[Columns]], keep: Callable[[], None]
     ) -> tuple[list[ChunkRef], list[NewChunk]]:
         """The chunks to be replaced, and those to be written."""
         chunks: dict[str, list[ChunkRef]] = defaultdict(list)
@@ -146,6 +152,7 @@ class Folds:
             planned = plan(of_series, points, self._chunk_points)
             merges += ((name, points, merge) for merge in planned)
         for (name, points, merge), before in self._read(run_id, merges):
+            keep()
             fresh = _slice(points, merge.start, merge.end)
             merged = chunk.in_order(concatenate([*before, fresh])) if before else fresh
             first = max((ref.number for ref in chunks[name]), default=0) + 1

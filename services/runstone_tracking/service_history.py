@@ -66,7 +66,9 @@ class HistoryReader:
             try:
                 for complete, before in self._complete(run_id, pieces, given):
                     yield from cut(ordered(complete))
-                    given = before
+                    if before is not None:
+                        # A piece that is looked up anew may begin earlier than what was given.
+                        given = before if given is None else max(given, before)
                 return
             except ChangedMeanwhile:
                 pieces = self._pieces(run_id, key, rank)

@@ -30,10 +30,15 @@ from runstone_tracking.store_chunks import ChangedMeanwhile
 EXACT_POINTS = 131_072
 """Series of at most so many points in the range are divided exactly, as the contract says."""
 
+SERIES = 16
+"""Of ranks that are put together, their buckets are held at a time."""
+
 NODES = 16
 """Nodes read for a bucket, at most: the finest level that has no more is read."""
 
 Range = tuple[int, int]
+
+_PLACES = ("first_step", "last_step", "min_timestamp_ms", "max_timestamp_ms")
 
 
 @dataclass(slots=True)
@@ -69,12 +74,20 @@ class Sampler:
         if asked is None:
             return
         for of_key in _by_key(series) if query.across_ranks else ([each] for each in series):
-            found = [self._nodes(each, asked, query) for each in of_key]
-            nodes = _folded(found)
+            nodes = self._together(of_key, asked, query)
             if len(nodes):
                 first = of_key[0]
                 rank = -1 if query.across_ranks else first.rank
                 yield Sampled(first.run_id, first.key, rank, nodes)
+
+    def _together(self, series: Sequence[_Series], asked: Range, query: SampleQuery) -> Nodes:
+        """A node for each bucket that holds a point of any of the series, in order."""
+        parts: list[tuple[Nodes, Int64s]] = []
+        for each in series:
+            parts.append(_by_bucket(*self._nodes(each, asked, query)))
+            if len(parts) == SERIES:
+                parts = [_by_bucket(*_joined(parts))]
+        return _by_bucket(*_joined(parts))[0]
 
     def _series(self, run_id: str, key: str, query: SampleQuery) -> list[_Series]:
         """The series of a key, by rank."""
@@ -90,9 +103,10 @@ class Sampler:
 
         since, blocks, chunks = self._transactions.read(work, bounded=True)
         found: dict[int, _Series] = {}
+        wanted = frozenset(query.ranks)
         ranks = {block.rank for block in blocks} | {ref.rank for ref in chunks}
         for rank in sorted(ranks):
-            if not query.ranks or rank in query.ranks:
+            if not wanted or rank in wanted:
                 found[rank] = _Series(run_id, key, rank, since)
         for block in blocks:
             if block.rank in found:
@@ -116,13 +130,16 @@ class Sampler:
         start, end = (_int64(each + series.since) for each in asked)
         chunks = [each for each in series.chunks if _meets(_chunk_span(each, axis), start, end)]
         blocks = [each for each in series.blocks if _meets(_block_span(each, axis), start, end)]
-        count = sum(ref.count for ref in chunks) + sum(block.count for block in blocks)
+        inside = [each for each in chunks if _is_within(_chunk_span(each, axis), start, end)]
+        count = sum(ref.count for ref in inside) + sum(
+            block.count for block in blocks if _is_within(_block_span(block, axis), start, end)
+        )
         coarse: list[ChunkRef] = []
         level = 0
         if count > EXACT_POINTS:
             chosen = pyramid.choose_level(count, NODES * query.buckets)
             level = len(pyramid.SIZES) - 1 if chosen is None else chosen
-            coarse = [each for each in chunks if _is_within(_chunk_span(each, axis), start, end)]
+            coarse = inside
         levels = self._levels(series.run_id, coarse, level)
         fine = [each for each in chunks if levels.get(each) is None]
         points = _within(self._points(series.run_id, fine, blocks), axis, start, end)
@@ -271,21 +288,23 @@ def _joined(parts: Sequence[tuple[Nodes, Int64s]]) -> tuple[Nodes, Int64s]:
     return nodes, np.concatenate([each[1] for each in parts])
 
 
-def _folded(parts: Sequence[tuple[Nodes, Int64s]]) -> Nodes:
-    """A node for each bucket that holds one, in order."""
-    nodes, numbers = _joined(parts)
+def _by_bucket(nodes: Nodes, numbers: Int64s) -> tuple[Nodes, Int64s]:
+    """A node for each bucket that holds one, in order, and the bucket's number."""
     if not len(nodes):
-        return nodes
+        return nodes, numbers
     given: Any = nodes
-    if _rises(numbers) and _rises(given["first_step"]) and _rises(given["last_step"]):
-        return pyramid.fold(nodes, _starts(numbers))
+    if _rises(numbers) and all(_rises(given[name]) for name in _PLACES):
+        starts = _starts(numbers)
+        return pyramid.fold(nodes, starts), numbers[starts]
     order = np.lexsort((given["min_timestamp_ms"], given["first_step"], numbers))
-    starts = _starts(numbers[order])
+    numbers = numbers[order]
+    starts = _starts(numbers)
     found: Any = pyramid.fold(nodes[order], starts)
     # Nodes of one bucket may overlap, as those of two ranks do: the one that begins last is not
     # always the one that ends last.
-    by_end: Any = nodes[np.lexsort((given["max_timestamp_ms"], given["last_step"], numbers))]
+    rest = given[order]
+    by_end: Any = rest[np.lexsort((rest["max_timestamp_ms"], rest["last_step"], numbers))]
     ends = np.append(starts[1:], len(nodes)) - 1
     for name in ("last", "last_step"):
         found[name] = by_end[name][ends]
-    return found  # type: ignore[no-any-return]
+    return found, numbers[starts]

@@ -18,6 +18,9 @@ from runstone_tracking.tables_metrics import metric_chunks, metric_folds, metric
 
 AFTER_RANK_MARK = chr(ord(RANK_MARK) + 1)
 
+CHUNKS_AT_ONCE = 64
+"""Of half a megabyte each."""
+
 NAMES_AT_ONCE = 1_000
 """SQLite takes a parameter for each."""
 
@@ -120,7 +123,7 @@ class SqlChunkStore:
             or not self._is_claimed(run_id, holder)
             or self._sql.delete_segments(self._connection, run_id, identities) < len(segments)
             or self._sql.delete_chunks(self._connection, run_id, places) < len(old)
-            or self._sql.insert_chunks(self._connection, run_id, new) < len(new)
+            or self._insert(run_id, new) < len(new)
         ):
             raise ChangedMeanwhile
 
@@ -129,6 +132,13 @@ class SqlChunkStore:
         there = select(runs.c.run_id).where(runs.c.run_id == run_id)
         held = there.with_for_update(read=True, key_share=True)
         return self._connection.execute(held).first() is not None
+
+    def _insert(self, run_id: str, new: Sequence[NewChunk]) -> int:
+        """Some at a time: a message to PostgreSQL has a gigabyte at most."""
+        return sum(
+            self._sql.insert_chunks(self._connection, run_id, new[start : start + CHUNKS_AT_ONCE])
+            for start in range(0, len(new), CHUNKS_AT_ONCE)
+        )
 
     def _is_claimed(self, run_id: str, holder: str) -> bool:
         """Whether the holder has the run still; nobody else takes it until the transaction ends."""

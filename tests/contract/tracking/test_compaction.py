@@ -1,5 +1,6 @@
 """Folding segments into chunks: nothing lost, nothing twice, whatever comes in between."""
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -344,6 +345,38 @@ def test_a_history_goes_on_when_its_segments_are_folded(
             fold_all(transactions, run, max_points=20)
             writer.append({"k": [(0, 0, 0.0)]})
     assert found == expected
+
+
+def test_a_history_that_is_looked_up_anew_twice_gives_no_point_twice(
+    transactions: SqlTransactions, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces that overlap: the next one to be read begins before what was given."""
+    monkeypatch.setattr(service_history, "READ_PIECES", 1)
+    for number, (begin, end) in enumerate([(0, 30), (10, 40), (20, 50)]):
+        points = [(time, time, 0.5) for time in range(begin, end + 1, 10)]
+        Writer(transactions, run, f"w{number}").append({"k": points})
+    expected = history(transactions, run, "k")
+    read = service_history.HistoryReader._points
+    for failing in itertools.combinations(range(8), 2):
+        calls = itertools.count()
+
+        def fails(self: Any, *arguments: Any, calls: Any = calls, at: Any = failing) -> Any:
+            if next(calls) in at:
+                raise ChangedMeanwhile
+            return read(self, *arguments)
+
+        monkeypatch.setattr(service_history.HistoryReader, "_points", fails)
+        assert history(transactions, run, "k") == expected, failing
+
+
+def test_a_fold_of_some_segments_says_that_there_are_more(
+    transactions: SqlTransactions, run: str
+) -> None:
+    writer = Writer(transactions, run)
+    for step in range(5):
+        writer.append({"k": [(step, step, 0.5)]})
+    done = fold_all(transactions, run, max_segments=2)
+    assert [(each.segments, each.more) for each in done] == [(2, True), (2, True), (1, False)]
 
 
 def test_a_damaged_segment_stays_and_stops_no_other(

@@ -3,8 +3,10 @@
 import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from runstone_kit.clock import SystemClock
 from runstone_kit.database import Database
@@ -12,9 +14,10 @@ from runstone_kit.ids import SystemIds
 from runstone_tracking import service_compaction
 from runstone_tracking.errors import MetricNotFound
 from runstone_tracking.service_compaction import Compaction
+from runstone_tracking.service_folds import Folds
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
-from runstone_tracking.tables_metrics import metric_folds, metric_segments
+from runstone_tracking.tables_metrics import metric_chunks, metric_folds, metric_segments
 from support.compaction import Writer, count_of, fold, history
 from support.metric_points import batch
 from support.tracking import add_run, run_id
@@ -121,6 +124,65 @@ def test_another_services_run_is_left_alone(
     clock.now += 30
     compaction.look()
     assert count_of(database, metric_segments) == 0
+
+
+def test_a_run_that_cannot_be_folded_keeps_no_other_from_it(
+    transactions: SqlTransactions,
+    database: Database,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first, second = sorted(transactions.write(add_run) for _ in range(2))
+    compaction = Compaction(transactions, clock, SystemIds())
+
+    def looked(seconds: float) -> int:
+        clock.now += seconds
+        compaction.look()
+        return count_of(database, metric_segments)
+
+    writers = [Writer(transactions, each) for each in (first, second)]
+    for each in writers:
+        each.append({"k": [(1, 1, 0.5)]})
+    looked(0)
+    assert looked(21) == 0
+    with database.write() as connection:
+        damaged = update(metric_chunks).where(metric_chunks.c.run_id == first)
+        connection.execute(damaged.values(points=b"damaged"))
+    for each in writers:
+        each.append({"k": [(2, 2, 0.5)]})
+    looked(0)
+    assert looked(21) == 1
+    assert f"run {first} is not folded" in caplog.text
+    caplog.clear()
+    assert looked(30) == 1
+    assert caplog.text == ""
+    looked(31)
+    looked(21)
+    assert f"run {first} is not folded" in caplog.text
+
+
+def test_a_claim_is_renewed_in_a_long_fold(
+    transactions: SqlTransactions, run: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A rest would be of real time.
+    monkeypatch.setattr(service_compaction, "REST", 0.0)
+    writer = Writer(transactions, run)
+    for step in range(2):
+        writer.append({"k": [(step, step, 0.5)], "j": [(step, step, 0.5)]})
+        compaction = Compaction(transactions, clock, SystemIds())
+        compaction.look()
+        clock.now += 21
+        stored = Folds._stored
+
+        def waits(self: Folds, *arguments: Any, stored: Any = stored) -> Any:
+            clock.now += 40
+            return stored(self, *arguments)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Folds, "_stored", waits)
+            compaction.look()
+    assert len(history(transactions, run, "k")) == 2
+    assert transactions.read(lambda s: s.chunks.runs_waiting("", 5)) == []
 
 
 @pytest.mark.faults

@@ -164,6 +164,43 @@ def test_many_runs_keys_and_ranks_in_one_call(transactions: SqlTransactions, run
         sample(transactions, [run, run_id()])
 
 
+def test_a_range_of_few_points_is_divided_exactly_whatever_chunks_it_touches(
+    transactions: SqlTransactions, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_samples, "EXACT_POINTS", 2_500)
+    points = [(step, step, float(step)) for step in range(6_000)]
+    Writer(transactions, run).append({"k": points})
+    fold(transactions, run, chunk_points=2_000)
+    [found] = sample(transactions, [run], start=1_900, end=4_100, buckets=2_000)
+    assert same(told(found), expected(points, 1_900, 4_100, 2_000))
+
+
+def test_points_of_one_step_are_told_in_the_order_of_time(
+    transactions: SqlTransactions, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_samples, "EXACT_POINTS", 1_000)
+    writer = Writer(transactions, run)
+    writer.append({"k": [(0, 100 + number, 1.0 + number) for number in range(2_000)]})
+    fold(transactions, run, chunk_points=2_000)
+    writer.append({"k": [(0, 1, -1.0), (0, 9_999, -2.0)]})
+    [found] = sample(transactions, [run], buckets=1)
+    nodes: Any = found.nodes
+    assert (nodes["first"][0], nodes["last"][0], nodes["count"][0]) == (-1.0, -2.0, 2_002)
+
+
+def test_more_ranks_than_are_held_at_a_time(transactions: SqlTransactions, run: str) -> None:
+    ranks = service_samples.SERIES * 2 + 3
+    series = {
+        f"k\t{rank}": [(step, step, float(rank)) for step in range(10)] for rank in range(ranks)
+    }
+    Writer(transactions, run).append(series)
+    [found] = sample(transactions, [run], across_ranks=True)
+    nodes: Any = found.nodes
+    assert nodes["count"].tolist() == [ranks] * 10
+    assert (nodes["min"][3], nodes["max"][3]) == (0.0, ranks - 1)
+    assert nodes["sum"].tolist() == [sum(range(ranks))] * 10
+
+
 def test_steps_at_the_ends_of_int64(transactions: SqlTransactions, run: str) -> None:
     points = [(-INT64, 5, 1.0), (0, 6, math.inf), (INT64 - 1, 7, -math.inf)]
     Writer(transactions, run).append({"k": points})

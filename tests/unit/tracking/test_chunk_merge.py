@@ -66,6 +66,15 @@ def test_late_points_touch_the_chunks_that_they_lie_in() -> None:
     assert planned(chunks, points(110, 170, 210)) == [([1, 2], [110, 170, 210])]
 
 
+def test_late_points_that_are_far_apart_are_merged_some_chunks_at_a_time() -> None:
+    chunks = refs(*((number * 100, number * 100 + 63) for number in range(40)))
+    new = points(*(number * 100 + 50 for number in range(40)), 3_000 + 64)
+    merges = plan(chunks, new, FULL)
+    assert max(len(merge.chunks) for merge in merges) <= 16
+    assert [ref.number for merge in merges for ref in merge.chunks] == list(range(40))
+    assert _covers(merges, len(new))
+
+
 def test_a_duplicate_of_a_chunks_end_is_in_it() -> None:
     chunks = refs((0, 63), (64, 127))
     assert planned(chunks, points(63)) == [([0], [63])]

@@ -201,9 +201,9 @@ class MetricCalls(ClientBase):
             keys=[keys] if isinstance(keys, str) else keys,
             buckets=_values.whole_number("buckets", buckets),
             axis=_axis(axis),
-            start=start,
-            end=end,
-            ranks=ranks,
+            start=None if start is None else _values.whole_number("start", start),
+            end=None if end is None else _values.whole_number("end", end),
+            ranks=[_values.whole_number("ranks", rank) for rank in ranks],
             across_ranks=across_ranks,
         )
         found: list[SampledSeries] = []

@@ -423,7 +423,8 @@ class SampleMetricsResponse(_message.Message):
 
     A series of at most 131072 points in the range is divided exactly. A longer one is read from its pyramid, whose nodes
     of 128, 1024 or 8192 points in a row go whole into the bucket of their first point. Either way a bucket tells which
-    steps and times its points have, and no point's value is outside its bucket's min and max.
+    steps and times its points have, and no point's value is outside its bucket's min and max. A duplicate counts once in a
+    series that is divided exactly, and once or twice in a longer one.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -482,7 +483,7 @@ class SampleMetricsResponse(_message.Message):
 
     @_builtins.property
     def mean_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The mean of the values that are numbers; NaN when there is none."""
+        """The mean of the values that are numbers; NaN when there is none, infinite when their sum is."""
 
     @_builtins.property
     def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:

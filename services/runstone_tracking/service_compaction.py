@@ -22,10 +22,17 @@ from runstone_tracking.store import Transactions
 from runstone_tracking.store_chunks import ChangedMeanwhile
 
 LOOK_S = 2.0
-"""Between looks at all runs that have segments; longer where a look takes long."""
+"""Between looks at all runs that have segments."""
 
 SHARE = 10
-"""A look takes at most one part in so many of the time."""
+"""Looking, and folding what there is no hurry for, take about one part in so many of the time: a
+database may have many thousands of runs whose segments wait, as after an upgrade."""
+
+SLICE_S = 0.05
+"""Of looking, before a pause."""
+
+QUIET_SLICE_S = 0.5
+"""Of folding quiet runs in a look, before they have to wait for their share."""
 
 ENOUGH_SEGMENTS = 512
 ENOUGH_POINTS = 524_288
@@ -95,7 +102,8 @@ class Compaction:
         self._folds = Folds(transactions)
         self._seen: dict[str, _Seen] = {}
         self._put_off_until: dict[str, float] = {}
-        self._claimed = self._folding = 0.0
+        self._claimed = self._began = self._resumed = 0.0
+        self._folding = self._folding_since = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="compaction", daemon=True)
 
@@ -114,19 +122,22 @@ class Compaction:
         """Look at every run that has segments, and fold those that are due."""
         seen: dict[str, _Seen] = {}
         failed = 0
+        self._began = self._resumed = time.monotonic()
+        self._folding = self._folding_since = 0.0
         after: str | None = ""
         while after is not None and not self._stop.is_set():
             run_ids, after = self._runs(after)
             for run_id in run_ids:
                 if self._stop.is_set():
                     return
+                self._pace()
                 if self._put_off_until.get(run_id, 0.0) > time.monotonic():
                     if run_id in self._seen:
                         seen[run_id] = self._seen[run_id]
                     continue
                 try:
                     now = self._look_at(run_id)
-                    if now is not None and not (_is_due(now) and self._fold(run_id)):
+                    if now is not None and not (self._is_due(now) and self._fold(run_id)):
                         seen[run_id] = now
                 except Exception as error:
                     self._put_off(run_id, error)
@@ -140,6 +151,22 @@ class Compaction:
         oldest = min((each.since for each in seen.values()), default=time.monotonic())
         _lag.set(time.monotonic() - oldest)
 
+    def _pace(self) -> None:
+        """Pause when there was enough looking for a while."""
+        looking = time.monotonic() - self._resumed - self._folding_since
+        if looking > SLICE_S:
+            self._stop.wait(looking * SHARE)
+            self._resumed, self._folding_since = time.monotonic(), 0.0
+
+    def _is_due(self, seen: _Seen) -> bool:
+        if len(seen.waiting) >= ENOUGH_SEGMENTS:
+            return True
+        if sum(each.points for each in seen.waiting) >= ENOUGH_POINTS:
+            return True
+        now = time.monotonic()
+        share = QUIET_SLICE_S + (now - self._began) / SHARE if SHARE else float("inf")
+        return now - seen.unchanged >= QUIET_S and self._folding < share
+
     def _put_off(self, run_id: str, error: Exception) -> None:
         """A run that cannot be folded must not keep the others from it."""
         self._put_off_until[run_id] = time.monotonic() + PUT_OFF_S
@@ -148,7 +175,6 @@ class Compaction:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            began, self._folding = time.monotonic(), 0.0
             try:
                 self.look()
             except RunstoneError as error:
@@ -156,8 +182,7 @@ class Compaction:
                 _log.debug("compaction waits: %s", error)
             except Exception:
                 _log.exception("compaction failed")
-            looking = time.monotonic() - began - self._folding
-            self._stop.wait(max(LOOK_S, looking * SHARE))
+            self._stop.wait(LOOK_S)
 
     def _runs(self, after: str) -> tuple[list[str], str | None]:
         """Runs that have segments, and behind which to go on."""
@@ -182,7 +207,9 @@ class Compaction:
         try:
             return self._claim(run_id) and self._fold_claimed(run_id)
         finally:
-            self._folding += time.monotonic() - began
+            took = time.monotonic() - began
+            self._folding += took
+            self._folding_since += took
 
     def _claim(self, run_id: str) -> bool:
         now = self._clock.now_ms()
@@ -215,11 +242,3 @@ class Compaction:
             self._stop.wait(took * REST)
         self._transactions.write(lambda session: session.chunks.release(run_id, self._holder))
         return not more
-
-
-def _is_due(seen: _Seen) -> bool:
-    return (
-        len(seen.waiting) >= ENOUGH_SEGMENTS
-        or sum(each.points for each in seen.waiting) >= ENOUGH_POINTS
-        or time.monotonic() - seen.unchanged >= QUIET_S
-    )

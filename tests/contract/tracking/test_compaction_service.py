@@ -161,6 +161,38 @@ def test_a_run_that_cannot_be_folded_keeps_no_other_from_it(
     assert f"run {first} is not folded" in caplog.text
 
 
+def test_quiet_runs_are_folded_a_few_at_a_look(
+    transactions: SqlTransactions,
+    database: Database,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is no hurry for them, and calls on the same cores go first."""
+    monkeypatch.setattr(service_compaction, "REST", 0.0)
+    monkeypatch.setattr(service_compaction, "ENOUGH_SEGMENTS", 2)
+    runs = sorted(transactions.write(add_run) for _ in range(5))
+    for number, each in enumerate(runs):
+        writer = Writer(transactions, each)
+        writer.append({"k": [(1, 1, 0.5)]})
+        if number == 4:
+            writer.append({"k": [(2, 2, 0.5)]})
+    fold = Folds.fold
+
+    def slow(self: Folds, *arguments: Any) -> Any:
+        clock.now += 1.0
+        return fold(self, *arguments)
+
+    monkeypatch.setattr(Folds, "fold", slow)
+    compaction = Compaction(transactions, clock, SystemIds())
+    left = []
+    for seconds in (0, 21, 0, 0, 0):
+        clock.now += seconds
+        compaction.look()
+        left.append(count_of(database, metric_segments))
+    # The one that has many is not kept waiting.
+    assert left == [4, 3, 2, 1, 0]
+
+
 def test_a_claim_is_renewed_in_a_long_fold(
     transactions: SqlTransactions, run: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ from runstone_kit.interceptors.metrics import MetricsLayer, process_metrics
 from runstone_kit.interceptors.permission import PermissionLayer
 from runstone_kit.interceptors.request_context import RequestContextLayer
 from runstone_kit.interceptors.stream_limit import StreamLimitLayer
+from runstone_kit.interceptors.waiting import CallPool, WaitingLimit
 from runstone_kit.logs import OnceAMinute, access_writer
 from runstone_kit.registration import RegistrationError, register
 from runstone_kit.spec import ServerSpec, ServiceParts
@@ -201,12 +202,14 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
     except RunstoneError as error:
         raise StartError(error.for_operator) from error
     activity = Activity()
-    calls = ThreadPoolExecutor(spec.max_threads, thread_name_prefix="call")
+    calls = CallPool(spec.max_threads)
     # Probes must be answered however busy the calls keep their threads.
     probes = ThreadPoolExecutor(1, thread_name_prefix="probe")
+    refusals = ThreadPoolExecutor(1, thread_name_prefix="refusal")
+    gate = WaitingLimit(calls, spec.max_waiting, refusals)
     server = grpc.server(
         calls,
-        interceptors=[Chain(_layers(spec, activity), {HEALTH_SERVICE: probes})],
+        interceptors=[Chain(_layers(spec, activity), {HEALTH_SERVICE: probes}, gate)],
         options=[*_options(reuse_port), *spec.channel_options],
     )
     servicer = health.HealthServicer()
@@ -245,7 +248,7 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
     tcp_ports = [
         port for address, port in zip(addresses, ports, strict=True) if not _is_unix(address)
     ]
-    return Running(server, parts, readiness, [calls, probes], page, tcp_ports, activity)
+    return Running(server, parts, readiness, [calls, probes, refusals], page, tcp_ports, activity)
 
 
 def _layers(spec: ServerSpec, activity: Activity) -> list[Layer]:

@@ -51,6 +51,7 @@ class ServerSpec:
     addresses: Sequence[str]
     workers: int = 1
     max_threads: int = 16
+    max_waiting: int = 1_024
     metrics_address: tuple[str, int] | None = None
     reflection: bool = False
     default_deadline_s: float | None = 60.0
@@ -80,6 +81,7 @@ class ServerSpec:
             "addresses": [settings.listen],
             "workers": settings.workers,
             "max_threads": settings.max_threads,
+            "max_waiting": settings.max_waiting,
             "metrics_address": metrics,
             "reflection": settings.reflection,
             "default_deadline_s": settings.default_deadline_s,

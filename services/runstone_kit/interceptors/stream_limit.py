@@ -28,7 +28,8 @@ class StreamLimitLayer:
 
     def wrap(self, method: Method, call: Call) -> Call:
         """``call``, with a place of its own if it streams."""
-        if not method.known or not (method.request_streaming or method.response_streaming):
+        streams = method.request_streaming or method.response_streaming
+        if not streams or not method.known or method.refused:
             return call
 
         def unary(request: Any, context: grpc.ServicerContext) -> Any:

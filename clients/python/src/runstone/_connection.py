@@ -171,6 +171,9 @@ class _Attempts:
         failure = _errors.from_rpc(error, self.request_id, place)
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             raise self._too_late(failure) from None
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            self._come_again(failure)
+            return
         if error.code() is not grpc.StatusCode.UNAVAILABLE:
             raise failure from None
         again = self.connection.lost(self.address)
@@ -189,6 +192,18 @@ class _Attempts:
         time.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
         self.address = self.connection.address(reads=self.method.reads)
+
+    def _come_again(self, failure: RunstoneException) -> None:
+        """Wait as long as an overloaded server asks for; raise if there is no time for that.
+
+        It refused the call before it did anything, so even a create may be repeated.
+        """
+        pause = failure.retry_after
+        if pause is None or failure.reason != "OVERLOADED" or self.method.request_streaming:
+            raise failure from None
+        if pause >= self.deadline - time.monotonic():
+            raise self._given_up(failure) from None
+        time.sleep(pause)
 
     def _too_late(self, failure: RunstoneException) -> RunstoneException:
         if self._unavailable is not None:

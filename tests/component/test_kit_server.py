@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import threading
 import time
@@ -15,15 +14,12 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
-from prometheus_client import REGISTRY, generate_latest
 
 from runstone_kit import peers
 from runstone_kit.context import RequestContext, use
 from runstone_kit.errors import FailedPrecondition, Unavailable
 from runstone_kit.server import (
     MAX_RECEIVE_BYTES,
-    Running,
     ServerSpec,
     ServiceParts,
     StartError,
@@ -32,51 +28,8 @@ from runstone_kit.server import (
 )
 from support import probe
 from support.probe import handled, page
+from support.probe_server import Probe, details, each_kind, refused
 from support.processes import free_port, wait_until
-
-
-class Probe:
-    """A server with its caller, and a database that can go away."""
-
-    def __init__(self, **changes: Any) -> None:
-        self.trouble: Exception | None = None
-        self.closed = threading.Event()
-        service = changes.pop("service", probe.PROBE)
-        deserializer = changes.pop("deserializer", StringValue.FromString)
-
-        def ready() -> None:
-            if self.trouble is not None:
-                raise self.trouble
-
-        spec: dict[str, Any] = {
-            "name": "probe",
-            "build": lambda: [
-                probe.parts(
-                    service,
-                    deserializer=deserializer,
-                    readiness={"database": ready},
-                    close=self.closed.set,
-                )
-            ],
-            "addresses": ["127.0.0.1:0"],
-            "readiness_interval_s": 0.02,
-            "default_deadline_s": 30.0,
-        }
-        self.running: Running = start(ServerSpec(**(spec | changes)))
-        self.target = f"127.0.0.1:{self.running.port}"
-        self.caller = probe.Caller(self.target)
-
-    def health(self, service: str = "") -> int:
-        stub = health_pb2_grpc.HealthStub(self.caller.channel)
-        answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
-        return int(answer.status)
-
-    def metrics(self) -> str:
-        return generate_latest(REGISTRY).decode()
-
-    def close(self) -> None:
-        self.running.stop(grace_s=0)
-        self.caller.close()
 
 
 @pytest.fixture
@@ -85,38 +38,8 @@ def server() -> Iterator[Probe]:
         yield made
 
 
-def refused(call: Callable[[], object]) -> Any:
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    return caught.value
-
-
-def details(error: Any, kind: Any) -> Any:
-    """The one detail of a kind in an error's status."""
-    status = rpc_status.from_call(error)
-    assert status is not None
-    found = []
-    for packed in status.details:
-        detail = kind()
-        if packed.Unpack(detail):
-            found.append(detail)
-    assert len(found) == 1, status
-    return found[0]
-
-
 def trailing(call: Any) -> dict[str, str]:
     return {key: value for key, value in call.trailing_metadata() if isinstance(value, str)}
-
-
-def each_kind(server: Probe, word: str, **options: Any) -> dict[str, Callable[[], object]]:
-    request = StringValue(value=word)
-    caller, options = server.caller, {"timeout": 10} | options
-    return {
-        "Unary": lambda: caller.unary(request, **options),
-        "ServerStream": lambda: list(caller.server_stream(request, **options)),
-        "ClientStream": lambda: caller.client_stream(iter([request]), **options),
-        "BidiStream": lambda: list(caller.bidi_stream(iter([request]), **options)),
-    }
 
 
 def test_all_four_kinds_of_call_pass(server: Probe) -> None:
@@ -274,77 +197,6 @@ def test_streams_leave_half_of_the_threads_to_other_calls() -> None:
         end.set()
         assert list(held[1]) == []
         wait_until(lambda: _succeeds(kinds["ServerStream"]), 10, "a place for a stream")
-
-
-def test_calls_past_the_waiting_ones_are_told_to_come_again() -> None:
-    with contextlib.closing(Probe(max_threads=1, max_waiting=2)) as server:
-        counted = handled(server.metrics(), "Unary", "RESOURCE_EXHAUSTED")
-        with _one_thread_held(server) as release:
-            waiting = [
-                server.caller.unary.future(StringValue(value=word), timeout=30) for word in "ab"
-            ]
-            wait_until(lambda: _full(server), 10, "two calls waiting")
-            for name, call in each_kind(server, "hello").items():
-                error = refused(call)
-                assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED, name
-                assert details(error, error_details_pb2.ErrorInfo).reason == "OVERLOADED"
-                delay = details(error, error_details_pb2.RetryInfo).retry_delay
-                assert 1.0 <= delay.ToTimedelta().total_seconds() <= 2.0
-            # Health has a thread of its own, so a busy server is not taken for a dead one.
-            assert server.health() == health_pb2.HealthCheckResponse.SERVING
-            release.set()
-            assert [call.result().value for call in waiting] == ["a", "b"]
-        assert handled(server.metrics(), "Unary", "RESOURCE_EXHAUSTED") > counted
-        assert server.caller.say("hello") == "hello"
-
-
-def test_refused_calls_are_not_read_and_keep_no_memory() -> None:
-    with (
-        contextlib.closing(Probe(max_threads=1, max_waiting=1)) as server,
-        _one_thread_held(server) as release,
-    ):
-        first = server.caller.unary.future(StringValue(value="a"), timeout=30)
-        wait_until(lambda: _full(server), 10, "a call waiting")
-        before = _resident()
-        big = StringValue(value="x" * 16 * 2**20)
-        for _ in range(10):
-            error = refused(lambda: server.caller.unary(big, timeout=30))
-            assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert _resident() - before < 80 * 2**20
-        release.set()
-        assert first.result().value == "a"
-
-
-@contextlib.contextmanager
-def _one_thread_held(server: Probe) -> Iterator[threading.Event]:
-    """Keeps a thread of the server busy until the event is set."""
-    release = threading.Event()
-
-    def requests() -> Iterator[StringValue]:
-        yield StringValue(value="open")
-        release.wait(30)
-
-    held = server.caller.bidi_stream(requests())
-    assert next(held).value == "open"
-    try:
-        yield release
-    finally:
-        release.set()
-        assert list(held) == []
-
-
-def _full(server: Probe) -> bool:
-    """Whether a call more is refused at once."""
-    try:
-        server.caller.unary(StringValue(value="one more"), timeout=0.2)
-    except grpc.RpcError as error:
-        return error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    return False
-
-
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _succeeds(call: Callable[[], object]) -> bool:

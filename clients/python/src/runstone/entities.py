@@ -10,6 +10,7 @@ from runstone._entities.artifacts import (
     Upload,
     UploadPart,
 )
+from runstone._entities.columns import MetricColumns
 from runstone._entities.delivery import Delivery
 from runstone._entities.paging import PagedList
 from runstone._entities.registry import (
@@ -58,6 +59,7 @@ __all__ = [
     "InputTag",
     "LifecycleStage",
     "Metric",
+    "MetricColumns",
     "MetricSummary",
     "ModelVersion",
     "PagedList",

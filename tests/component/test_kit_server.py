@@ -257,8 +257,9 @@ def test_a_cancelled_stream_is_counted_and_the_server_idle_again(server: Probe) 
     assert next(call).value == "one"
     assert server.running.activity.idle_s() == 0
     call.cancel()
-    gate.set()
+    # The requests must not end meanwhile, which would be a stream that ended well.
     wait_until(lambda: server.running.activity.idle_s() > 0)
+    gate.set()
     text = server.metrics()
     assert (
         handled(text, "BidiStream", "CANCELLED") + handled(text, "BidiStream", "UNKNOWN") > before

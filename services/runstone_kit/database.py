@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from runstone_kit import dbengine
 from runstone_kit.context import current
+from runstone_kit.dbengine import HotWrite
 from runstone_kit.dberrors import OVERLOADED, is_disconnect, is_lost_race, short_cause, translate
 from runstone_kit.errors import ResourceExhausted
 
@@ -110,9 +111,10 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, hot: HotWrite | None = None) -> Iterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
+        With ``hot`` no statement waits for a lock for long: Unavailable (OVERLOADED).
         PostgreSQL: READ COMMITTED. SQLite: BEGIN IMMEDIATE. Costs two round trips more than its
         statements. If the connection is lost *in* the block or at its commit, Unavailable is
         raised and the caller must assume that either may have happened.
@@ -123,7 +125,9 @@ class Database:
             self._not_nested(),
             self._kinds(),
             self._turn_to_write(),
-            self._connect(self._engines.writers, dbengine.BEGIN_WRITE[self.dialect]) as connection,
+            self._connect(
+                self._engines.writers, dbengine.begin_write(self.dialect, hot)
+            ) as connection,
         ):
             yield connection
             connection.commit()
@@ -136,7 +140,13 @@ class Database:
             lambda: self.read(snapshot=snapshot, bounded=bounded), work
         )
 
-    def run_write(self, work: Callable[[Connection], T], *, attempts: int = WRITE_ATTEMPTS) -> T:
+    def run_write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        attempts: int = WRITE_ATTEMPTS,
+        hot: HotWrite | None = None,
+    ) -> T:
         """``work(connection)`` in ``write()``, repeated after a deadlock or a failed serialization.
 
         ``work`` MUST have no effect outside the transaction. A lost connection is not repeated:
@@ -144,7 +154,7 @@ class Database:
         """
         for attempt in range(1, attempts + 1):
             try:
-                with self.write() as connection:
+                with self.write(hot=hot) as connection:
                     return work(connection)
             except Exception as error:
                 if attempt == attempts or not is_lost_race(error):

@@ -76,7 +76,9 @@ class MetricService:
         return cut_page(found, size, query, lambda metric: [metric.key])
 
     def _write(self, segments: Sequence[NewSegment]) -> list[Appended]:
-        return self._transactions.write(lambda session: session.metrics.append(segments))
+        return self._transactions.write(
+            lambda session: session.metrics.append(segments), bounded=True
+        )
 
 
 def _fitting(metrics: Sequence[MetricSummary]) -> int:

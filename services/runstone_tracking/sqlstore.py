@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from runstone_kit.database import Database
+from runstone_kit.dbengine import HotWrite
 from runstone_tracking.sqlstore_chunks import SqlChunkStore
 from runstone_tracking.sqlstore_experiments import SqlExperimentStore
 from runstone_tracking.sqlstore_metrics import SqlMetricStore
@@ -16,6 +17,9 @@ from runstone_tracking.sqlstore_runs import SqlRunStore
 from runstone_tracking.store import Session
 
 T = TypeVar("T")
+
+HOT = HotWrite(lock_wait_s=1.0)
+"""Only a purge holds a run for long, and calls of many other runs may wait in the same group."""
 
 
 class SqlSession:
@@ -41,6 +45,6 @@ class SqlTransactions:
             lambda c: work(SqlSession(c)), snapshot=True, bounded=bounded
         )
 
-    def write(self, work: Callable[[Session], T]) -> T:
+    def write(self, work: Callable[[Session], T], *, bounded: bool = False) -> T:
         """``work`` in one transaction, repeated when it lost a race."""
-        return self._database.run_write(lambda c: work(SqlSession(c)))
+        return self._database.run_write(lambda c: work(SqlSession(c)), hot=HOT if bounded else None)

@@ -26,15 +26,12 @@ from runstone_tracking.errors import (
 from runstone_tracking.model import MetricSummary, Stage
 from runstone_tracking.model_metrics import Block, NewSegment, Summaries
 from runstone_tracking.segment_statistics import merge
-from runstone_tracking.sqlstore_metrics_sql import MetricStatements, statements
+from runstone_tracking.sqlstore_metrics_sql import Identity, MetricStatements, statements
 from runstone_tracking.sqlstore_statements import Belonging, among
 from runstone_tracking.store_chunks import ChangedMeanwhile
 from runstone_tracking.store_metrics import Appended
 from runstone_tracking.tables import runs
 from runstone_tracking.tables_metrics import metric_segments, metric_summaries, metric_writers
-
-Identity = tuple[str, str, int]
-"""Run, writer, sequence."""
 
 
 class SqlMetricStore:
@@ -50,12 +47,15 @@ class SqlMetricStore:
         for new in segments:
             first.setdefault(_identity(new), new)
         ordered = [first[identity] for identity in sorted(first)]
-        self._sql.bound_waits(self._connection)
-        written: set[Identity] = set()
-        for each in _rounds(ordered):
-            written |= self._sql.insert_segments(self._connection, each)
+        rounds = list(_rounds(ordered))
+        if len(rounds) == 1:
+            written, folded = self._sql.append(self._connection, ordered, list(_merged(ordered)))
+        else:
+            written, folded = set(), False
+            for each in rounds:
+                written |= self._sql.insert_segments(self._connection, each)
         added = [new for new in ordered if _identity(new) in written]
-        if added:
+        if added and not folded:
             self._sql.upsert_summaries(self._connection, list(_merged(added)))
         refusals = self._refusals(
             [

@@ -15,16 +15,22 @@ from sqlalchemy import Connection
 from runstone_kit.dbengine import BINARY_OPTION
 from runstone_tracking import segment
 from runstone_tracking.model_metrics import Block, NewSegment, Summaries
-from runstone_tracking.sqlstore_metrics_arrays import Float8Array, Int8Array, teach
+from runstone_tracking.sqlstore_metrics_arrays import (
+    ByteaArray,
+    Float8Array,
+    Int8Array,
+    TextArray,
+    teach,
+)
+
+Identity = tuple[str, str, int]
+"""Run, writer, sequence."""
 
 RunSummaries = Sequence[tuple[str, Summaries]]
 """Runs in order, with what is to be folded into their summaries."""
 
 HEADER_ROWS = 1_000
 """Headers fetched at a time: a run may have a million, of a kilobyte each."""
-
-LOCK_WAIT_MS = 1_000
-"""Only a purge holds a run for long, and calls of many other runs may wait in the same group."""
 
 _NEWER = """(
     excluded.step > s.step OR excluded.step = s.step AND (
@@ -49,20 +55,64 @@ ON CONFLICT (run_id, key) DO UPDATE SET
 """
 
 
-def _folding(insert: str) -> str:
-    return insert + _FOLD
+# The lock is the foreign key's own, taken before the look: a purge cannot come in between.
+# The subquery of last_sequence tells nothing for good, but a writer that is not there from one
+# that is; the update asks again when it has the row.
+_NEXT = """next AS (
+    INSERT INTO runstone_tracking.metric_writers AS w (run_id, writer_id, last_sequence)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::int8[])
+        AS n (run_id, writer_id, sequence)
+    WHERE 'active' = (
+        SELECT r.stage FROM runstone_tracking.runs r
+        WHERE r.run_id = n.run_id FOR KEY SHARE
+    )
+    AND n.sequence = 1 + coalesce((
+        SELECT o.last_sequence FROM runstone_tracking.metric_writers o
+        WHERE o.run_id = n.run_id AND o.writer_id = n.writer_id
+    ), 0)
+    ON CONFLICT (run_id, writer_id) DO UPDATE SET last_sequence = excluded.last_sequence
+        WHERE w.last_sequence = excluded.last_sequence - 1
+    RETURNING run_id, writer_id, last_sequence
+)"""
+
+_WRITE = """
+INSERT INTO runstone_tracking.metric_segments
+    (run_id, writer_id, sequence, points, digest, header, payload)
+SELECT n.* FROM unnest(
+    %b::text[], %b::text[], %b::int8[], %b::int8[], %b::bytea[], %b::bytea[], %b::bytea[]
+) AS n (run_id, writer_id, sequence, points, digest, header, payload)
+JOIN next ON next.run_id = n.run_id AND next.writer_id = n.writer_id
+    AND next.last_sequence = n.sequence
+RETURNING run_id, writer_id, sequence
+"""
+
+# NaN travels as NaN: binary arrays with NULLs cannot be made from numpy in one go.
+_SUMMARIZE = """
+INSERT INTO runstone_tracking.metric_summaries AS s (
+    run_id, key, value, is_nan, step, timestamp_ms, min, max, count, nan_count, first_step
+)
+SELECT
+    run_id, key, nullif(value, 'NaN'), value = 'NaN', step, timestamp_ms,
+    nullif(min, 'NaN'), nullif(max, 'NaN'), count, nan_count, first_step
+FROM unnest(
+    %b::text[], %b::text[], %b::float8[], %b::int8[], %b::int8[], %b::float8[],
+    %b::float8[], %b::int8[], %b::int8[], %b::int8[]
+) AS n (run_id, key, value, step, timestamp_ms, min, max, count, nan_count, first_step)
+"""
 
 
 class MetricStatements(Protocol):
     """What SqlMetricStore asks of a database."""
 
-    def bound_waits(self, connection: Connection) -> None:
-        """Let no statement of the transaction wait for another's lock longer than LOCK_WAIT_MS."""
+    def append(
+        self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
+    ) -> tuple[set[Identity], bool]:
+        """As ``insert_segments``; if all were inserted, as ``upsert_summaries`` too, and True."""
         ...
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
-    ) -> set[tuple[str, str, int]]:
+    ) -> set[Identity]:
         """Insert those that are their writer's next and whose run is active; returns which.
 
         One of a writer at most.
@@ -92,49 +142,17 @@ def statements(connection: Connection) -> MetricStatements:
 
 
 class _PostgreSQL:
-    # The lock is the foreign key's own, taken before the look: a purge cannot come in between.
-    # The subquery of last_sequence tells nothing for good, but a writer that is not there from one
-    # that is; the update asks again when it has the row.
-    _insert = """
-        WITH next AS (
-            INSERT INTO runstone_tracking.metric_writers AS w (run_id, writer_id, last_sequence)
-            SELECT * FROM unnest(%b::text[], %b::text[], %b::int8[])
-                AS n (run_id, writer_id, sequence)
-            WHERE 'active' = (
-                SELECT r.stage FROM runstone_tracking.runs r
-                WHERE r.run_id = n.run_id FOR KEY SHARE
-            )
-            AND n.sequence = 1 + coalesce((
-                SELECT o.last_sequence FROM runstone_tracking.metric_writers o
-                WHERE o.run_id = n.run_id AND o.writer_id = n.writer_id
-            ), 0)
-            ON CONFLICT (run_id, writer_id) DO UPDATE SET last_sequence = excluded.last_sequence
-                WHERE w.last_sequence = excluded.last_sequence - 1
-            RETURNING run_id, writer_id, last_sequence
-        )
-        INSERT INTO runstone_tracking.metric_segments
-            (run_id, writer_id, sequence, points, digest, header, payload)
-        SELECT n.* FROM unnest(
-            %b::text[], %b::text[], %b::int8[], %b::int8[], %b::bytea[], %b::bytea[], %b::bytea[]
-        ) AS n (run_id, writer_id, sequence, points, digest, header, payload)
-        JOIN next ON next.run_id = n.run_id AND next.writer_id = n.writer_id
-            AND next.last_sequence = n.sequence
-        RETURNING run_id, writer_id, sequence
-    """
+    _insert = "WITH " + _NEXT + _WRITE
 
-    # NaN travels as NaN: binary arrays with NULLs cannot be made from numpy in one go.
-    _upsert = _folding("""
-        INSERT INTO runstone_tracking.metric_summaries AS s (
-            run_id, key, value, is_nan, step, timestamp_ms, min, max, count, nan_count, first_step
+    _upsert = _SUMMARIZE + _FOLD
+
+    # The count needs all that was written, so summaries are locked behind segments here too.
+    _append = "".join(
+        (
+            *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE),
+            *("WHERE %b::int8 = (SELECT count(*) FROM written)", _FOLD, ") SELECT * FROM written"),
         )
-        SELECT
-            run_id, key, nullif(value, 'NaN'), value = 'NaN', step, timestamp_ms,
-            nullif(min, 'NaN'), nullif(max, 'NaN'), count, nan_count, first_step
-        FROM unnest(
-            %b::text[], %b::text[], %b::float8[], %b::int8[], %b::int8[], %b::float8[],
-            %b::float8[], %b::int8[], %b::int8[], %b::int8[]
-        ) AS n (run_id, key, value, step, timestamp_ms, min, max, count, nan_count, first_step)
-    """)
+    )
 
     _headers = """
         SELECT writer_id, sequence, header FROM runstone_tracking.metric_segments
@@ -153,51 +171,27 @@ class _PostgreSQL:
         ORDER BY b.place
     """
 
-    def bound_waits(self, connection: Connection) -> None:
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+    def append(
+        self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
+    ) -> tuple[set[Identity], bool]:
+        teach(connection)
+        rows = connection.exec_driver_sql(
+            self._append,
+            (*_segment_columns(segments), *_summary_columns(summaries), len(segments)),
+        )
+        written = {(row[0], row[1], row[2]) for row in rows}
+        return written, len(written) == len(segments)
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
-    ) -> set[tuple[str, str, int]]:
+    ) -> set[Identity]:
         teach(connection)
-        identities = (
-            [new.run_id for new in segments],
-            [new.writer_id for new in segments],
-            Int8Array.of(np.array([new.sequence for new in segments], np.int64)),
-        )
-        rows = connection.exec_driver_sql(
-            self._insert,
-            (
-                *identities,
-                *identities,
-                Int8Array.of(np.array([new.points for new in segments], np.int64)),
-                [new.digest for new in segments],
-                [new.header for new in segments],
-                [new.payload for new in segments],
-            ),
-        )
+        rows = connection.exec_driver_sql(self._insert, _segment_columns(segments))
         return {(row[0], row[1], row[2]) for row in rows}
 
     def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
-        run_ids = [run_id for run_id, found in summaries for _ in found.keys]
-        keys = [key for _, found in summaries for key in found.keys]
-        records: Any = np.concatenate([found.records for _, found in summaries])
         teach(connection)
-        connection.exec_driver_sql(
-            self._upsert,
-            (
-                run_ids,
-                keys,
-                Float8Array.of(records["value"]),
-                Int8Array.of(records["step"]),
-                Int8Array.of(records["timestamp_ms"]),
-                Float8Array.of(records["min"]),
-                Float8Array.of(records["max"]),
-                Int8Array.of(records["count"]),
-                Int8Array.of(records["nan_count"]),
-                Int8Array.of(records["first_step"]),
-            ),
-        )
+        connection.exec_driver_sql(self._upsert, _summary_columns(summaries))
 
     def select_headers(
         self, connection: Connection, run_id: str, patterns: Sequence[bytes]
@@ -221,6 +215,48 @@ class _PostgreSQL:
         return [row[0] for row in rows.fetchall()]
 
 
+_SUMMARIZE_ROW = """
+INSERT INTO metric_summaries AS s (
+    run_id, key, value, is_nan, step, timestamp_ms, min, max, count, nan_count, first_step
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def _segment_columns(segments: Sequence[NewSegment]) -> tuple[Any, ...]:
+    """What _NEXT and _WRITE take."""
+    identities = (
+        TextArray.of([new.run_id for new in segments]),
+        TextArray.of([new.writer_id for new in segments]),
+        Int8Array.of(np.array([new.sequence for new in segments], np.int64)),
+    )
+    return (
+        *identities,
+        *identities,
+        Int8Array.of(np.array([new.points for new in segments], np.int64)),
+        ByteaArray.of([new.digest for new in segments]),
+        ByteaArray.of([new.header for new in segments]),
+        ByteaArray.of([new.payload for new in segments]),
+    )
+
+
+def _summary_columns(summaries: RunSummaries) -> tuple[Any, ...]:
+    """What _SUMMARIZE takes."""
+    records: Any = np.concatenate([found.records for _, found in summaries])
+    return (
+        TextArray.of([run_id for run_id, found in summaries for _ in found.keys]),
+        TextArray.of([key for _, found in summaries for key in found.keys]),
+        Float8Array.of(records["value"]),
+        Int8Array.of(records["step"]),
+        Int8Array.of(records["timestamp_ms"]),
+        Float8Array.of(records["min"]),
+        Float8Array.of(records["max"]),
+        Int8Array.of(records["count"]),
+        Int8Array.of(records["nan_count"]),
+        Int8Array.of(records["first_step"]),
+    )
+
+
 class _SQLite:
     _first = """
         INSERT INTO metric_writers (run_id, writer_id, last_sequence) SELECT ?, ?, 1
@@ -239,12 +275,7 @@ class _SQLite:
         VALUES (?, ?, ?, ?, ?, ?, ?)
     """
 
-    _upsert = _folding("""
-        INSERT INTO metric_summaries AS s (
-            run_id, key, value, is_nan, step, timestamp_ms, min, max, count, nan_count, first_step
-        )
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    """)
+    _upsert = _SUMMARIZE_ROW + _FOLD
 
     _headers = """
         SELECT writer_id, sequence, header FROM metric_segments
@@ -257,12 +288,18 @@ class _SQLite:
         WHERE run_id = ? AND writer_id = ? AND sequence = ?
     """
 
-    def bound_waits(self, connection: Connection) -> None:
-        """There is one writer, and whoever waits for its turn waits for a bounded time."""
+    def append(
+        self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
+    ) -> tuple[set[Identity], bool]:
+        written = self.insert_segments(connection, segments)
+        whole = len(written) == len(segments)
+        if whole:
+            self.upsert_summaries(connection, summaries)
+        return written, whole
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
-    ) -> set[tuple[str, str, int]]:
+    ) -> set[Identity]:
         inserted = set()
         for new in segments:
             identity = (new.run_id, new.writer_id, new.sequence)

@@ -288,6 +288,10 @@ class Transactions(Protocol):
         """
         ...
 
-    def write(self, work: Callable[[Session], T]) -> T:
-        """``work`` in one transaction, committed when this returns."""
+    def write(self, work: Callable[[Session], T], *, bounded: bool = False) -> T:
+        """``work`` in one transaction, committed when this returns.
+
+        ``bounded`` is for work that others wait for: it MUST NOT wait for a lock longer than about
+        a second, and MUST raise Unavailable with the reason OVERLOADED instead.
+        """
         ...

@@ -22,9 +22,8 @@ class MetricStore(Protocol):
         Each has its own outcome, in the order given; a refused one MUST leave nothing behind.
         A writer's segments are applied in the order of their numbers, without a gap. One whose
         number was applied MUST write nothing; while it is stored, another digest is refused.
-        Segments of one call may repeat an identity. Concurrent calls MUST
-        NOT deadlock, whatever runs and keys they share, and MUST NOT wait for the lock of another
-        longer than about a second: Unavailable, with the reason OVERLOADED.
+        Segments of one call may repeat an identity. Concurrent calls MUST NOT deadlock, whatever
+        runs and keys they share.
         """
         ...
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from runstone_kit.context import current
 from runstone_kit.errors import DeadlineExceeded, RunstoneError, Unavailable
+from runstone_tracking.errors import TooManyMetrics
 from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.store_metrics import Appended
 
@@ -152,4 +153,6 @@ def _is_locked(error: BaseException) -> bool:
 
 
 def _may_be_one_segments(error: BaseException) -> bool:
+    if isinstance(error, TooManyMetrics):
+        return True
     return _is_locked(error) or not isinstance(error, RunstoneError)

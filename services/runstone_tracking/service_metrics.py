@@ -40,7 +40,7 @@ class MetricService:
     def append(self, run_id: str, writer_id: str, sequence: int, batch: MetricBatch) -> bool:
         """Commit a batch; False when it had been applied before and nothing was written.
 
-        Raises RunNotFound, RunDeleted, SequenceReused, SequenceGap.
+        Raises RunNotFound, RunDeleted, SequenceReused, SequenceGap, TooManyMetrics.
         """
         outcome = self._appends.append(make_segment(run_id, writer_id, sequence, batch))
         if isinstance(outcome, Exception):

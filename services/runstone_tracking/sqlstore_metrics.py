@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from runstone_kit.dberrors import LostRace
 from runstone_tracking import segment
@@ -22,6 +22,7 @@ from runstone_tracking.errors import (
     RunNotFound,
     SequenceGap,
     SequenceReused,
+    TooManyMetrics,
 )
 from runstone_tracking.model import MetricSummary, Stage
 from runstone_tracking.model_metrics import Block, NewSegment, Summaries
@@ -32,6 +33,9 @@ from runstone_tracking.store_chunks import ChangedMeanwhile
 from runstone_tracking.store_metrics import Appended
 from runstone_tracking.tables import runs
 from runstone_tracking.tables_metrics import metric_segments, metric_summaries, metric_writers
+
+MAX_KEYS = 100_000
+"""Metrics of a run, as the contract says: GetRun brings all their summaries in one message."""
 
 
 class SqlMetricStore:
@@ -49,14 +53,15 @@ class SqlMetricStore:
         ordered = [first[identity] for identity in sorted(first)]
         rounds = list(_rounds(ordered))
         if len(rounds) == 1:
-            written, folded = self._sql.append(self._connection, ordered, list(_merged(ordered)))
+            written, new_keys = self._sql.append(self._connection, ordered, list(_merged(ordered)))
         else:
-            written, folded = set(), False
+            written, new_keys = set(), None
             for each in rounds:
                 written |= self._sql.insert_segments(self._connection, each)
         added = [new for new in ordered if _identity(new) in written]
-        if added and not folded:
-            self._sql.upsert_summaries(self._connection, list(_merged(added)))
+        if added and new_keys is None:
+            new_keys = self._sql.upsert_summaries(self._connection, list(_merged(added)))
+        self._bound_keys(dict(new_keys or ()))
         refusals = self._refusals(
             [
                 new
@@ -100,6 +105,14 @@ class SqlMetricStore:
         if len(found) < len(blocks):
             raise ChangedMeanwhile
         return found
+
+    def _bound_keys(self, new: Mapping[str, str]) -> None:
+        """Raise TooManyMetrics if a run has too many keys; ``new`` has one of each that got any."""
+        count = func.count()
+        for run_id, key in new.items():
+            found = select(count).where(metric_summaries.c.run_id == run_id)
+            if self._connection.execute(found).scalar_one() > MAX_KEYS:
+                raise TooManyMetrics(run_id, key, MAX_KEYS)
 
     def _refusals(self, refused: Sequence[NewSegment]) -> dict[int, Appended]:
         """Why each of these was not written, by its id(): it is there, or its run is not active."""

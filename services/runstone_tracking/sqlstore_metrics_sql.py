@@ -6,6 +6,7 @@ save, takes row after row.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -25,6 +26,9 @@ from runstone_tracking.sqlstore_metrics_arrays import (
 
 Identity = tuple[str, str, int]
 """Run, writer, sequence."""
+
+NewKey = tuple[str, str]
+"""Run and key of a metric that the run did not have."""
 
 RunSummaries = Sequence[tuple[str, Summaries]]
 """Runs in order, with what is to be folded into their summaries."""
@@ -54,6 +58,9 @@ ON CONFLICT (run_id, key) DO UPDATE SET
         THEN excluded.first_step ELSE s.first_step END
 """
 
+
+# A row that was updated has the updating transaction in xmax; an inserted one has none.
+_RETURN_NEW = "RETURNING s.run_id, s.key, s.xmax = 0 AS is_new"
 
 # The lock is the foreign key's own, taken before the look: a purge cannot come in between.
 # The subquery of last_sequence tells nothing for good, but a writer that is not there from one
@@ -106,8 +113,8 @@ class MetricStatements(Protocol):
 
     def append(
         self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
-    ) -> tuple[set[Identity], bool]:
-        """As ``insert_segments``; if all were inserted, as ``upsert_summaries`` too, and True."""
+    ) -> tuple[set[Identity], list[NewKey] | None]:
+        """``insert_segments`` and, if all were inserted, ``upsert_summaries``; None if not."""
         ...
 
     def insert_segments(
@@ -119,8 +126,8 @@ class MetricStatements(Protocol):
         """
         ...
 
-    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
-        """Fold summaries into the stored ones, in the order given."""
+    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> list[NewKey]:
+        """Fold summaries into the stored ones, in the order given; returns what is new."""
         ...
 
     def select_headers(
@@ -144,13 +151,14 @@ def statements(connection: Connection) -> MetricStatements:
 class _PostgreSQL:
     _insert = "WITH " + _NEXT + _WRITE
 
-    _upsert = _SUMMARIZE + _FOLD
+    _upsert = _SUMMARIZE + _FOLD + _RETURN_NEW
 
     # The count needs all that was written, so summaries are locked behind segments here too.
     _append = "".join(
         (
             *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE),
-            *("WHERE %b::int8 = (SELECT count(*) FROM written)", _FOLD, ") SELECT * FROM written"),
+            *("WHERE %b::int8 = (SELECT count(*) FROM written)", _FOLD, _RETURN_NEW),
+            ") SELECT * FROM written UNION ALL SELECT run_id, key, 0 FROM folded WHERE is_new",
         )
     )
 
@@ -173,14 +181,19 @@ class _PostgreSQL:
 
     def append(
         self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
-    ) -> tuple[set[Identity], bool]:
+    ) -> tuple[set[Identity], list[NewKey] | None]:
         teach(connection)
         rows = connection.exec_driver_sql(
             self._append,
             (*_segment_columns(segments), *_summary_columns(summaries), len(segments)),
         )
-        written = {(row[0], row[1], row[2]) for row in rows}
-        return written, len(written) == len(segments)
+        written, new = set(), []
+        for run_id, name, sequence in rows:
+            if sequence:
+                written.add((run_id, name, sequence))
+            else:
+                new.append((run_id, name))
+        return written, new if len(written) == len(segments) else None
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
@@ -189,9 +202,10 @@ class _PostgreSQL:
         rows = connection.exec_driver_sql(self._insert, _segment_columns(segments))
         return {(row[0], row[1], row[2]) for row in rows}
 
-    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
+    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> list[NewKey]:
         teach(connection)
-        connection.exec_driver_sql(self._upsert, _summary_columns(summaries))
+        rows = connection.exec_driver_sql(self._upsert, _summary_columns(summaries))
+        return [(run_id, key) for run_id, key, is_new in rows if is_new]
 
     def select_headers(
         self, connection: Connection, run_id: str, patterns: Sequence[bytes]
@@ -277,6 +291,11 @@ class _SQLite:
 
     _upsert = _SUMMARIZE_ROW + _FOLD
 
+    _absent = """
+        SELECT n.value FROM json_each(?) AS n
+        WHERE NOT EXISTS (SELECT 1 FROM metric_summaries WHERE run_id = ? AND key = n.value)
+    """
+
     _headers = """
         SELECT writer_id, sequence, header FROM metric_segments
         WHERE run_id = ?
@@ -290,12 +309,11 @@ class _SQLite:
 
     def append(
         self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
-    ) -> tuple[set[Identity], bool]:
+    ) -> tuple[set[Identity], list[NewKey] | None]:
         written = self.insert_segments(connection, segments)
-        whole = len(written) == len(segments)
-        if whole:
-            self.upsert_summaries(connection, summaries)
-        return written, whole
+        if len(written) < len(segments):
+            return written, None
+        return written, self.upsert_summaries(connection, summaries)
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
@@ -319,13 +337,19 @@ class _SQLite:
             )
         return bool(found.rowcount)
 
-    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
+    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> list[NewKey]:
+        new = [
+            (run_id, key)
+            for run_id, found in summaries
+            for (key,) in connection.exec_driver_sql(self._absent, (json.dumps(found.keys), run_id))
+        ]
         rows = [
             (run_id, key, *_sqlite_row(record))
             for run_id, found in summaries
             for key, record in zip(found.keys, found.records.tolist(), strict=True)
         ]
         connection.exec_driver_sql(self._upsert, rows)
+        return new
 
     def select_headers(
         self, connection: Connection, run_id: str, patterns: Sequence[bytes]

@@ -22,8 +22,9 @@ class MetricStore(Protocol):
         Each has its own outcome, in the order given; a refused one MUST leave nothing behind.
         A writer's segments are applied in the order of their numbers, without a gap. One whose
         number was applied MUST write nothing; while it is stored, another digest is refused.
-        Segments of one call may repeat an identity. Concurrent calls MUST NOT deadlock, whatever
-        runs and keys they share.
+        MUST raise TooManyMetrics, and then nothing is written, if a run would have more than
+        100,000 keys. Segments of one call may repeat an identity. Concurrent calls MUST NOT
+        deadlock, whatever runs and keys they share.
         """
         ...
 

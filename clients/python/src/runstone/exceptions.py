@@ -28,7 +28,7 @@
     ├── Aborted                            another change came between; read again and retry
     │   └── EtagMismatch   ChunkDamaged   UploadBusy
     ├── ResourceExhausted                  retry_after holds seconds when the server said so
-    │   └── StorageFull   Overloaded   RunTooLarge
+    │   └── StorageFull   Overloaded   RunTooLarge   TooManyMetrics
     ├── Unavailable                        the same call may be repeated as it is
     │   ├── DatabaseUnavailable   ObjectStoreUnavailable   TrackingUnavailable   PeerUnavailable
     │   └── SuiteUnavailable               the embedded suite does not start or answer
@@ -122,6 +122,7 @@ from runstone._exceptions.reasons import (
     SuiteNotInstalled,
     SuiteUnavailable,
     TagNotFound,
+    TooManyMetrics,
     TrackingUnavailable,
     TransitionRequestClosed,
     TransitionRequestNotFound,
@@ -162,6 +163,7 @@ __all__ = [
     "ExperimentNotFound",
     "RunNotFound",
     "RunTooLarge",
+    "TooManyMetrics",
     "TagNotFound",
     "MetricNotFound",
     "OwnerNotFound",

@@ -320,6 +320,12 @@ class RunTooLarge(ResourceExhausted):
     reason = "RUN_TOO_LARGE"
 
 
+class TooManyMetrics(ResourceExhausted):
+    """The run would have more than 100,000 metric keys; nothing was written."""
+
+    reason = "TOO_MANY_METRICS"
+
+
 class Overloaded(ResourceExhausted):
     """The service is at its limit; wait ``retry_after`` seconds."""
 

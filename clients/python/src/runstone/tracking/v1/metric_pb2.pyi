@@ -179,7 +179,7 @@ class AppendMetricsRequest(_message.Message):
     """
     @_builtins.property
     def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___Series]:
-        """Required. 1 to 10000 series, at least one point each."""
+        """Required. 1 to 10000 series, at least one point each. A run has at most 100000 keys."""
 
     def __init__(
         self,

@@ -336,7 +336,7 @@ class TrackingServiceServicer:
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
-        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
+        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE, TOO_MANY_METRICS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -377,6 +377,7 @@ class TrackingServiceServicer:
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
+        - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

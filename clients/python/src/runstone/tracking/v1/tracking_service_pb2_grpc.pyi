@@ -154,7 +154,7 @@ class TrackingServiceStub:
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
-    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
+    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE, TOO_MANY_METRICS.
     """
     DeleteRunTags: _grpc.UnaryUnaryMultiCallable[_run_pb2.DeleteRunTagsRequest, _run_pb2.DeleteRunTagsResponse]
     """Deletes tags of an active run.
@@ -183,6 +183,7 @@ class TrackingServiceStub:
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
+    - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
     """
     GetMetricHistory: _grpc.UnaryStreamMultiCallable[_metric_pb2.GetMetricHistoryRequest, _metric_pb2.GetMetricHistoryResponse]
     """Streams every point of one metric of a run.
@@ -345,7 +346,7 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
-    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
+    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE, TOO_MANY_METRICS.
     """
     DeleteRunTags: _aio.UnaryUnaryMultiCallable[_run_pb2.DeleteRunTagsRequest, _run_pb2.DeleteRunTagsResponse]  # type: ignore[assignment]
     """Deletes tags of an active run.
@@ -374,6 +375,7 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
+    - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
     """
     GetMetricHistory: _aio.UnaryStreamMultiCallable[_metric_pb2.GetMetricHistoryRequest, _metric_pb2.GetMetricHistoryResponse]  # type: ignore[assignment]
     """Streams every point of one metric of a run.
@@ -623,7 +625,7 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
-        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
+        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE, TOO_MANY_METRICS.
         """
 
     @_abc_1.abstractmethod
@@ -670,6 +672,7 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
+        - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
         """
 
     @_abc_1.abstractmethod

@@ -76,9 +76,7 @@ class MetricService:
         return cut_page(found, size, query, lambda metric: [metric.key])
 
     def _write(self, segments: Sequence[NewSegment]) -> list[Appended]:
-        return self._transactions.write(
-            lambda session: session.metrics.append(segments), bounded=True
-        )
+        return self._transactions.append(segments)
 
 
 def _fitting(metrics: Sequence[MetricSummary]) -> int:

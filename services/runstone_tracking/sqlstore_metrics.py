@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
@@ -25,9 +24,8 @@ from runstone_tracking.errors import (
     TooManyMetrics,
 )
 from runstone_tracking.model import MetricSummary, Stage
-from runstone_tracking.model_metrics import Block, NewSegment, Summaries
-from runstone_tracking.segment_statistics import merge
-from runstone_tracking.sqlstore_metrics_sql import Identity, MetricStatements, statements
+from runstone_tracking.model_metrics import Block, NewSegment
+from runstone_tracking.sqlstore_metrics_sql import Identity, MetricStatements, merged, statements
 from runstone_tracking.sqlstore_statements import Belonging, among
 from runstone_tracking.store_chunks import ChangedMeanwhile
 from runstone_tracking.store_metrics import Appended
@@ -53,14 +51,14 @@ class SqlMetricStore:
         ordered = [first[identity] for identity in sorted(first)]
         rounds = list(_rounds(ordered))
         if len(rounds) == 1:
-            written, new_keys = self._sql.append(self._connection, ordered, list(_merged(ordered)))
+            written, new_keys = self._sql.append(self._connection, ordered, list(merged(ordered)))
         else:
             written, new_keys = set(), None
             for each in rounds:
                 written |= self._sql.insert_segments(self._connection, each)
         added = [new for new in ordered if _identity(new) in written]
         if added and new_keys is None:
-            new_keys = self._sql.upsert_summaries(self._connection, list(_merged(added)))
+            new_keys = self._sql.upsert_summaries(self._connection, list(merged(added)))
         self._bound_keys(dict(new_keys or ()))
         refusals = self._refusals(
             [
@@ -220,12 +218,3 @@ def _rounds(segments: Sequence[NewSegment]) -> Iterable[list[NewSegment]]:
             rounds.append([])
         rounds[number].append(new)
     return rounds
-
-
-def _merged(segments: Iterable[NewSegment]) -> Iterable[tuple[str, Summaries]]:
-    """One merged set of summaries for each run; the segments are ordered by run."""
-    for run_id, group in groupby(segments, key=lambda new: new.run_id):
-        first, *others = (new.summaries for new in group)
-        for other in others:
-            first = merge(first, other)
-        yield run_id, first

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from sqlalchemy import Connection
 from runstone_kit.dbengine import BINARY_OPTION
 from runstone_tracking import segment
 from runstone_tracking.model_metrics import Block, NewSegment, Summaries
+from runstone_tracking.segment_statistics import merge
 from runstone_tracking.sqlstore_metrics_arrays import (
     ByteaArray,
     Float8Array,
@@ -58,6 +60,9 @@ ON CONFLICT (run_id, key) DO UPDATE SET
         THEN excluded.first_step ELSE s.first_step END
 """
 
+
+# The count needs all that was written, so summaries are locked behind segments.
+_IF_ALL = "WHERE %b::int8 = (SELECT count(*) FROM written)"
 
 # A row that was updated has the updating transaction in xmax; an inserted one has none.
 _RETURN_NEW = "RETURNING s.run_id, s.key, s.xmax = 0 AS is_new"
@@ -153,11 +158,10 @@ class _PostgreSQL:
 
     _upsert = _SUMMARIZE + _FOLD + _RETURN_NEW
 
-    # The count needs all that was written, so summaries are locked behind segments here too.
     _append = "".join(
         (
             *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE),
-            *("WHERE %b::int8 = (SELECT count(*) FROM written)", _FOLD, _RETURN_NEW),
+            *(_IF_ALL, _FOLD, _RETURN_NEW),
             ") SELECT * FROM written UNION ALL SELECT run_id, key, 0 FROM folded WHERE is_new",
         )
     )
@@ -235,6 +239,38 @@ INSERT INTO metric_summaries AS s (
 )
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+
+def merged(segments: Iterable[NewSegment]) -> Iterable[tuple[str, Summaries]]:
+    """One merged set of summaries for each run; the segments are ordered by run."""
+    for run_id, group in groupby(segments, key=lambda new: new.run_id):
+        first, *others = (new.summaries for new in group)
+        for other in others:
+            first = merge(first, other)
+        yield run_id, first
+
+
+_APPEND_ALL = "".join(
+    (
+        *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE, _IF_ALL, _FOLD),
+        *(_RETURN_NEW, ") SELECT 1 / (NOT EXISTS (SELECT 1 FROM folded WHERE is_new)"),
+        " AND %b::int8 = (SELECT count(*) FROM written))::int4",
+    )
+)
+
+
+def append_all(
+    connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
+) -> bool:
+    """Write segments and summaries, both in the order of their keys, to PostgreSQL. Returns True.
+
+    Divides by zero, and does nothing, if one is not its writer's next, if its run is not active or
+    if a key is new to it.
+    """
+    teach(connection)
+    count = len(segments)
+    values = (*_segment_columns(segments), *_summary_columns(summaries), count, count)
+    return bool(connection.exec_driver_sql(_APPEND_ALL, values).scalar())
 
 
 def _segment_columns(segments: Sequence[NewSegment]) -> tuple[Any, ...]:

@@ -44,7 +44,7 @@ def _segment(run: str, sequence: int, series: Series, writer: str = "w") -> NewS
 
 
 def _append(transactions: SqlTransactions, *segments: NewSegment) -> list[Appended]:
-    return transactions.write(lambda s: s.metrics.append(segments))
+    return transactions.append(segments)
 
 
 def _run(transactions: SqlTransactions) -> str:

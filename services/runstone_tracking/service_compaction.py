@@ -28,6 +28,9 @@ SHARE = 10
 """Looking, and folding what there is no hurry for, take about one part in so many of the time: a
 database may have many thousands of runs whose segments wait, as after an upgrade."""
 
+MOST_PAUSE_S = 10.0
+"""Of a pause: one look that met a slow disk must not keep all runs waiting."""
+
 SLICE_S = 0.05
 """Of looking, before a pause."""
 
@@ -155,7 +158,7 @@ class Compaction:
         """Pause when there was enough looking for a while."""
         looking = time.monotonic() - self._resumed - self._folding_since
         if looking > SLICE_S:
-            self._stop.wait(looking * SHARE)
+            self._stop.wait(min(looking * SHARE, MOST_PAUSE_S))
             self._resumed, self._folding_since = time.monotonic(), 0.0
 
     def _is_due(self, seen: _Seen) -> bool:

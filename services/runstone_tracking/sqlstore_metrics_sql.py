@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from runstone_kit.dbengine import BINARY_OPTION
 from runstone_tracking import segment
 from runstone_tracking.model_metrics import Block, NewSegment, Summaries
-from runstone_tracking.segment_statistics import merge
+from runstone_tracking.segment_statistics import merge_all
 from runstone_tracking.sqlstore_metrics_arrays import (
     ByteaArray,
     Float8Array,
@@ -244,10 +244,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 def merged(segments: Iterable[NewSegment]) -> Iterable[tuple[str, Summaries]]:
     """One merged set of summaries for each run; the segments are ordered by run."""
     for run_id, group in groupby(segments, key=lambda new: new.run_id):
-        first, *others = (new.summaries for new in group)
-        for other in others:
-            first = merge(first, other)
-        yield run_id, first
+        yield run_id, merge_all([new.summaries for new in group])
 
 
 _APPEND_ALL = "".join(

@@ -18,11 +18,19 @@ FailedPrecondition
 └── ParamImmutable          PARAM_IMMUTABLE
 ResourceExhausted
 └── RunTooLarge             RUN_TOO_LARGE
+Unavailable
+└── ServerStopping          SERVER_STOPPING
 """
 
 from __future__ import annotations
 
-from runstone_kit.errors import AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted
+from runstone_kit.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
 
 DOMAIN = "tracking.runstone"
 
@@ -211,6 +219,16 @@ class RunTooLarge(ResourceExhausted):
             f"a run holds at most {limit}; nothing was written",
             metadata={"run_id": run_id, "size": str(size), "limit": str(limit)},
         )
+
+
+class ServerStopping(Unavailable):
+    """The server that sends the stream is stopping."""
+
+    domain = DOMAIN
+    reason = "SERVER_STOPPING"
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping; call again")
 
 
 def _shown(value: str) -> str:

@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, select
 
 from runstone_kit.dberrors import LostRace
 from runstone_tracking import segment
@@ -23,8 +23,8 @@ from runstone_tracking.errors import (
     SequenceGap,
     SequenceReused,
 )
-from runstone_tracking.model import MetricSummary, Stage
-from runstone_tracking.model_metrics import Block, NewSegment, Summaries
+from runstone_tracking.model import MetricSummary, RunStatus, Stage
+from runstone_tracking.model_metrics import Block, NewSegment, RunProgress, Summaries
 from runstone_tracking.segment_statistics import merge
 from runstone_tracking.sqlstore_metrics_sql import MetricStatements, statements
 from runstone_tracking.sqlstore_statements import Belonging, among
@@ -83,6 +83,26 @@ class SqlMetricStore:
         if not rows:
             self._require_run(run_id)
         return [_summary(row) for row in rows]
+
+    def progress(self, run_ids: Sequence[str], keys: Sequence[str]) -> dict[str, RunProgress]:
+        """One statement for all."""
+        connection, table = self._connection, metric_summaries
+        of_run = and_(table.c.run_id == runs.c.run_id, among(connection, table.c.key, keys))
+        rows = connection.execute(
+            select(runs.c.run_id, runs.c.status, runs.c.stage, table.c.key, table.c.count)
+            .select_from(runs.outerjoin(table, of_run))
+            .where(among(connection, runs.c.run_id, run_ids))
+        )
+        over: dict[str, bool] = {}
+        counts: dict[str, dict[str, int]] = defaultdict(dict)
+        for run_id, status, stage, key, count in rows:
+            over[run_id] = stage == Stage.DELETED or RunStatus(status).is_terminal
+            if key is not None:
+                counts[run_id][key] = count
+        for run_id in run_ids:
+            if run_id not in over:
+                raise RunNotFound(run_id)
+        return {run_id: RunProgress(over[run_id], counts[run_id]) for run_id in run_ids}
 
     def find_blocks(self, run_id: str, key: str, rank: int | None = None) -> list[Block]:
         """Every block of a key, or of one of its ranks, in segments."""

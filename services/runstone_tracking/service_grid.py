@@ -4,8 +4,25 @@ of the points, so that it is the same after a reconnect and for every watcher.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from runstone_kit.validation import INT64_MAX, INT64_MIN
 from runstone_tracking.model_samples import Grid, SampleQuery
+
+EXACT_PLACES = 2**62
+"""Beyond, the start of a run added to a place may leave int64, and a range is cut there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Buckets of a grid from ``first`` to ``last``, which is in it, and the range they divide.
+
+    Empty when ``last`` is below ``first``.
+    """
+
+    first: int
+    last: int
+    places: tuple[int, int]
 
 
 def grid_of(query: SampleQuery, span: tuple[int, int] | None) -> Grid | None:
@@ -37,6 +54,19 @@ def grid_of(query: SampleQuery, span: tuple[int, int] | None) -> Grid | None:
         start = first // width * width
         end = start + count * width - 1
     return Grid(max(start, INT64_MIN), min(end, INT64_MAX), count)
+
+
+def part_of(grid: Grid, span: tuple[int, int]) -> Part | None:
+    """The buckets that a range touches; None where their edges are not whole numbers to us."""
+    size = grid.end - grid.start + 1
+    if size * grid.buckets > INT64_MAX or max(-grid.start, grid.end) > EXACT_PLACES:
+        return None
+    first = (max(span[0], grid.start) - grid.start) * grid.buckets // size
+    last = (min(span[1], grid.end) - grid.start) * grid.buckets // size
+    # The first place of a bucket is that at which the division gives its number.
+    start = grid.start - (-first * size // grid.buckets)
+    end = grid.start - (-(last + 1) * size // grid.buckets) - 1
+    return Part(first, last, (start, end))
 
 
 def _width(range_: int, count: int) -> int:

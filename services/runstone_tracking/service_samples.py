@@ -53,10 +53,11 @@ class Series:
     blocks: list[Block] = field(default_factory=list)
 
     @property
-    def may_settle(self) -> bool:
-        """Whether a fold may change its sample: it is too long to be divided exactly."""
-        unfolded = sum(block.count for block in self.blocks)
-        return unfolded > 0 and unfolded + sum(ref.count for ref in self.chunks) > EXACT_POINTS
+    def is_exact(self) -> bool:
+        """Whether it is divided exactly, whatever the range: a fold changes no bucket then, and a
+        new point those alone that it is in."""
+        points = sum(block.count for block in self.blocks) + sum(ref.count for ref in self.chunks)
+        return points <= EXACT_POINTS
 
 
 class Sampler:
@@ -75,25 +76,30 @@ class Sampler:
         ]
         return self.sample_of(series, query)
 
-    def sample_of(self, series: Sequence[Series], query: SampleQuery) -> Iterator[Sampled]:
-        """The sample of series that ``find`` gave for the same axis."""
+    def sample_of(
+        self, series: Sequence[Series], query: SampleQuery, part: Range | None = None
+    ) -> Iterator[Sampled]:
+        """The sample of series that ``find`` gave for the same axis.
+
+        ``part`` of the range, whole buckets of it: only these, and the series are exact.
+        """
         asked = _range(series, query)
         if asked is None:
             return
         for of_key in _by_key(series) if query.across_ranks else ([each] for each in series):
-            nodes, numbers = self._together(of_key, asked, query)
+            nodes, numbers = self._together(of_key, asked, query, part)
             if len(nodes):
                 first = of_key[0]
                 rank = NO_RANK if query.across_ranks else first.rank
                 yield Sampled(first.run_id, first.key, rank, nodes, numbers)
 
     def _together(
-        self, series: Sequence[Series], asked: Range, query: SampleQuery
+        self, series: Sequence[Series], asked: Range, query: SampleQuery, part: Range | None
     ) -> tuple[Nodes, Int64s]:
         """A node for each bucket that holds a point of any of the series, in order."""
         parts: list[tuple[Nodes, Int64s]] = []
         for each in series:
-            parts.append(_by_bucket(*self._nodes(each, asked, query)))
+            parts.append(_by_bucket(*self._nodes(each, asked, query, part)))
             if len(parts) == SERIES:
                 parts = [_by_bucket(*_joined(parts))]
         return _by_bucket(*_joined(parts))
@@ -125,10 +131,14 @@ class Sampler:
                 found[each.rank].chunks.append(each)
         return list(found.values())
 
-    def _nodes(self, series: Series, asked: Range, query: SampleQuery) -> tuple[Nodes, Int64s]:
+    def _nodes(
+        self, series: Series, asked: Range, query: SampleQuery, part: Range | None
+    ) -> tuple[Nodes, Int64s]:
         """The nodes of a series in the range, and the bucket of each."""
         while True:
             try:
+                if part is not None:
+                    return self._read_part(series, asked, query, part)
                 return self._read(series, asked, query)
             except ChangedMeanwhile:
                 again = self.find(series.run_id, series.key, query)
@@ -155,6 +165,17 @@ class Sampler:
         buckets = _Buckets(axis, start, end, query.buckets)
         nodes = pyramid.decode_level(level, [data for data in levels.values() if data is not None])
         return _joined([buckets.of_nodes(nodes), buckets.of_points(points)])
+
+    def _read_part(
+        self, series: Series, asked: Range, query: SampleQuery, part: Range
+    ) -> tuple[Nodes, Int64s]:
+        axis = query.axis
+        first, last = (_int64(each + series.since) for each in part)
+        chunks = [each for each in series.chunks if _meets(_chunk_span(each, axis), first, last)]
+        blocks = [each for each in series.blocks if _meets(_block_span(each, axis), first, last)]
+        points = _within(self._points(series.run_id, chunks, blocks), axis, first, last)
+        start, end = (_int64(each + series.since) for each in asked)
+        return _Buckets(axis, start, end, query.buckets).of_points(points)
 
     def _levels(
         self, run_id: str, chunks: Sequence[ChunkRef], level: int

@@ -1,18 +1,20 @@
 """Live pages: what a chart shows, and then what changes of it.
 
     counts of points by run and key, looked at twice a second -> the pairs that have more than were
-    sent -> sampled anew -> compared, bucket by bucket, with what was sent
+    sent -> sampled anew, where pieces of them are new -> compared, bucket by bucket, with what was
+    sent
 
 Counts rise with every batch, by whichever process it is committed, and a fold does not touch them.
-What is sent is told by comparison, so nothing depends on where a point is at rest: late points,
-folds and points that are read before their count can neither lose nor repeat anything.
+What is sent is told by comparison, and a piece is new also when a fold has made it, so nothing
+depends on where a point is at rest: late points, folds and points that are read before their count
+can neither lose nor repeat anything.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -21,18 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runstone_tracking.errors import ServerStopping
-from runstone_tracking.model_metrics import Int64s, Records, RunProgress
+from runstone_tracking.model_metrics import NO_RANK, Int64s, Records, RunProgress
 from runstone_tracking.model_samples import Grid, Sampled, SampleQuery, Update
-from runstone_tracking.service_grid import grid_of
+from runstone_tracking.service_grid import Part, grid_of, part_of
 from runstone_tracking.service_samples import Range, Sampler, Series, span_of
 from runstone_tracking.store import Transactions
 
 POLL_S = 0.5
 """Between two looks: points are seen within a second, for two small queries a second."""
 
-REST = 4
-"""What changes takes all watchers of a process at most a fifth of a core to sample; with more they
-look less often, and what came meanwhile is sent together."""
+SHARE = 0.2
+"""Of a core, for all watchers of a process to sample what changes; with more to do they look less
+often, and what came meanwhile is sent together."""
 
 LONGEST_REST_S = 10.0
 """Whatever a look cost: its page shall stay a live one."""
@@ -48,6 +50,9 @@ SETTLE_S = 10.0
 """A long series has other buckets when its last points are folded, which no count tells: until they
 are it is looked at now and then."""
 
+NOWHERE = (1, 0)
+"""The range of no point."""
+
 Pair: TypeAlias = tuple[str, str]
 """Run and key."""
 
@@ -61,6 +66,7 @@ class Watches:
         self._lock = threading.Lock()
         self._awake: set[threading.Event] = set()
         self._stopping = False
+        self._paid_at = 0.0
 
     def stop(self) -> None:
         """End all watches, and refuse new ones: the server is about to stop."""
@@ -98,11 +104,23 @@ class Watches:
                 if over:
                     return
                 # What a page costs when it is opened is the price of a sample, paid once.
-                rest = 0.0 if opening else REST * (time.thread_time() - began) * len(self._awake)
+                rest = self._rest(time.thread_time() - began) if said and not opening else 0.0
                 opening = False
-                gone.wait(max(POLL_S, min(rest, LONGEST_REST_S)))
+                gone.wait(max(POLL_S, rest))
                 if self._is_over(gone):
                     return
+
+    def _rest(self, busy: float) -> float:
+        """How long to wait after some work: until all that was done is paid for by rest.
+
+        A watcher with little to do waits little, whatever others do.
+        """
+        now = time.monotonic()
+        price = busy / SHARE
+        with self._lock:
+            self._paid_at = max(self._paid_at, now) + price
+            rest = min(self._paid_at - now, price * len(self._awake))
+        return min(rest, LONGEST_REST_S)
 
     @contextmanager
     def _noted(self, gone: threading.Event) -> Iterator[None]:
@@ -130,13 +148,52 @@ class _Told:
     digests: NDArray[np.uint64]
 
 
+class _Pieces:
+    """The pieces of exact series, told from those that come later."""
+
+    def __init__(self, series: Sequence[Series]) -> None:
+        self._chunks = frozenset(ref for each in series for ref in each.chunks)
+        self._written: dict[str, int] = {}
+        for each in series:
+            for block in each.blocks:
+                before = self._written.get(block.writer_id, 0)
+                self._written[block.writer_id] = max(before, block.sequence)
+
+    def new(self, series: Sequence[Series]) -> list[Series]:
+        """The series with those pieces alone that were not there; a writer's come in order."""
+        return [
+            replace(
+                each,
+                chunks=[ref for ref in each.chunks if ref not in self._chunks],
+                blocks=[
+                    block
+                    for block in each.blocks
+                    if block.sequence > self._written.get(block.writer_id, 0)
+                ],
+            )
+            for each in series
+        ]
+
+
 @dataclass(slots=True)
 class _Seen:
-    """A pair as it was last looked at; ``unsettled_since`` when a fold may still change it."""
+    """A pair as it was last looked at.
+
+    ``pieces`` if it was exact; ``unsettled_since`` if not, and a fold may still change it.
+    """
 
     count: int
     span: Range | None
+    pieces: _Pieces | None
     unsettled_since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where the points of a pair are, and where those that are new; None for anywhere."""
+
+    series: list[Series]
+    new: Range | None
 
 
 class _Page:
@@ -154,7 +211,7 @@ class _Page:
 
     def round(self, progress: dict[str, RunProgress]) -> Iterator[Update]:
         """What is to be sent so that the page shows all that ``progress`` counts, if not more."""
-        found: dict[Pair, list[Series]] = {}
+        found: dict[Pair, _Found] = {}
         for pair in self._pairs:
             run_id, key = pair
             count = progress[run_id].counts.get(key, 0)
@@ -172,12 +229,27 @@ class _Page:
                     found[pair] = self._look(pair, seen.count)
         if grid is None:
             return
-        asked = replace(self._query, start=grid.start, end=grid.end, buckets=grid.buckets)
         for pair in self._pairs:
-            for sampled in self._sampler.sample_of(found.pop(pair, ()), asked):
-                update = self._change(sampled)
-                if update is not None:
-                    yield update
+            if pair in found:
+                yield from self._changes(found.pop(pair), grid)
+
+    def _changes(self, found: _Found, grid: Grid) -> Iterator[Update]:
+        """What of a pair differs from what was sent."""
+        part = None
+        if found.new is not None and all(name in self._told for name in self._names(found.series)):
+            part = part_of(grid, found.new)
+            if found.new == NOWHERE or (part is not None and part.last < part.first):
+                return
+        asked = replace(self._query, start=grid.start, end=grid.end, buckets=grid.buckets)
+        places = None if part is None else part.places
+        for sampled in self._sampler.sample_of(found.series, asked, places):
+            update = self._change(sampled, part)
+            if update is not None:
+                yield update
+
+    def _names(self, series: Sequence[Series]) -> Iterator[tuple[str, str, int]]:
+        for each in series:
+            yield each.run_id, each.key, NO_RANK if self._query.across_ranks else each.rank
 
     def _is_due(self, pair: Pair, count: int) -> bool:
         seen = self._seen.get(pair)
@@ -186,16 +258,23 @@ class _Page:
         since = seen.unsettled_since
         return since is not None and time.monotonic() - since >= SETTLE_S
 
-    def _look(self, pair: Pair, count: int) -> list[Series]:
+    def _look(self, pair: Pair, count: int) -> _Found:
         """Where the points of a pair are. Those beyond ``count`` make it due again."""
+        axis = self._query.axis
         series = self._sampler.find(*pair, self._query) if count else []
-        unsettled = any(each.may_settle for each in series)
+        exact = all(each.is_exact for each in series)
+        settled = all(each.is_exact or not each.blocks for each in series)
+        before = self._seen.get(pair)
+        new = None
+        if exact and before is not None and before.pieces is not None:
+            new = span_of(before.pieces.new(series), axis) or NOWHERE
         self._seen[pair] = _Seen(
             count,
-            span_of(series, self._query.axis),
-            time.monotonic() if unsettled else None,
+            span_of(series, axis),
+            _Pieces(series) if exact else None,
+            None if settled else time.monotonic(),
         )
-        return series
+        return _Found(series, new)
 
     def _span(self) -> Range | None:
         spans = [seen.span for seen in self._seen.values() if seen.span is not None]
@@ -203,28 +282,39 @@ class _Page:
             return None
         return min(first for first, _ in spans), max(last for _, last in spans)
 
-    def _change(self, sampled: Sampled) -> Update | None:
-        """What of a series differs from what was sent; None for nothing."""
+    def _change(self, sampled: Sampled, part: Part | None) -> Update | None:
+        """What of a series, or of a part of its buckets, differs from what was sent."""
         name = (sampled.run_id, sampled.key, sampled.rank)
         digests = _digests(sampled.nodes)
         before = self._told.pop(name, None)
-        if before is not None:
-            self._held -= len(before.numbers)
-        if self._held + len(digests) <= HELD_BUCKETS:
-            self._told[name] = _Told(sampled.numbers, digests)
-            self._held += len(digests)
-        if before is None or not np.isin(before.numbers, sampled.numbers).all():
+        if before is None:
+            self._hold(name, _Told(sampled.numbers, digests))
+            return Update(changed=sampled, whole=True)
+        self._held -= len(before.numbers)
+        low, high = 0, len(before.numbers)
+        if part is not None:
+            low, high = np.searchsorted(before.numbers, [part.first, part.last + 1]).tolist()
+        sent = before.numbers[low:high]
+        numbers = (before.numbers[:low], sampled.numbers, before.numbers[high:])
+        known = (before.digests[:low], digests, before.digests[high:])
+        self._hold(name, _Told(np.concatenate(numbers), np.concatenate(known)))
+        if not np.isin(sent, sampled.numbers).all():
             return Update(changed=sampled, whole=True)
         old = np.zeros(len(digests), np.uint64)
         new = np.ones(len(digests), bool)
-        at = np.searchsorted(sampled.numbers, before.numbers)
-        old[at], new[at] = before.digests, False
+        at = np.searchsorted(sampled.numbers, sent)
+        old[at], new[at] = before.digests[low:high], False
         differs = new | (old != digests)
         if not differs.any():
             return None
         return Update(
             changed=replace(sampled, nodes=sampled.nodes[differs], numbers=sampled.numbers[differs])
         )
+
+    def _hold(self, name: tuple[str, str, int], told: _Told) -> None:
+        if self._held + len(told.numbers) <= HELD_BUCKETS:
+            self._told[name] = told
+            self._held += len(told.numbers)
 
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)

@@ -36,7 +36,7 @@ ASKED: dict[str, dict[str, Any]] = {
 def metrics(transactions: SqlTransactions, monkeypatch: pytest.MonkeyPatch) -> MetricService:
     """Whose watchers look without a pause, and tell when they found nothing."""
     monkeypatch.setattr(service_watch, "POLL_S", 0.0)
-    monkeypatch.setattr(service_watch, "REST", 0)
+    monkeypatch.setattr(service_watch, "LONGEST_REST_S", 0.0)
     monkeypatch.setattr(service_watch, "SIGN_OF_LIFE_S", 0.0)
     return MetricService(transactions)
 
@@ -102,7 +102,7 @@ def test_every_round_ends_with_what_a_sample_shows(
     for number in range(8):
         writer = chance.choice(writers)
         for name in chance.sample(names, 2):
-            size = chance.choice(sizes)
+            size = chance.choice(sizes[: 2 + number // 2])
             begin = chance.choice((last, last, chance.randrange(-20, last + 1)))
             last = max(last, begin + size)
             steps = range(begin, begin + size)
@@ -202,6 +202,43 @@ def test_nothing_is_sampled_while_nothing_comes(
         assert [each.complete for each in page.turn()] == [True]
 
 
+def test_of_a_series_that_grows_the_new_buckets_are_read(
+    transactions: SqlTransactions,
+    run: str,
+    metrics: MetricService,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writer = Writer(transactions, run)
+    points: list[Point] = [(step, step, 1.0) for step in range(100)]
+    writer.append({"k": points, "k\t1": points})
+    fold(transactions, run, chunk_points=2_000)
+    apart = Page(metrics, asking(run, start=0, end=999))
+    together = Page(metrics, asking(run, across_ranks=True, start=0, end=999))
+    for page in (apart, together):
+        page.turn()
+    read: list[tuple[int, int]] = []
+    read_part = metrics._sampler._read_part
+
+    def noted(*how: Any) -> Any:
+        read.append(how[-1])
+        return read_part(*how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(metrics._sampler, "_read", None)
+        patched.setattr(metrics._sampler, "_read_part", noted)
+        writer.append({"k": [(250, 1, 1.0), (399, 1, 1.0), (1_000, 1, 1.0)]})
+        assert changed(apart.turn()) == [(run, "k", -1, [2, 3])]
+        writer.append({"k\t1": [(250, 1, 1.0)]})
+        assert changed(apart.turn()) == [(run, "k", 1, [2])]
+        assert changed(together.turn()) == [(run, "k", -1, [2, 3])]
+        writer.append({"k\t1": [(1_000, 1, 1.0)]})
+        assert [update.complete for update in apart.turn()] == [True]
+    assert set(read) == {(200, 999), (200, 299)}
+    for page in (apart, together):
+        page.turn()
+        assert page.chart == page.expected()
+
+
 def test_points_and_folds_while_it_reads(
     transactions: SqlTransactions, metrics: MetricService, run: str
 ) -> None:
@@ -291,6 +328,22 @@ def test_a_run_that_is_deleted_ends_it_and_one_that_is_purged_is_not_found(
         both.turn()
     with pytest.raises(RunNotFound):
         Page(metrics, asking(run_id())).turn()
+
+
+def test_watchers_share_what_they_may_work(
+    transactions: SqlTransactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = MetricService(transactions)
+    watches = metrics._watches
+    monkeypatch.setattr(service_watch.time, "monotonic", lambda: 1_000.0)
+    assert watches._rest(0.0) == 0.0
+    watches._awake.update(threading.Event() for _ in range(3))
+    assert watches._rest(0.1) == pytest.approx(0.5)
+    assert watches._rest(0.1) == pytest.approx(1.0)
+    assert watches._rest(0.01) == pytest.approx(0.15)
+    monkeypatch.setattr(service_watch.time, "monotonic", lambda: 1_001.05)
+    assert watches._rest(0.2) == pytest.approx(1.0)
+    assert watches._rest(9.0) == service_watch.LONGEST_REST_S
 
 
 def test_it_ends_when_nobody_listens_and_when_the_server_stops(

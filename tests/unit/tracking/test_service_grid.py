@@ -5,7 +5,7 @@ import random
 import pytest
 
 from runstone_tracking.model_samples import Axis, Grid, SampleQuery
-from runstone_tracking.service_grid import grid_of
+from runstone_tracking.service_grid import grid_of, part_of
 
 INT64 = 2**63
 
@@ -44,6 +44,35 @@ def test_a_range_is_held_by_half_of_the_buckets_or_more(seed: int) -> None:
         # What grows within the grid leaves it as it is.
         assert grid_of(asked(buckets), (grid.start, last)) == grid
         assert grid_of(asked(buckets), (first, grid.end)) == grid
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_part_is_whole_buckets(seed: int) -> None:
+    chance = random.Random(seed)
+
+    def number(place: int) -> int:
+        return (place - grid.start) * grid.buckets // (grid.end - grid.start + 1)
+
+    for _ in range(300):
+        start = chance.randint(-(10 ** chance.randint(1, 14)), 10**14)
+        grid = Grid(
+            start, start + chance.randrange(10 ** chance.randint(1, 14)), 1 + chance.randrange(99)
+        )
+        begin, end = sorted(chance.randint(grid.start - 9, grid.end + 9) for _ in range(2))
+        part = part_of(grid, (begin, end))
+        assert part is not None
+        inside = [each for each in (begin, end) if grid.start <= each <= grid.end]
+        if part.last < part.first:
+            assert inside == []
+            continue
+        assert all(part.first <= number(each) <= part.last for each in inside)
+        first, last = part.places
+        if first <= last:
+            assert part.first <= number(first) <= number(last) <= part.last
+        assert first == grid.start or number(first - 1) < part.first
+        assert last == grid.end or number(last + 1) > part.last
+    assert part_of(Grid(-INT64, INT64 - 1, 2), (0, 1)) is None
+    assert part_of(Grid(2**62, 2**62 + 1, 2), (0, 1)) is None
 
 
 def test_ends_of_int64() -> None:

@@ -103,6 +103,8 @@ class Running:
             self._stopped = True
             self.readiness.stop()
             time.sleep(delay_s)
+            for part in self._parts:
+                part.stopping()
             self._server.stop(grace_s).wait()
             for pool in self._pools:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -206,10 +208,14 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
     # Probes must be answered however busy the calls keep their threads.
     probes = ThreadPoolExecutor(1, thread_name_prefix="probe")
     refusals = ThreadPoolExecutor(1, thread_name_prefix="refusal")
+    # One more than may watch: it tells the others so.
+    watchers = ThreadPoolExecutor(spec.max_watches + 1, thread_name_prefix="watch")
+    watches = frozenset(f"/{part.name}/{name}" for part in parts for name in part.watches)
+    pools = {HEALTH_SERVICE: probes, **dict.fromkeys(watches, watchers)}
     gate = WaitingLimit(calls, spec.max_waiting, refusals)
     server = grpc.server(
         calls,
-        interceptors=[Chain(_layers(spec, activity), {HEALTH_SERVICE: probes}, gate)],
+        interceptors=[Chain(_layers(spec, activity, watches), pools, gate)],
         options=[*_options(reuse_port), *spec.channel_options],
     )
     servicer = health.HealthServicer()
@@ -248,10 +254,11 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
     tcp_ports = [
         port for address, port in zip(addresses, ports, strict=True) if not _is_unix(address)
     ]
-    return Running(server, parts, readiness, [calls, probes, refusals], page, tcp_ports, activity)
+    closing = [calls, probes, refusals, watchers]
+    return Running(server, parts, readiness, closing, page, tcp_ports, activity)
 
 
-def _layers(spec: ServerSpec, activity: Activity) -> list[Layer]:
+def _layers(spec: ServerSpec, activity: Activity, watches: frozenset[str]) -> list[Layer]:
     layers: list[Layer] = [
         RequestContextLayer(SystemIds(), spec.default_deadline_s),
         ActivityLayer(activity),
@@ -264,7 +271,7 @@ def _layers(spec: ServerSpec, activity: Activity) -> list[Layer]:
         ErrorMappingLayer(),
         ActorLayer(),
         PermissionLayer(),
-        StreamLimitLayer(max(1, spec.max_threads // 2)),
+        StreamLimitLayer(max(1, spec.max_threads // 2), watches, spec.max_watches),
         DeadlineLayer(),
     ]
     return layers

@@ -19,11 +19,19 @@ FailedPrecondition
 ResourceExhausted
 ├── RunTooLarge             RUN_TOO_LARGE
 └── TooManyMetrics          TOO_MANY_METRICS
+Unavailable
+└── ServerStopping          SERVER_STOPPING
 """
 
 from __future__ import annotations
 
-from runstone_kit.errors import AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted
+from runstone_kit.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
 
 DOMAIN = "tracking.runstone"
 
@@ -226,6 +234,16 @@ class TooManyMetrics(ResourceExhausted):
             "nothing was written; let what changes be the step, or log a file",
             metadata={"run_id": run_id, "key": key, "limit": str(limit)},
         )
+
+
+class ServerStopping(Unavailable):
+    """The server that sends the stream is stopping."""
+
+    domain = DOMAIN
+    reason = "SERVER_STOPPING"
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping; call again")
 
 
 def _shown(value: str) -> str:

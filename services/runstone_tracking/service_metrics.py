@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 
 from runstone_kit.paging import Page, cut_page, decode_token, query_hash, resolve_page_size
 from runstone_tracking import segment
 from runstone_tracking.model import MetricSummary
 from runstone_tracking.model_metrics import Columns, MetricBatch, NewSegment
-from runstone_tracking.model_samples import Sampled, SampleQuery
+from runstone_tracking.model_samples import Sampled, SampleQuery, Update
 from runstone_tracking.service_appends import GroupedAppends
 from runstone_tracking.service_history import HistoryReader
 from runstone_tracking.service_samples import Sampler
+from runstone_tracking.service_watch import Watches
 from runstone_tracking.store import Transactions
 from runstone_tracking.store_metrics import Appended
 
@@ -36,6 +38,7 @@ class MetricService:
         self._appends = GroupedAppends(self._write)
         self._reader = HistoryReader(transactions)
         self._sampler = Sampler(transactions)
+        self._watches = Watches(transactions, self._sampler)
 
     def append(self, run_id: str, writer_id: str, sequence: int, batch: MetricBatch) -> bool:
         """Commit a batch; False when it had been applied before and nothing was written.
@@ -59,6 +62,17 @@ class MetricService:
     def sample(self, query: SampleQuery) -> Iterator[Sampled]:
         """What charts show of series; see ``service_samples``. Raises RunNotFound."""
         return self._sampler.sample(query)
+
+    def watch(self, query: SampleQuery, gone: threading.Event) -> Iterator[Update]:
+        """What a live page shows, and what changes of it; see ``service_watch``.
+
+        Ends when every run is over, or ``gone`` is set. Raises RunNotFound, ServerStopping.
+        """
+        return self._watches.watch(query, gone)
+
+    def stop_watches(self) -> None:
+        """End every watch: the server is about to stop."""
+        self._watches.stop()
 
     def list_keys(self, run_id: str, page_size: int, page_token: str) -> Page[MetricSummary]:
         """A run's metrics by key; a page ends at MAX_PAGE_BYTES.

@@ -12,7 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from runstone_kit.dberrors import LostRace
 from runstone_tracking import segment
@@ -23,10 +35,10 @@ from runstone_tracking.errors import (
     SequenceReused,
     TooManyMetrics,
 )
-from runstone_tracking.model import MetricSummary, Stage
-from runstone_tracking.model_metrics import Block, NewSegment
+from runstone_tracking.model import MetricSummary, RunStatus, Stage
+from runstone_tracking.model_metrics import Block, NewSegment, RunProgress
 from runstone_tracking.sqlstore_metrics_sql import Identity, MetricStatements, merged, statements
-from runstone_tracking.sqlstore_statements import Belonging, among
+from runstone_tracking.sqlstore_statements import Belonging, among, is_postgresql
 from runstone_tracking.store_chunks import ChangedMeanwhile
 from runstone_tracking.store_metrics import Appended
 from runstone_tracking.tables import runs
@@ -86,6 +98,21 @@ class SqlMetricStore:
         if not rows:
             self._require_run(run_id)
         return [_summary(row) for row in rows]
+
+    def progress(self, run_ids: Sequence[str], keys: Sequence[str]) -> dict[str, RunProgress]:
+        """One statement for all, made once: watchers ask it all the time."""
+        over: dict[str, bool] = {}
+        counts: dict[str, dict[str, int]] = defaultdict(dict)
+        statement = _PROGRESS[is_postgresql(self._connection)]
+        rows = self._connection.execute(statement, {"run_ids": list(run_ids), "keys": list(keys)})
+        for run_id, status, stage, key, count in rows:
+            over[run_id] = stage == Stage.DELETED or RunStatus(status).is_terminal
+            if key is not None:
+                counts[run_id][key] = count
+        for run_id in run_ids:
+            if run_id not in over:
+                raise RunNotFound(run_id)
+        return {run_id: RunProgress(over[run_id], counts[run_id]) for run_id in run_ids}
 
     def find_blocks(self, run_id: str, key: str, rank: int | None = None) -> list[Block]:
         """Every block of a key, or of one of its ranks, in segments."""
@@ -183,6 +210,22 @@ _SUMMARY_COLUMNS = [
 
 
 _SUMMARIES = Belonging(metric_summaries.c.run_id, select(*_SUMMARY_COLUMNS))
+
+
+def _progress(*, postgresql: bool) -> Select[Any]:
+    def named(column: Column[Any], name: str) -> ColumnElement[bool]:
+        if postgresql:
+            return column == any_(bindparam(name, type_=ARRAY(Text)))
+        return column.in_(bindparam(name, expanding=True))
+
+    table = metric_summaries
+    pairs = and_(table.c.run_id == runs.c.run_id, named(table.c.key, "keys"))
+    columns = (runs.c.run_id, runs.c.status, runs.c.stage, table.c.key, table.c.count)
+    together = runs.outerjoin(table, pairs)
+    return select(*columns).select_from(together).where(named(runs.c.run_id, "run_ids"))
+
+
+_PROGRESS = {postgresql: _progress(postgresql=postgresql) for postgresql in (False, True)}
 
 _KEY = itemgetter(0)
 

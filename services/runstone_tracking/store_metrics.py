@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from runstone_tracking.errors import RunDeleted, RunNotFound, SequenceGap, SequenceReused
 from runstone_tracking.model import MetricSummary
-from runstone_tracking.model_metrics import Block, NewSegment
+from runstone_tracking.model_metrics import Block, NewSegment, RunProgress
 
 Appended: TypeAlias = bool | RunNotFound | RunDeleted | SequenceReused | SequenceGap
 """True: written. False: it was there already. An error: this one segment was refused."""
@@ -36,6 +36,13 @@ class MetricStore(Protocol):
         """At most ``limit`` summaries with a key above ``after``, ordered by code point.
 
         MUST raise RunNotFound.
+        """
+        ...
+
+    def progress(self, run_ids: Sequence[str], keys: Sequence[str]) -> dict[str, RunProgress]:
+        """How far each run is, all of one state.
+
+        Costs a look at an index for each run and each pair. MUST raise RunNotFound.
         """
         ...
 

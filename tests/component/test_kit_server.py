@@ -199,6 +199,49 @@ def test_streams_leave_half_of_the_threads_to_other_calls() -> None:
         wait_until(lambda: _succeeds(kinds["ServerStream"]), 10, "a place for a stream")
 
 
+def test_watches_have_threads_and_places_of_their_own() -> None:
+    with contextlib.closing(Probe(max_threads=1, max_watches=3, watches=["BidiStream"])) as server:
+        end = threading.Event()
+
+        def requests() -> Iterator[StringValue]:
+            yield StringValue(value="open")
+            end.wait(30)
+
+        held = [server.caller.bidi_stream(requests()) for _ in range(3)]
+        for call in held:
+            assert next(call).value == "open"
+        kinds = each_kind(server, "hello")
+        error = refused(kinds["BidiStream"])
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert details(error, error_details_pb2.ErrorInfo).reason == "OVERLOADED"
+        for name in ("Unary", "ServerStream", "ClientStream"):
+            assert kinds[name]() is not None
+        held[0].cancel()
+        wait_until(lambda: _succeeds(kinds["BidiStream"]), 10, "a place for a watch")
+        end.set()
+
+
+def test_parts_hear_of_the_end_before_the_grace_of_the_calls() -> None:
+    server = Probe()
+    end = threading.Event()
+
+    def requests() -> Iterator[StringValue]:
+        yield StringValue(value="open")
+        end.wait(30)
+
+    call = server.caller.bidi_stream(requests())
+    assert next(call).value == "open"
+    stop = threading.Thread(target=server.running.stop, kwargs={"grace_s": 20})
+    stop.start()
+    assert server.stopping.wait(10)
+    assert not server.closed.is_set()
+    end.set()
+    assert list(call) == []
+    stop.join()
+    assert server.closed.is_set()
+    server.close()
+
+
 def _succeeds(call: Callable[[], object]) -> bool:
     try:
         call()

@@ -23,6 +23,8 @@ class Probe:
         self.closed = threading.Event()
         service = changes.pop("service", probe.PROBE)
         deserializer = changes.pop("deserializer", StringValue.FromString)
+        watches = changes.pop("watches", ())
+        self.stopping = threading.Event()
 
         def ready() -> None:
             if self.trouble is not None:
@@ -36,6 +38,8 @@ class Probe:
                     deserializer=deserializer,
                     readiness={"database": ready},
                     close=self.closed.set,
+                    stopping=self.stopping.set,
+                    watches=watches,
                 )
             ],
             "addresses": ["127.0.0.1:0"],

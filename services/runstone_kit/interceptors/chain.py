@@ -73,8 +73,9 @@ class Chain(grpc.ServerInterceptor):
     Requests are deserialized inside the layers, so that bytes that are no message are refused as
     INVALID_ARGUMENT, counted and logged; gRPC itself would answer INTERNAL. The handler's own
     deserializer is the one used. Handlers that gRPC runs without blocking (health's Watch) pass
-    unwrapped: they have another signature. ``pools`` gives services a thread pool of their own;
-    ``gate`` refuses calls of the others while too many wait for a thread.
+    unwrapped: they have another signature. ``pools`` gives services, and methods by their paths,
+    a thread pool of their own; ``gate`` refuses calls of the others while too many wait for a
+    thread.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class Chain(grpc.ServerInterceptor):
             return handler
         method = Method(path, bool(handler.request_streaming), bool(handler.response_streaming))
         call = self._compose(method, _decoding(method, behavior, handler.request_deserializer))
-        pool = self._pools.get(method.service)
+        pool = self._pools.get(path) or self._pools.get(method.service)
         if pool is not None:
             call.experimental_thread_pool = pool  # type: ignore[attr-defined]
         elif self._gate is not None:

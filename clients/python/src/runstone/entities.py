@@ -42,6 +42,7 @@ from runstone._entities.tracking import (
     SampledSeries,
     ViewType,
 )
+from runstone._entities.watching import MetricUpdate, SeriesUpdate
 
 __all__ = [
     "AuditEvent",
@@ -61,6 +62,7 @@ __all__ = [
     "Metric",
     "MetricColumns",
     "MetricSummary",
+    "MetricUpdate",
     "ModelVersion",
     "PagedList",
     "Param",
@@ -76,6 +78,7 @@ __all__ = [
     "SampledSeries",
     "STAGES",
     "ScrubReport",
+    "SeriesUpdate",
     "TransitionRequest",
     "Upload",
     "UploadPart",

@@ -31,6 +31,7 @@
     │   └── StorageFull   Overloaded   RunTooLarge   TooManyMetrics
     ├── Unavailable                        the same call may be repeated as it is
     │   ├── DatabaseUnavailable   ObjectStoreUnavailable   TrackingUnavailable   PeerUnavailable
+    │   │   ServerStopping
     │   └── SuiteUnavailable               the embedded suite does not start or answer
     │       └── SuiteNotInstalled
     ├── PermissionDenied
@@ -114,6 +115,7 @@ from runstone._exceptions.reasons import (
     RunTooLarge,
     SequenceGap,
     SequenceReused,
+    ServerStopping,
     SizeMismatch,
     SourceNotFound,
     SourceRunNotFound,
@@ -211,6 +213,7 @@ __all__ = [
     "ObjectStoreUnavailable",
     "TrackingUnavailable",
     "PeerUnavailable",
+    "ServerStopping",
     "SuiteUnavailable",
     "SuiteNotInstalled",
     "PermissionRuleMissing",

@@ -223,7 +223,7 @@ class MetricCalls(ClientBase):
             run_ids=[run_ids] if isinstance(run_ids, str) else run_ids,
             keys=[keys] if isinstance(keys, str) else keys,
             buckets=_values.whole_number("buckets", buckets),
-            axis=_axis(axis),
+            axis=sample_axis(axis),
             start=None if start is None else _values.whole_number("start", start),
             end=None if end is None else _values.whole_number("end", end),
             ranks=[_values.whole_number("ranks", rank) for rank in ranks],
@@ -267,7 +267,8 @@ def _clear(columns: MetricColumns) -> None:
         del column[:]
 
 
-def _axis(name: str) -> metric_pb2.SampleAxis.ValueType:
+def sample_axis(name: str) -> metric_pb2.SampleAxis.ValueType:
+    """What buckets divide, by name. Raises InvalidField."""
     known = {
         "step": metric_pb2.SAMPLE_AXIS_STEP,
         "relative_time": metric_pb2.SAMPLE_AXIS_RELATIVE_TIME,

@@ -356,6 +356,12 @@ class PeerUnavailable(Unavailable):
     reason = "PEER_UNAVAILABLE"
 
 
+class ServerStopping(Unavailable):
+    """The server that sent the stream is stopping; a call finds another, or the same when back."""
+
+    reason = "SERVER_STOPPING"
+
+
 class SuiteUnavailable(Unavailable):
     """The embedded suite of a data folder does not start or does not answer."""
 

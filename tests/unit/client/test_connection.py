@@ -183,6 +183,16 @@ def test_an_overloaded_server_is_asked_again_when_it_says(server: Any, refuse: A
     assert time.monotonic() - began < 4
 
 
+def test_a_full_house_is_not_waited_for_as_long_as_a_transfer_may_take(
+    server: Any, refuse: Any
+) -> None:
+    server.answers["GetMetricHistory"] = refuse("RESOURCE_EXHAUSTED", "OVERLOADED", retry_after=0.2)
+    began = time.monotonic()
+    with pytest.raises(exceptions.Overloaded):
+        Client(server.uri, timeout=1).get_metric_history("a", "loss")
+    assert time.monotonic() - began < 5
+
+
 def test_a_full_disk_is_told_at_once(server: Any, refuse: Any) -> None:
     server.answers["GetRun"] = refuse("RESOURCE_EXHAUSTED", "STORAGE_FULL", retry_after=0.1)
     with pytest.raises(exceptions.ResourceExhausted):

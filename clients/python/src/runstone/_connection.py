@@ -209,7 +209,9 @@ class _Attempts:
         pause = failure.retry_after
         if pause is None or failure.reason != "OVERLOADED" or self.method.request_streaming:
             raise failure from None
-        if pause >= self.deadline - time.monotonic():
+        # Who moves bytes or watches may take an hour, but not for the wait in front of the door.
+        until = min(self.deadline, self._answered + self._away)
+        if pause >= until - time.monotonic():
             raise self._given_up(failure) from None
         time.sleep(pause)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
 import sys
 import textwrap
@@ -312,44 +313,36 @@ def test_a_kill_at_any_line_loses_nothing(
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("seed", [1, 2])
 def test_a_sync_may_be_killed_again_and_again(
-    uri: str,
-    client: runstone.Client,
-    tmp_path: Path,
-    synced: Callable[..., dict[str, Any]],
-    seed: int,
+    uri: str, client: runstone.Client, tmp_path: Path, synced: Callable[..., dict[str, Any]]
 ) -> None:
-    steps, chance = Steps(tmp_path), random.Random(seed)
-    steps.start(600)
-    steps.wait(600)
+    steps, chance = Steps(tmp_path), random.Random(11)
+    steps.start(200)
+    steps.wait(200)
     assert steps.process is not None
     steps.process.communicate(timeout=60)
     folder = tmp_path / "runstone-offline"
-    (part,) = layout.parts(folder)
-    whole = (part / layout.RECORDS).stat().st_size
     command = [sys.executable, "-m", "runstone.cli", "sync", str(folder), "--tracking-uri", uri]
-    for _ in range(4):
+    killed = 0
+    for _ in range(3):
         sync = subprocess.Popen(
             command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        before = applied(folder)
-        goal = before[0] + chance.randrange(1, 8), before[1] + chance.randrange(1, whole // 4)
+        goal = noted(folder) + chance.randrange(1, 4)
         wait_until(
-            lambda goal=goal, sync=sync: (
-                sync.poll() is not None or applied(folder) >= goal or applied(folder)[1] >= goal[1]
-            ),
+            lambda goal=goal, sync=sync: sync.poll() is not None or noted(folder) >= goal,
             60.0,
             "a part of the sync",
         )
         sync.kill()
         sync.communicate(timeout=60)
+        killed += sync.returncode == -signal.SIGKILL
+    assert killed
     assert synced()["complete"]
     steps.check(client)
     assert synced()["points"] == 0
 
 
-def applied(folder: Path) -> tuple[int, int]:
-    """How much a sync has noted: entries, and how far the records of the one part are."""
-    found = records.read(folder / layout.DELIVERED).records
-    return len(found), max((each.about.get("end", 0) for each in found), default=0)
+def noted(folder: Path) -> int:
+    """How often a sync has noted what it did."""
+    return len(records.read(folder / layout.DELIVERED).records)

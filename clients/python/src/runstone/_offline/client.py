@@ -10,7 +10,7 @@ from typing import Any
 from runstone import _settings, _values
 from runstone._client import Client
 from runstone._client._explain import explained
-from runstone._client._metrics import series_of
+from runstone._client._metrics import messages_of
 from runstone._client._runs import USER, status_value
 from runstone._connection import new_id
 from runstone._convert.tracking import status_name
@@ -29,14 +29,13 @@ from runstone._journal import outlet, rules
 from runstone._offline import files, layout, records
 from runstone._offline import store as stores
 from runstone._offline.catalogue import Known, input_said
-from runstone._offline.store import Store
+from runstone._offline.store import Copy, Store
 from runstone._transfer import check_local
 from runstone._transfer.local import files_below
 from runstone._values import MAX_EXPERIMENT_TAG_VALUE, MAX_PARAM_VALUE, MAX_TAG_VALUE
 from runstone.exceptions import (
     ArtifactNotFound,
     ExperimentNameTaken,
-    InvalidArgument,
     OfflineMode,
     ParamImmutable,
     TagNotFound,
@@ -85,6 +84,14 @@ class OfflineClient(Client):
                 metadata={"run_id": run_id},
             )
         return found
+
+    def _require(self, keys: Sequence[str], tags: Callable[[], Mapping[str, str]]) -> None:
+        if not all(key in tags() for key in keys):
+            # Another process may have set them.
+            self._store.catalogue.refresh()
+        for key in keys:
+            if key not in tags():
+                raise TagNotFound(f"there is no tag {key!r}", metadata={"key": key})
 
     # Experiments.
 
@@ -137,8 +144,7 @@ class OfflineClient(Client):
 
     def delete_experiment_tags(self, experiment_id: str, keys: Sequence[str]) -> None:
         """Delete tags that were set here, all or, when one was not, none. Raises TagNotFound."""
-        tags = self.get_experiment(experiment_id).tags
-        _require(keys, tags)
+        self._require(keys, lambda: self.get_experiment(experiment_id).tags)
         self._store.add(
             records.EXPERIMENT_UNTAG, {"experiment": str(experiment_id), "keys": list(keys)}
         )
@@ -184,8 +190,9 @@ class OfflineClient(Client):
         Raises:
             OfflineMode: it was not begun there.
         """
-        known = self._known(run_id)
-        return self._store.catalogue.described(run_id, known)
+        # Other processes may log to it too.
+        self._store.catalogue.refresh()
+        return self._store.catalogue.described(run_id, self._known(run_id))
 
     def update_run(
         self,
@@ -226,7 +233,7 @@ class OfflineClient(Client):
 
     def delete_run_tags(self, run_id: str, keys: Sequence[str]) -> None:
         """Delete tags of a run of the folder. Raises TagNotFound."""
-        _require(keys, self._known(run_id).tags)
+        self._require(keys, lambda: self._known(run_id).tags)
         self._store.add(records.UNTAG, {"run_id": run_id, "keys": list(keys)})
 
     def log_inputs(self, run_id: str, datasets: Iterable[DatasetInput]) -> None:
@@ -274,13 +281,18 @@ class OfflineClient(Client):
         writer_id: str | None = None,
         sequence: int | None = None,
     ) -> bool:
-        """Append points (``Metric``) of a run; they are on this machine's disk on return."""
+        """Append points of many series; they are on this machine's disk on return.
+
+        Their writer is the folder's.
+        """
         self._known(run_id)
-        points = [each for each in series if isinstance(each, Metric)]
-        if writer_id is not None or not points:
-            raise InvalidArgument("offline mode takes points as entities.Metric, without a writer")
-        for each in series_of(points, rank):
-            rules.check_keys((each.key,))
+        if writer_id is not None or sequence is not None:
+            raise OfflineMode(
+                "batches of one's own numbers need a server: leave out writer_id and sequence"
+            )
+        every = messages_of(series, rank)
+        rules.check_keys([each.key for each in every])
+        for each in every:
             of_rank = each.rank if each.HasField("rank") else None
             for place, value in enumerate(each.values):
                 step, timestamp = each.steps[place], each.timestamps_ms[place]
@@ -312,14 +324,14 @@ class OfflineClient(Client):
             found = [(source, name)]
         for _, path in found:
             files.check_path(path)
-        for each, path in found:
-            self._store.keep(run_id, path, _copying(files.keep_file, each))
+        copies = {path: _copying(files.keep_file, each) for each, path in found}
+        self._store.keep(run_id, copies)
 
     def put_bytes(self, run_id: str, content: bytes, artifact_file: str) -> None:
         """Keep bytes as a file of a run."""
         self._known(run_id)
         files.check_path(artifact_file)
-        self._store.keep(run_id, artifact_file, _copying(files.keep_bytes, content))
+        self._store.keep(run_id, {artifact_file: _copying(files.keep_bytes, content)})
 
     def read_bytes(
         self, run_id: str | None, path: str, *, model_version_id: str | None = None
@@ -335,13 +347,5 @@ class OfflineClient(Client):
         return (kept.part / layout.FILES / kept.file).read_bytes()
 
 
-def _copying(
-    how: Callable[[Any, Path], tuple[int, str]], what: Path | bytes
-) -> Callable[[Path], tuple[int, str]]:
+def _copying(how: Callable[[Any, Path], tuple[int, str]], what: Path | bytes) -> Copy:
     return lambda target: how(what, target)
-
-
-def _require(keys: Sequence[str], tags: Mapping[str, str]) -> None:
-    for key in keys:
-        if key not in tags:
-            raise TagNotFound(f"there is no tag {key!r}", metadata={"key": key})

@@ -10,7 +10,6 @@ from pathlib import Path
 from blake3 import blake3
 
 from runstone import _values
-from runstone._offline import layout
 from runstone._transfer.local import MAX_NAME_BYTES, MAX_PATH_BYTES, Reader
 
 CHUNK_BYTES = 2**20
@@ -37,7 +36,7 @@ def check_path(path: str) -> None:
 
 
 def keep_file(source: Path, target: Path) -> tuple[int, str]:
-    """Copy a file; the copy is whole and on the disk when it has its name.
+    """Copy a file; the copy's bytes are on the disk before it has its name.
 
     Returns:
         Size and BLAKE3 of the copy.
@@ -79,7 +78,6 @@ def _keep(chunks: Iterator[bytes], target: Path, check: Callable[[], None]) -> t
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-    layout.sync_folder(target.parent)
     return size, digest.hexdigest()
 
 

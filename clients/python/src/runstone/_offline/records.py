@@ -159,10 +159,6 @@ class Appender:
             os.fdatasync(self._descriptor)
         return Record(kind, said, end - len(data), end)
 
-    def secure(self) -> None:
-        """Have what was written on the disk."""
-        os.fdatasync(self._descriptor)
-
     def close(self) -> None:
         """Close the file."""
         if self._descriptor >= 0:

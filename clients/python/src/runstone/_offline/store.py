@@ -21,6 +21,9 @@ from runstone._offline import layout, records
 from runstone._offline.catalogue import Catalogue
 from runstone._offline.records import Appender, Record
 
+Copy = Callable[[Path], tuple[int, str]]
+"""Writes a file to a place, whole and on the disk; gives its size and BLAKE3."""
+
 ENDLESS = 2**62
 """Nobody takes anything away here, so the disk is the limit, not what may wait for delivery."""
 
@@ -79,26 +82,37 @@ class Store:
         self.catalogue.take(self.part, made)
         return made
 
-    def keep(self, run_id: str, path: str, copy: Callable[[Path], tuple[int, str]]) -> None:
-        """Keep a file of a run: ``copy`` writes it to a place and gives size and digest.
+    def keep(self, run_id: str, copies: Mapping[str, Copy]) -> None:
+        """Keep files of a run, each under its path, all or none.
 
-        The one that stood under the path before is not needed any more: a checkpoint that is
-        logged again and again takes its room once.
+        Those that stood there before are not needed any more: a checkpoint that is logged again
+        and again takes its room once.
         """
         run = self.catalogue.run(run_id)
-        before = run.files.get(path) if run else None
-        name = f"{next(self._numbers):08d}"
-        size, digest = copy(self.part / layout.FILES / name)
-        about = {"run_id": run_id, "path": path, "file": name, "size": size, "blake3": digest}
-        self.add(records.FILE, about, durable=True)
-        if before is not None and before.part == self.part:
-            (self.part / layout.FILES / before.file).unlink(missing_ok=True)
+        before = dict(run.files) if run else {}
+        folder = self.part / layout.FILES
+        kept: list[dict[str, Any]] = []
+        try:
+            for path, copy in copies.items():
+                name = f"{next(self._numbers):08d}"
+                size, digest = copy(folder / name)
+                kept.append({"path": path, "file": name, "size": size, "blake3": digest})
+            if kept:
+                layout.sync_folder(folder)
+        except BaseException:
+            for each in kept:
+                (folder / each["file"]).unlink(missing_ok=True)
+            raise
+        for each in kept:
+            self.add(records.FILE, {"run_id": run_id, **each}, durable=each is kept[-1])
+        for path in copies:
+            if path in before and before[path].part == self.part:
+                (folder / before[path].file).unlink(missing_ok=True)
 
     def secure(self) -> None:
         """Have what was logged on this machine's disk."""
-        self._appender.secure()
-        for number in frames.file_numbers(self.part):
-            path = frames.file_path(self.part, number)
+        numbers = frames.file_numbers(self.part)
+        for path in (self._appender.path, *(frames.file_path(self.part, n) for n in numbers)):
             size = path.stat().st_size
             if self._synced.get(path) != size:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -144,11 +158,15 @@ def store(folder: Path, user: str) -> Store:
     return found
 
 
+def stores() -> list[Store]:
+    """Every one of this process."""
+    with _lock:
+        return list(_stores.values())
+
+
 def flush() -> None:
     """Have what this process logged on the disk, in all folders."""
-    with _lock:
-        every = list(_stores.values())
-    for each in every:
+    for each in stores():
         each.secure()
 
 

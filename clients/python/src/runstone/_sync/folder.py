@@ -119,7 +119,13 @@ def _deliver(
     parts: list[Part], runs: Runs, tracking_uri: str, report: Report, shown: Progress
 ) -> None:
     """Runs and points. The records were read before: of them none is later than its points."""
-    _make(parts, runs)
+    for part in parts:
+        runs.learn(part.records)
+    for part in parts:
+        for each in part.new:
+            if each.run_id:
+                _look_for(runs, report, each.run_id)
+    runs.make()
     for part in parts:
         if not part.free:
             part.stopped = "another process delivers it"
@@ -130,31 +136,20 @@ def _deliver(
                     points.deliver(part, runs, tracking_uri, shown)
                     break
                 except UnknownRun as unknown:
-                    _learn(parts, runs, unknown.run_id)
+                    _look_for(runs, report, unknown.run_id)
+                    runs.make()
         except OSError as error:
             part.stopped = str(error)
         report.points += progress.read(part.path).points_delivered - before
 
 
-def _make(parts: list[Part], runs: Runs) -> None:
-    for part in parts:
-        runs.learn(part.records)
-    for part in parts:
-        for each in part.new:
-            if each.run_id and not runs.knows(each.run_id):
-                _look_again(parts, runs, each.run_id)
-    runs.make()
-
-
-def _learn(parts: list[Part], runs: Runs, run_id: str) -> None:
-    _look_again(parts, runs, run_id)
-    runs.make()
-
-
-def _look_again(parts: list[Part], runs: Runs, run_id: str) -> None:
-    """A run was begun since the records were read; or what says so is damaged."""
-    for part in parts:
-        runs.learn(records.read(part.path / layout.RECORDS).records)
+def _look_for(runs: Runs, report: Report, run_id: str) -> None:
+    """A run was begun since the records were read, perhaps by a process that is new; or what says
+    so is damaged.
+    """
+    if not runs.knows(run_id):
+        for path in layout.parts(Path(report.folder)):
+            runs.learn(records.read(path / layout.RECORDS).records)
     if not runs.knows(run_id):
         runs.recover(run_id)
 

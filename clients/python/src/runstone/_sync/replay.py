@@ -75,8 +75,9 @@ class Replay:
             part, record = group[0]
             if not self._replaced(part, record):
                 part.refuse(record, error.code, error.reason, error.message)
-        for name, end in {part.name: record.end for part, record in group}.items():
-            self._state.advance(name, end)
+        for part, end in {part: record.end for part, record in group}.items():
+            self._state.advance(part.name, end)
+            part.done = end
 
     def _replaced(self, part: Part, record: Record) -> bool:
         """Whether a copy is gone because the process has logged the file again meanwhile."""
@@ -151,9 +152,11 @@ class Replay:
         for part, record in group:
             about = record.about
             source = part.path / layout.FILES / about["file"]
-            if not source.exists():
-                raise LocalPathMissing(f"the copy of {about['path']} is gone")
-            if files.digest_of(source) != about["blake3"]:
+            try:
+                digest = files.digest_of(source)
+            except FileNotFoundError:
+                raise LocalPathMissing(f"the copy of {about['path']} is gone") from None
+            if digest != about["blake3"]:
                 raise LocalPathMissing(f"the copy of {about['path']} is not what it was: {source}")
             found.append(LocalFile(source, about["path"], about["size"]))
         if found:

@@ -22,8 +22,6 @@ MADE = 33
 """run_id, server_run_id"""
 DONE = 34
 """part, end: the records of a part up to there are applied or refused"""
-AGAIN = 35
-"""Everything is to be forgotten; the file goes when that is done"""
 
 
 class State:
@@ -52,7 +50,6 @@ class State:
         self.runs: dict[str, str] = {}
         """Run id of the folder to that of the server."""
         self._done: dict[str, int] = {}
-        forgetting = False
         # What a kill tore is followed by others, so it is passed over like damage.
         for each in records.read(self._path, final=True).records:
             about = each.about
@@ -62,11 +59,8 @@ class State:
                 self.runs[about["run_id"]] = about["server_run_id"]
             elif each.kind == DONE:
                 self._done[about["part"]] = about["end"]
-            forgetting |= each.kind == AGAIN
         self._appender = Appender(self._path)
         layout.sync_folder(self._folder)
-        if forgetting:
-            self._forget()
 
     def aim(self, tracking_uri: str) -> None:
         """From now on the folder is delivered there."""
@@ -88,20 +82,21 @@ class State:
         self._done[part] = end
 
     def again(self) -> None:
-        """Forget what was delivered: all of it is to be delivered anew."""
-        self._append(AGAIN, {})
-        self._forget()
+        """Forget what was delivered: all of it is to be delivered anew.
 
-    def _forget(self) -> None:
+        This file last: as long as it stands, another server is refused, which would not be given
+        the points that are still said to be delivered.
+        """
         for part in layout.parts(self._folder):
-            # Both say how far the points are, so that half of this would lose some: see AGAIN.
             (part / "plan").unlink(missing_ok=True)
             (part / progress.PROGRESS).unlink(missing_ok=True)
-            shutil.rmtree(part / folders.REJECTED, ignore_errors=True)
+            layout.sync_folder(part)
         if self._appender is not None:
             self._appender.close()
         self._path.unlink(missing_ok=True)
         layout.sync_folder(self._folder)
+        for part in layout.parts(self._folder):
+            shutil.rmtree(part / folders.REJECTED, ignore_errors=True)
         self._load()
 
     def _append(self, kind: int, about: dict[str, object]) -> None:

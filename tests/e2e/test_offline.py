@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -47,7 +48,10 @@ def synced(
         capsys.readouterr()
         folder = str(tmp_path / "runstone-offline")
         assert main(["sync", folder, "--tracking-uri", uri, "--json", *options]) == code
-        said: dict[str, Any] = json.loads(capsys.readouterr().out)
+        out, err = capsys.readouterr()
+        # Progress is for terminals.
+        assert err == ""
+        said: dict[str, Any] = json.loads(out)
         return said
 
     return call
@@ -140,6 +144,7 @@ def test_everything_that_was_logged_arrives(
     process = started(EVERYTHING, tmp_path, RUNSTONE_TRACKING_URI="runstone://127.0.0.1:1")
     parent_id, child_id, start, end = said(process)
     assert not (tmp_path / "runstone-data").exists()
+    assert not Path(os.environ["XDG_STATE_HOME"]).exists()
     report = synced()
     assert (report["runs_created"], report["params"], report["points"]) == (2, 2, 6)
     assert report["complete"]

@@ -18,7 +18,7 @@ from runstone import exceptions
 from runstone._fluent import _state
 from runstone._journal import folder as folders
 from runstone._offline import layout, records, store
-from runstone.entities import Metric
+from runstone.entities import Dataset, Metric
 from support.processes import wait_until
 
 
@@ -136,6 +136,9 @@ def test_another_mode_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda: runstone.start_run(nested=True, run_name="x" * 251), "InvalidField"),
         (lambda: runstone.start_run(nested=True, tags={f"t{n}": 1 for n in range(101)}), "Inv"),
         (lambda: runstone.end_run("DONE"), "InvalidField"),
+        (lambda: _client().create_run("0", start_time=10**15), "InvalidField"),
+        (lambda: _client().set_terminated(_id(), end_time=-1), "InvalidField"),
+        (lambda: runstone.log_input(Dataset("a", "b", "c", "x" * 2**22)), "InvalidArgument"),
         (lambda: runstone.artifacts.load_text(f"runs:/{_id()}/no"), "ArtifactNotF"),
     ],
 )
@@ -153,6 +156,12 @@ def _id() -> str:
     active = runstone.active_run()
     assert active is not None
     return active.info.run_id
+
+
+def _client() -> runstone.Client:
+    active = runstone.active_run()
+    assert active is not None
+    return active.client
 
 
 def test_a_folder_of_somebody_else_is_not_used(

@@ -107,10 +107,10 @@ def test_a_full_disk_leaves_no_half_record(path: Path, monkeypatch: pytest.Monke
     appender.close()
 
 
-def test_what_is_too_long_for_a_frame_is_refused(path: Path) -> None:
+def test_what_is_too_long_for_a_message_is_refused(path: Path) -> None:
     appender = Appender(path)
     with pytest.raises(InvalidArgument, match="one call"):
-        appender.append(records.TAGS, {"tags": {"a": "x" * frames.MAX_PAYLOAD}})
+        appender.append(records.TAGS, {"tags": {"a": "x" * records.LONGEST_BYTES}})
     assert path.stat().st_size == 0
     appender.close()
 

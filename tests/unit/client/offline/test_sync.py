@@ -372,6 +372,19 @@ def test_many_tags_params_and_files_are_all_there(folder: Path, suite: FakeSuite
     }
 
 
+def test_a_suite_that_has_no_data_yet_has_no_runs(
+    folder: Path, suite: FakeSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object, **__: object) -> Any:
+        raise exceptions.NotFound("no Runstone data there")
+
+    monkeypatch.setattr(suite, "search_runs", none)
+    ids = log_everything()
+    over()
+    assert suite.sync(folder).complete
+    check_everything(suite, ids)
+
+
 def test_only_one_sync_is_at_work(folder: Path, suite: FakeSuite) -> None:
     log_everything()
     held = folders.take(folder / layout.SYNC_LOCK)
@@ -405,7 +418,7 @@ def test_a_server_that_goes_away_ends_the_sync_and_the_next_goes_on(
             raise exceptions.Unavailable("nobody answers")
 
     suite.step = away
-    with pytest.raises(exceptions.Unavailable, match="nobody answers"):
+    with pytest.raises(exceptions.Unavailable, match=r"nobody answers; .*: sync again"):
         suite.sync(folder)
     suite.step = lambda: None
     assert suite.sync(folder).complete

@@ -24,8 +24,6 @@ EXIT_SECONDS = 5.0
 _JOURNAL = "runstone._journal.outlet"
 """Imported with the first point: a process that has not done so has nothing to deliver."""
 
-_OFFLINE = "runstone._offline.store"
-"""Imported by the client of offline mode."""
 
 _open: dict[str, tuple[int, Client]] = {}
 """Runs begun and not ended here: run id to the process and the client that began them."""
@@ -358,7 +356,7 @@ def _end_left_over() -> None:
     mine = [(key, client) for key, (pid, client) in _open.items() if pid == os.getpid()]
     _journal.ending = True
     used = sys.modules.get(_JOURNAL)
-    if _OFFLINE in sys.modules:
+    if os.environ.get(_settings.MODE) == "offline":
         _end_offline(mine, _status_of(error))
     # What others left is looked for by those that log, not by every script that reads.
     elif mine or _last or _fork.has_forked or (used is not None and used.outlets()):
@@ -379,12 +377,10 @@ def _end_left_over() -> None:
 
 def _end_offline(mine: list[tuple[str, Client]], status: str) -> None:
     """Without a look at what others left in journals: delivering that might start a server."""
-    from runstone._offline import store
-
     for run_id, client in reversed(mine):
         _end_at_exit(run_id, client, status)
     try:
-        store.flush()
+        flush()
     except OSError as failure:
         _warn("not all that was logged is on the disk: %s", failure)
 

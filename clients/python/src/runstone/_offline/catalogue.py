@@ -5,7 +5,6 @@ A process keeps it up as it writes, and looks at what others wrote when it needs
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from runstone._entities.tracking import (
     RunInfo,
     RunInputs,
 )
-from runstone._journal.reader import Points, Reader
 from runstone._offline import layout, records
+from runstone._offline.latest import latest
 from runstone._offline.records import Record
 
 
@@ -119,7 +118,7 @@ class Catalogue:
 
     def described(self, run_id: str, run: Known) -> Run:
         """A run as the client gives it. Reads all points of the folder: they are in no record."""
-        data = RunData(self._latest(run_id), dict(run.params), dict(run.tags))
+        data = RunData(latest(layout.parts(self._folder), run_id), dict(run.params), dict(run.tags))
         inputs = RunInputs([read_input(each) for each in run.inputs])
         return Run(self.info(run_id, run), data, inputs)
 
@@ -135,28 +134,6 @@ class Catalogue:
             end_time=run.end_ms,
             artifact_uri=artifact_uri(run_id),
         )
-
-    def _latest(self, run_id: str) -> dict[str, float]:
-        """Of each metric the value with the greatest step, then time, then value."""
-        found: dict[str, tuple[int, int, float]] = {}
-        for part in layout.parts(self._folder):
-            for stretch in Reader(part):
-                for points in stretch.records:
-                    if isinstance(points, Points) and points.run_id == run_id:
-                        _take_latest(found, points)
-        return {key: value for key, (_, _, value) in found.items()}
-
-
-def _take_latest(found: dict[str, tuple[int, int, float]], points: Points) -> None:
-    for key, value in zip(points.keys, points.values, strict=True):
-        before = found.get(key)
-        place = (points.step, points.timestamp_ms)
-        if (
-            before is None
-            or place > before[:2]
-            or (place == before[:2] and (value > before[2] or math.isnan(before[2])))
-        ):
-            found[key] = (*place, value)
 
 
 def input_said(each: DatasetInput) -> dict[str, Any]:

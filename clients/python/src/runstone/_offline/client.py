@@ -48,6 +48,9 @@ MAX_TAGS = 100
 MAX_INPUTS = 100
 """Of one call, likewise."""
 
+LAST_MS = 253_402_300_799_999
+"""The end of the year 9999, as the server's."""
+
 MAX_NAME = 250
 MAX_EXPERIMENT_NAME = 500
 """Characters, as the server's."""
@@ -169,7 +172,7 @@ class OfflineClient(Client):
         if run_name and len(run_name) > MAX_NAME:
             raise _values.invalid("run_name", f"must have at most {MAX_NAME} characters")
         run_id = new_id()
-        start = _values.now_ms() if start_time is None else _values.timestamp_ms(start_time)
+        start = _moment("start_time", start_time)
         about = {
             "run_id": run_id,
             "experiment": str(experiment_id),
@@ -214,7 +217,7 @@ class OfflineClient(Client):
             if not RunStatus.is_terminated(about["status"]):
                 about["end_ms"] = None
         if end_time is not None:
-            about["end_ms"] = _values.timestamp_ms(end_time)
+            about["end_ms"] = _moment("end_time", end_time)
         if len(about) > 1:
             if about.get("end_ms"):
                 # Nobody may find the end of a run on the disk without its last points.
@@ -345,6 +348,14 @@ class OfflineClient(Client):
         if kept is None:
             raise ArtifactNotFound(f"run {run_id} has no {path}", metadata={"path": path})
         return (kept.part / layout.FILES / kept.file).read_bytes()
+
+
+def _moment(field: str, value: int | None) -> int:
+    """Unix milliseconds; now when absent. Raises InvalidField for what no server takes."""
+    number = _values.timestamp_ms(value)
+    if not 0 <= number <= LAST_MS:
+        raise _values.invalid(field, f"must be Unix milliseconds before the year 10000: {number}")
+    return number
 
 
 def _copying(how: Callable[[Any, Path], tuple[int, str]], what: Path | bytes) -> Copy:

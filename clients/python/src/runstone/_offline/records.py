@@ -46,6 +46,9 @@ AT = "at"
 MOST_BYTES = 2**20
 """Of params or tags in one record: more are several, so that a record is also one call."""
 
+LONGEST_BYTES = 3 * 2**20
+"""Of a record: what becomes one message to a server, which takes 4 MiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -143,10 +146,9 @@ class Appender:
             self._last = max(time.time_ns(), self._last + 1)
             said = {**about, AT: self._last}
             payload = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
-            if len(payload) > frames.MAX_PAYLOAD:
+            if len(payload) > LONGEST_BYTES:
                 raise InvalidArgument(
-                    f"what is logged in one call may have {frames.MAX_PAYLOAD} bytes in offline"
-                    f" mode, and has {len(payload)}"
+                    f"what is logged in one call may have {LONGEST_BYTES} bytes, not {len(payload)}"
                 )
             data = frames.frame(kind, payload)
             written = os.write(self._descriptor, data)

@@ -18,7 +18,7 @@ from runstone._sync.runs import MARK, Runs
 from runstone._sync.server import SyncClient
 from runstone._sync.state import State
 from runstone._transfer.progress import Progress, bar
-from runstone.exceptions import InvalidArgument, NotFound
+from runstone.exceptions import DeadlineExceeded, InvalidArgument, NotFound, Unavailable
 
 ASKED = 5
 """Runs that a server must know one of, to be the one that was delivered to before."""
@@ -74,6 +74,10 @@ def sync(folder: Path, client: SyncClient, *, again: bool = False, clean: bool =
                 if clean and _is_done(part):
                     report.removed += folders.remove_if_done(part.path)
         return report
+    except (Unavailable, DeadlineExceeded) as error:
+        error.message += "; what was delivered by then is noted: sync again"
+        error.args = (error.message,)
+        raise
     finally:
         state.close()
 

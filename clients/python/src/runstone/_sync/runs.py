@@ -13,7 +13,7 @@ from runstone._sender.server import REFUSALS, ROOM_LATER
 from runstone._sync.report import Report, RunReport
 from runstone._sync.server import SyncClient
 from runstone._sync.state import State
-from runstone.exceptions import ExperimentNameTaken, ExperimentNotFound, RunstoneException
+from runstone.exceptions import ExperimentNameTaken, ExperimentNotFound, NotFound, RunstoneException
 
 MARK = "runstone.offlineRunId"
 """The tag that names a run's id in its folder: how a sync finds what one before has made."""
@@ -122,13 +122,8 @@ class Runs:
         experiment = self.experiment_id(about["experiment"])
         tags = list(self.translated(about["tags"]).items())
         first = dict(tags[:TAGS_AT_ONCE])
-        # The server remembers request ids for a day; this finds what was made before that, too.
-        found = self._client.search_runs(
-            [experiment], f"tags.`{MARK}` = '{run_id}'", ViewType.ALL, max_results=1
-        )
-        if found:
-            server_id = found[0].info.run_id
-        else:
+        server_id = self._found(experiment, run_id)
+        if not server_id:
             made = self._client.create_run(
                 experiment,
                 start_time=about["start_ms"],
@@ -142,6 +137,18 @@ class Runs:
         if tags[TAGS_AT_ONCE:]:
             self._client.log_batch(server_id, tags=dict(tags[TAGS_AT_ONCE:]))
         return server_id
+
+    def _found(self, experiment: str, run_id: str) -> str:
+        """The run that a sync before has made; empty without one.
+
+        The server remembers request ids for a day; this finds what was made before that, too.
+        """
+        query = f"tags.`{MARK}` = '{run_id}'"
+        try:
+            found = self._client.search_runs([experiment], query, ViewType.ALL, max_results=1)
+        except NotFound:
+            return ""  # an embedded suite whose folder is not made yet
+        return found[0].info.run_id if found else ""
 
     def tell(self) -> None:
         """Put every run into the report."""

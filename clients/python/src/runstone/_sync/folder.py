@@ -86,9 +86,11 @@ def _aim(state: State, client: SyncClient) -> None:
     """Make sure that it is the server that was delivered to before: others know other runs."""
     made = list(state.runs.items())[-ASKED:]
     if made and not any(_has(client, *each) for each in made):
+        here = client.tracking_uri
+        before = "here" if state.target == here else f"to {state.target}"
         raise InvalidArgument(
-            f"this folder was delivered to {state.target} before, and {client.tracking_uri} has"
-            " none of its runs: name that server, or deliver all of it anew with --again"
+            f"this folder was delivered {before} before, and {here} has none of its runs: name"
+            " the server that has them, or deliver all of it anew with --again"
         )
     if state.target != client.tracking_uri:
         state.aim(client.tracking_uri)

@@ -19,6 +19,7 @@ import runstone
 from runstone._offline import layout, records
 from runstone.cli import main
 from runstone.entities import Run, ViewType
+from support import fluent
 from support.processes import wait_until
 from support.suites import clean_environment, suite
 
@@ -197,6 +198,53 @@ def test_everything_that_was_logged_arrives(
     assert synced("--clean")["removed"] == 1
     assert layout.parts(tmp_path / "runstone-offline") == []
     assert synced()["runs"][0]["server_run_id"] == run.info.run_id
+
+
+def test_what_the_server_refuses_is_told_and_the_rest_delivered(
+    client: runstone.Client, tmp_path: Path, synced: Callable[..., dict[str, Any]]
+) -> None:
+    gone = client.create_experiment("deleted meanwhile")
+    client.delete_experiment(gone)
+    with fluent.fresh(tmp_path, RUNSTONE_MODE="offline"):
+        with runstone.start_run() as run:
+            runstone.log_param("early", 1)
+        with runstone.start_run() as doomed:
+            pass
+        assert synced()["complete"]
+        client.log_param(stored(client, run.info.run_id).info.run_id, "late", "theirs")
+        client.delete_run(stored(client, doomed.info.run_id).info.run_id)
+        with runstone.start_run(run_id=run.info.run_id):
+            runstone.log_params({"late": "ours", "other": 2})
+            runstone.log_params({"fine": 3})
+            runstone.log_input(runstone.entities.Dataset("", "", "", ""))
+            runstone.log_text("a file", "place")
+            runstone.log_text("below it", "place/below.txt")
+            runstone.log_text("another", "fine.txt")
+            runstone.log_metric("m", 1)
+        with runstone.start_run(run_id=doomed.info.run_id):
+            runstone.log_metrics({"m": 1, "n": 2})
+            runstone.log_text("too late", "late.txt")
+    # Another process: what one has logged waits together.
+    with fluent.fresh(tmp_path, RUNSTONE_MODE="offline"):
+        runstone.set_experiment("deleted meanwhile")
+        with runstone.start_run(run_name="waits") as waits:
+            runstone.log_metric("m", 1)
+    report = synced(code=1)
+    told = "\n".join(report["refused"])
+    for what in ("params late, other", "file place/below.txt", "file late.txt", "2 points"):
+        assert what in told
+    assert "a change of run" in told
+    found = stored(client, run.info.run_id)
+    assert found.data.params == {"early": "1", "late": "theirs", "fine": "3"}
+    assert found.data.metrics == {"m": 1.0}
+    files = {each.path for each in client.list_artifacts(found.info.run_id)}
+    assert files == {"place", "fine.txt"}
+    assert any(waits.info.run_id in each and "deleted" in each for each in report["waiting"])
+    # What was only waiting goes, when it can.
+    client.restore_experiment(gone)
+    report = synced(code=1)
+    assert (report["waiting"], report["runs_created"], report["points"]) == ([], 1, 1)
+    assert stored(client, waits.info.run_id).info.status == "FINISHED"
 
 
 STEPS = """

@@ -201,6 +201,33 @@ def test_a_file_that_is_logged_again_takes_its_room_once(folder: Path) -> None:
     assert runstone.artifacts.load_text(f"runs:/{run.info.run_id}/last.txt") == "4"
 
 
+def test_what_is_made_in_memory_is_kept_too(folder: Path) -> None:
+    import numpy as np
+
+    class Figure:
+        def savefig(self, buffer: Any, **_: Any) -> None:
+            buffer.write(b"drawn")
+
+    with runstone.start_run() as run:
+        runstone.log_dict({"a": [1]}, "a.yaml")
+        runstone.log_figure(Figure(), "plots/loss.png")
+        runstone.log_image(np.zeros((2, 2)), key="sample", step=3)
+        runstone.log_text("x" * 3_000_000, "long.txt")
+        runstone.log_input(
+            runstone.data.from_numpy(np.ones((2, 1)), name="train"), context="training"
+        )
+    found = run.client.get_run(run.info.run_id)
+    (given,) = found.inputs.dataset_inputs
+    assert (given.dataset.name, given.tags[0].value) == ("train", "training")
+    uri = f"runs:/{run.info.run_id}"
+    assert runstone.artifacts.load_dict(f"{uri}/a.yaml") == {"a": [1]}
+    assert runstone.artifacts.load_text(f"{uri}/plots/loss.png") == "drawn"
+    assert len(runstone.artifacts.load_text(f"{uri}/long.txt")) == 3_000_000
+    (part,) = layout.parts(folder)
+    paths = [each.about.get("path", "") for each in records.read(part / layout.RECORDS).records]
+    assert any(path.startswith("images/sample%step%3%") for path in paths)
+
+
 def test_of_a_folder_with_a_bad_file_nothing_is_kept(folder: Path, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()

@@ -24,7 +24,8 @@
     │   │   DigestMismatch   PresignUnsupported   StoreOfAnother
     │   ├── VersionNotReady   VersionFinalized   ModelInUse   CommentOfAnother
     │   │   TransitionRequestClosed
-    │   └── RunActive   NoActiveRun        the fluent API's own state
+    │   ├── RunActive   NoActiveRun        the fluent API's own state
+    │   └── OfflineMode                    the call needs a server
     ├── Aborted                            another change came between; read again and retry
     │   └── EtagMismatch   ChunkDamaged   UploadBusy
     ├── ResourceExhausted                  retry_after holds seconds when the server said so
@@ -95,6 +96,7 @@ from runstone._exceptions.reasons import (
     NoActiveRun,
     ObjectDamaged,
     ObjectStoreUnavailable,
+    OfflineMode,
     OffsetMismatch,
     Overloaded,
     OwnerDeleted,
@@ -204,6 +206,7 @@ __all__ = [
     "TransitionRequestClosed",
     "RunActive",
     "NoActiveRun",
+    "OfflineMode",
     "EtagMismatch",
     "ChunkDamaged",
     "UploadBusy",

@@ -95,7 +95,7 @@ class MetricCalls(ClientBase):
         """
         if (writer_id is None) != (sequence is None):
             raise _values.invalid("sequence", "must be given together with writer_id")
-        messages = _messages(series, rank)
+        messages = messages_of(series, rank)
         request = metric_pb2.AppendMetricsRequest(run_id=run_id, series=messages)
         with _by_key(messages):
             if writer_id is not None and sequence is not None:
@@ -295,10 +295,11 @@ def _by_key(series: Sequence[metric_pb2.Series]) -> Iterator[None]:
         raise
 
 
-def _messages(
+def messages_of(
     series: Iterable[metric_pb2.Series] | Iterable[Metric] | Mapping[str, Sequence[Any]],
     rank: int | None,
 ) -> list[metric_pb2.Series]:
+    """What ``append_metrics`` takes, as messages."""
     if isinstance(series, Mapping):
         return [
             metric_pb2.Series(key=key, steps=steps, timestamps_ms=times, values=values, rank=rank)

@@ -290,6 +290,10 @@ class NoActiveRun(FailedPrecondition):
     """The call needs an active run, and there is none in this context."""
 
 
+class OfflineMode(FailedPrecondition):
+    """The call needs a server, and RUNSTONE_MODE=offline says that there is none."""
+
+
 class EtagMismatch(Aborted):
     """The etag is not the current one."""
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -46,6 +47,9 @@ MAX_RECEIVE_BYTES = 70 * 2**20
 
 MAX_SEND_BYTES = 64 * 2**20
 """A page of 50,000 small runs; what the client accepts is the client's choice."""
+
+GC_THRESHOLD = 20_000
+"""Objects made before the youngest are looked at; a call makes some hundred, and drops them all."""
 
 START_RETRY_S = 1.0
 """Services may start in any order; a database takes seconds to come up."""
@@ -166,6 +170,10 @@ def serve(
         try:
             if on_started is not None:
                 on_started(running)
+            # What is there now stays: no collection need look at it again. With a thousand clients
+            # the collector took a sixth of the interpreter's time.
+            gc.freeze()
+            gc.set_threshold(GC_THRESHOLD)
             stop.wait()
         finally:
             _log.info("stopping", server=spec.name)

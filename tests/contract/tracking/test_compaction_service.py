@@ -141,9 +141,9 @@ def test_many_ranks_are_folded_when_each_has_some_segments(
     ranks[-1].append({"k": [(4, 4, 0.5)]})
     for number in range(8):
         # Never quiet, so only the time counts.
-        Writer(transactions, run, f"sometimes-{number}").append({"j": [(number, number, 0.5)]})
+        Writer(transactions, run, f"a-{number}").append({"j": [(number, number, 0.5)]})
         assert looked(14) == 10 + number
-    Writer(transactions, run, "at last").append({"j": [(9, 9, 0.5)]})
+    Writer(transactions, run, "a-last").append({"j": [(9, 9, 0.5)]})
     assert looked(30) == 0
     assert len(history(transactions, run, "k")) == 5
     assert len(history(transactions, run, "j")) == 9

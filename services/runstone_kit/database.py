@@ -35,6 +35,8 @@ Dialect = Literal["sqlite", "postgresql"]
 WRITE_ATTEMPTS = 6
 """A write that lost five races in a row meets a hot row; the caller had better know."""
 
+DIVISION_BY_ZERO = "22012"
+
 POOL_TIMEOUT_S = 5.0
 """A call that waits longer for a connection is better refused: its caller is about to give up."""
 
@@ -110,9 +112,10 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, lock_wait_s: float | None = None) -> Iterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
+        No statement waits for a lock longer than ``lock_wait_s``: Unavailable (OVERLOADED).
         PostgreSQL: READ COMMITTED. SQLite: BEGIN IMMEDIATE. Costs two round trips more than its
         statements. If the connection is lost *in* the block or at its commit, Unavailable is
         raised and the caller must assume that either may have happened.
@@ -123,7 +126,9 @@ class Database:
             self._not_nested(),
             self._kinds(),
             self._turn_to_write(),
-            self._connect(self._engines.writers, dbengine.BEGIN_WRITE[self.dialect]) as connection,
+            self._connect(
+                self._engines.writers, dbengine.begin_write(self.dialect, lock_wait_s)
+            ) as connection,
         ):
             yield connection
             connection.commit()
@@ -136,7 +141,13 @@ class Database:
             lambda: self.read(snapshot=snapshot, bounded=bounded), work
         )
 
-    def run_write(self, work: Callable[[Connection], T], *, attempts: int = WRITE_ATTEMPTS) -> T:
+    def run_write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        attempts: int = WRITE_ATTEMPTS,
+        lock_wait_s: float | None = None,
+    ) -> T:
         """``work(connection)`` in ``write()``, repeated after a deadlock or a failed serialization.
 
         ``work`` MUST have no effect outside the transaction. A lost connection is not repeated:
@@ -144,7 +155,7 @@ class Database:
         """
         for attempt in range(1, attempts + 1):
             try:
-                with self.write() as connection:
+                with self.write(lock_wait_s=lock_wait_s) as connection:
                     return work(connection)
             except Exception as error:
                 if attempt == attempts or not is_lost_race(error):
@@ -152,6 +163,29 @@ class Database:
             # Full jitter: two writers that met once must not meet again in step.
             time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def run_single(self, work: Callable[[Connection], T]) -> T | None:
+        """``work(connection)``, whose one statement is a transaction of its own: one round trip.
+
+        For PostgreSQL, and for statements whose plan does not depend on their values. None, and
+        nothing is done, if it divides by zero: so a statement may say that it does not apply.
+        Waits for a lock at most ``dbengine.SINGLE_LOCK_WAIT_S``.
+
+        Raises as ``write``; ``LostRace`` is not repeated.
+        """
+        if self._engines.single is None:
+            raise RuntimeError("single statements are for PostgreSQL")
+        with (
+            self._not_nested(),
+            self._kinds(),
+            self._connect(self._engines.single, None) as connection,
+        ):
+            try:
+                return work(connection)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) == DIVISION_BY_ZERO:
+                    return None
+                raise
 
     def ping(self) -> None:
         """Ask the database for anything at all. Raises Unavailable or ResourceExhausted."""
@@ -161,6 +195,8 @@ class Database:
         """Close every idle connection; those in use are closed when they come back."""
         self._engines.readers.dispose()
         self._engines.writers.dispose()
+        if self._engines.single is not None:
+            self._engines.single.dispose()
 
     def _repeat_lost_connection(
         self,

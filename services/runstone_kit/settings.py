@@ -82,6 +82,9 @@ class BaseServiceSettings(BaseModel):
     )
     workers: int = Field(1, ge=1, le=256, description="processes sharing the port")
     max_threads: int = Field(16, ge=1, le=1024, description="calls served at once, per process")
+    max_waiting: int = Field(
+        1_024, ge=1, description="calls that may wait for a thread, per process; more are refused"
+    )
     pool_size: int | None = Field(
         None, ge=1, le=1024, description="database connections per process; unset: max_threads + 2"
     )

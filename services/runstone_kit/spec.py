@@ -23,15 +23,19 @@ class ServiceParts:
 
     ``name`` is the full proto name, ``runstone.tracking.v1.TrackingService``. ``add_to_server``
     registers the servicer. ``readiness`` are checks by name: they raise while the service cannot
-    work. ``start`` is called once the server listens (background jobs), ``close`` after the last
-    call has ended, also when the start of the server failed.
+    work. ``start`` is called once the server listens (background jobs), ``stopping`` when it is
+    about to refuse new calls and give those in progress their grace: what would wait for good ends
+    itself then. ``close`` is called after the last call has ended, also when the start of the
+    server failed. ``watches`` names the RPCs that wait most of the time: their threads are apart.
     """
 
     name: str
     add_to_server: Callable[[grpc.Server], None]
     readiness: Mapping[str, Check] = field(default_factory=dict)
     start: Callable[[], None] = _nothing
+    stopping: Callable[[], None] = _nothing
     close: Callable[[], None] = _nothing
+    watches: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,8 @@ class ServerSpec:
     yet) makes ``serve`` call it again.
     ``addresses`` are ``host:port`` or ``unix:/path``; several workers can share only host:port.
     ``channel_options`` are added to the kit's own gRPC server options and win over them.
+    ``max_watches`` streams of ``ServiceParts.watches`` are served at a time, besides the
+    ``max_threads`` calls; one costs a thread that waits, and the work that its service allows it.
     ``readiness_interval_s`` is how old an answer of health may be.
     """
 
@@ -51,6 +57,8 @@ class ServerSpec:
     addresses: Sequence[str]
     workers: int = 1
     max_threads: int = 16
+    max_waiting: int = 1_024
+    max_watches: int = 64
     metrics_address: tuple[str, int] | None = None
     reflection: bool = False
     default_deadline_s: float | None = 60.0
@@ -80,6 +88,7 @@ class ServerSpec:
             "addresses": [settings.listen],
             "workers": settings.workers,
             "max_threads": settings.max_threads,
+            "max_waiting": settings.max_waiting,
             "metrics_address": metrics,
             "reflection": settings.reflection,
             "default_deadline_s": settings.default_deadline_s,

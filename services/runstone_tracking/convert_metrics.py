@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -56,8 +56,7 @@ class AppendRequest:
     batch: MetricBatch
 
 
-@dataclass(frozen=True, slots=True)
-class _Series:
+class _Series(NamedTuple):
     """One series as bytes, and its place in the request."""
 
     name: str
@@ -65,7 +64,7 @@ class _Series:
     columns: tuple[bytes, bytes, bytes]
 
     @property
-    def count(self) -> int:
+    def points(self) -> int:
         return len(self.columns[0]) // columnar.ITEM_SIZE
 
 
@@ -107,7 +106,7 @@ def read_series(violations: Violations, series: Sequence[Any]) -> MetricBatch | 
     found.sort(key=lambda each: each.name)
     batch = MetricBatch(
         tuple(each.name for each in found),
-        np.array([each.count for each in found], np.int64),
+        np.array([each.points for each in found], np.int64),
         Columns(
             np.frombuffer(b"".join([each.columns[0] for each in found]), "<i8"),
             np.frombuffer(b"".join([each.columns[1] for each in found]), "<i8"),
@@ -172,7 +171,28 @@ def write_summary(metric: MetricSummary) -> pb.MetricSummary:
     )
 
 
+def _read_plain(place: int, message: Any) -> _Series | None:
+    """A series in which nothing is wrong, as they nearly all are: a third of the time."""
+    steps, times, values = message.steps, message.timestamps_ms, message.values
+    if not len(steps) == len(times) == len(values) == 1 or not isinstance(steps[0], bytes):
+        return None
+    columns = (steps[0], times[0], values[0])
+    size = len(columns[0])
+    if not size or size % columnar.ITEM_SIZE or not size == len(columns[1]) == len(columns[2]):
+        return None
+    key = message.key
+    if not _is_entity_key(key):
+        return None
+    if message.HasField("rank"):
+        rank = message.rank
+        return _Series(series_name(key, rank), place, columns) if 0 <= rank <= MAX_RANK else None
+    return _Series(key, place, columns)
+
+
 def _read_one(violations: Violations, place: int, message: Any) -> _Series:
+    plain = _read_plain(place, message)
+    if plain is not None:
+        return plain
     key = message.key
     if not _is_entity_key(key):
         check_entity_key(violations, f"series[{place}].key", key)

@@ -1,4 +1,4 @@
-"""SampleMetrics between messages and the model."""
+"""SampleMetrics and WatchMetrics between messages and the model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runstone_kit.errors import Violations
 from runstone_kit.validation import check_count, check_entity_key, check_range, check_run_id
 from runstone_tracking.convert_metrics import MAX_RANK
 from runstone_tracking.model_metrics import NO_RANK
-from runstone_tracking.model_samples import Axis, Sampled, SampleQuery
+from runstone_tracking.model_samples import Axis, Sampled, SampleQuery, Update
 
 MAX_PAIRS = 1_000
 """Of a run and a key, as the contract says: each costs a look at its run's segments."""
@@ -23,8 +23,8 @@ MAX_BUCKETS = 4_096
 """As the contract says: more than any screen has columns."""
 
 
-def read_sample(request: pb.SampleMetricsRequest) -> SampleQuery:
-    """Raises InvalidArgument naming all that is wrong."""
+def read_sample(request: pb.SampleMetricsRequest | pb.WatchMetricsRequest) -> SampleQuery:
+    """Raises InvalidArgument naming all that is wrong. The two have the same fields."""
     violations = Violations()
     runs = _each_once(violations, "run_ids", request.run_ids)
     for place, run_id in runs:
@@ -83,6 +83,21 @@ def write_sampled(sampled: Sampled) -> pb.SampleMetricsResponse:
         mean_values=means.tolist(),
         counts=nodes["count"].tolist(),
         nan_counts=nodes["nan_count"].tolist(),
+    )
+
+
+def write_update(update: Update) -> pb.WatchMetricsResponse:
+    """A part of a round."""
+    changed, grid = update.changed, update.grid
+    return pb.WatchMetricsResponse(
+        reset=update.reset,
+        grid=None
+        if grid is None
+        else pb.SampleGrid(start=grid.start, end=grid.end, buckets=grid.buckets),
+        series=None if changed is None else write_sampled(changed),
+        bucket_numbers=None if changed is None else changed.numbers.tolist(),
+        whole=update.whole,
+        complete=update.complete,
     )
 
 

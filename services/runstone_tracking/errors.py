@@ -17,12 +17,21 @@ FailedPrecondition
 ├── SequenceGap             SEQUENCE_GAP
 └── ParamImmutable          PARAM_IMMUTABLE
 ResourceExhausted
-└── RunTooLarge             RUN_TOO_LARGE
+├── RunTooLarge             RUN_TOO_LARGE
+└── TooManyMetrics          TOO_MANY_METRICS
+Unavailable
+└── ServerStopping          SERVER_STOPPING
 """
 
 from __future__ import annotations
 
-from runstone_kit.errors import AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted
+from runstone_kit.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
 
 DOMAIN = "tracking.runstone"
 
@@ -211,6 +220,30 @@ class RunTooLarge(ResourceExhausted):
             f"a run holds at most {limit}; nothing was written",
             metadata={"run_id": run_id, "size": str(size), "limit": str(limit)},
         )
+
+
+class TooManyMetrics(ResourceExhausted):
+    """The run would have more metric keys than it can be read with."""
+
+    domain = DOMAIN
+    reason = "TOO_MANY_METRICS"
+
+    def __init__(self, run_id: str, key: str, limit: int) -> None:
+        super().__init__(
+            f"metric {key!r} would be one more than the {limit} keys that run {run_id} may have; "
+            "nothing was written; let what changes be the step, or log a file",
+            metadata={"run_id": run_id, "key": key, "limit": str(limit)},
+        )
+
+
+class ServerStopping(Unavailable):
+    """The server that sends the stream is stopping."""
+
+    domain = DOMAIN
+    reason = "SERVER_STOPPING"
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping; call again")
 
 
 def _shown(value: str) -> str:

@@ -102,7 +102,9 @@ def build(
         add_to_server=add_to_server,
         readiness={"database": database.ping},
         start=compaction.start if settings.compaction else _nothing,
+        stopping=service.metrics.stop_watches,
         close=close,
+        watches=["WatchMetrics"],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from runstone_tracking.model_metrics import NO_RANK, RANK_MARK
 
@@ -46,6 +47,13 @@ class NewChunk:
     levels: tuple[bytes, ...] = ()
 
 
+SegmentPlace: TypeAlias = tuple[str, int]
+"""Writer and sequence."""
+
+FIRST_SEGMENT: SegmentPlace = ("", 0)
+"""Before every segment."""
+
+
 @dataclass(frozen=True, slots=True)
 class WaitingSegment:
     """A segment that is not folded yet."""
@@ -53,6 +61,11 @@ class WaitingSegment:
     writer_id: str
     sequence: int
     points: int
+
+    @property
+    def place(self) -> SegmentPlace:
+        """Where it stands among a run's segments."""
+        return self.writer_id, self.sequence
 
 
 @dataclass(frozen=True, slots=True)

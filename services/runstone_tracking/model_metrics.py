@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +106,17 @@ class Block:
     max_timestamp_ms: int
     entry: bytes
     rank: int = NO_RANK
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """Whether a run is ``over``, ended or deleted, and how many points of each key were appended.
+
+    A count rises with every batch that has points of its key, whatever is folded meanwhile.
+    """
+
+    over: bool
+    counts: Mapping[str, int]
 
 
 def series_name(key: str, rank: int = NO_RANK) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from runstone_tracking.model_metrics import Records
+from runstone_tracking.model_metrics import Int64s, Records
 
 
 class Axis(Enum):
@@ -32,9 +32,33 @@ class SampleQuery:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampled:
-    """One series: a record of dtype ``pyramid.NODE`` for each bucket that holds a point."""
+    """One series: a record of dtype ``pyramid.NODE`` for each bucket that holds a point.
+
+    ``numbers`` are the buckets', ascending; that of the first bucket of the range is 0.
+    """
 
     run_id: str
     key: str
     rank: int
     nodes: Records
+    numbers: Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """``buckets`` divide the range from ``start`` to ``end``, which is in it."""
+
+    start: int
+    end: int
+    buckets: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Update:
+    """What a watcher is told next; the fields are those of WatchMetricsResponse."""
+
+    reset: bool = False
+    grid: Grid | None = None
+    changed: Sampled | None = None
+    whole: bool = False
+    complete: bool = False

@@ -6,7 +6,10 @@ latest point is the greatest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,8 @@ from runstone_tracking.model_metrics import (
     Records,
     Summaries,
 )
+
+_KEYS = attrgetter("keys")
 
 _INT64 = np.iinfo(np.int64)
 _SAFE_STEP = 2**62
@@ -143,6 +148,27 @@ def merge(left: Summaries, right: Summaries) -> Summaries:
     shared = right_at[both]
     records[shared] = _merge_records(records[shared], right.records[both])
     return Summaries(keys, records)
+
+
+def merge_all(several: Sequence[Summaries]) -> Summaries:
+    """The summaries of all together: those of the same keys at once, in halves."""
+    merged: list[Summaries] = []
+    for keys, alike in groupby(sorted(several, key=_KEYS), key=_KEYS):
+        # Records are copied as bytes: numpy copies them field by field.
+        rows = [each.records.tobytes() for each in alike]
+        left = len(rows)
+        data = np.frombuffer(bytearray(b"".join(rows)), np.uint8).reshape(left, -1)
+        while left > 1:
+            half = left // 2
+            low, high = data[:half].view(SUMMARY), data[left - half : left].view(SUMMARY)
+            data[:half] = _merge_records(low, high).view(np.uint8)
+            left -= half
+        records = data[0].view(SUMMARY)
+        merged.append(Summaries(keys, records))
+    first, *others = merged
+    for other in others:
+        first = merge(first, other)
+    return first
 
 
 def _merge_records(left: Records, right: Records) -> Records:

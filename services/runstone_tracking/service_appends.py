@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 
 from runstone_kit.context import current
 from runstone_kit.errors import DeadlineExceeded, RunstoneError, Unavailable
+from runstone_tracking.errors import TooManyMetrics
 from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.store_metrics import Appended
 
-LEADERS = 2
-"""Transactions at a time: while one waits for the disk, the next is prepared."""
+LEADERS = 1
+"""Transactions at a time. Two overlap one's wait for the disk with the other's work, but halve the
+groups: on busy cores 1.6 M points/s instead of 1.9."""
 
 MAX_GROUP_BYTES = 8 * 1024 * 1024
 """One statement's worth: PostgreSQL holds it in memory, and the callers wait for all of it."""
@@ -151,4 +153,6 @@ def _is_locked(error: BaseException) -> bool:
 
 
 def _may_be_one_segments(error: BaseException) -> bool:
+    if isinstance(error, TooManyMetrics):
+        return True
     return _is_locked(error) or not isinstance(error, RunstoneError)

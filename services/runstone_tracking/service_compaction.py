@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 from runstone_kit.clock import Clock
 from runstone_kit.errors import RunstoneError
 from runstone_kit.ids import IdMaker
-from runstone_tracking.model_chunks import WaitingSegment
+from runstone_tracking.model_chunks import FIRST_SEGMENT, WaitingSegment
 from runstone_tracking.service_folds import Folds
 from runstone_tracking.store import Transactions
 from runstone_tracking.store_chunks import ChangedMeanwhile
@@ -28,6 +28,9 @@ SHARE = 10
 """Looking, and folding what there is no hurry for, take about one part in so many of the time: a
 database may have many thousands of runs whose segments wait, as after an upgrade."""
 
+MOST_PAUSE_S = 10.0
+"""Of a pause: one look that met a slow disk must not keep all runs waiting."""
+
 SLICE_S = 0.05
 """Of looking, before a pause."""
 
@@ -37,6 +40,13 @@ QUIET_SLICE_S = 0.5
 ENOUGH_SEGMENTS = 512
 ENOUGH_POINTS = 524_288
 """A run that has so many of either is folded: fewer would be written anew more often."""
+
+OF_A_WRITER = 32
+"""Segments of a writer that are worth it. A thousand ranks write 512 in half a second, and a fold
+of those would write ten thousand series anew for a point each."""
+
+LONG_S = 120.0
+"""After this a run is folded however few segments its writers have."""
 
 QUIET_S = 20.0
 """A run that nothing was written to for so long is folded to its last point."""
@@ -155,15 +165,18 @@ class Compaction:
         """Pause when there was enough looking for a while."""
         looking = time.monotonic() - self._resumed - self._folding_since
         if looking > SLICE_S:
-            self._stop.wait(looking * SHARE)
+            self._stop.wait(min(looking * SHARE, MOST_PAUSE_S))
             self._resumed, self._folding_since = time.monotonic(), 0.0
 
     def _is_due(self, seen: _Seen) -> bool:
-        if len(seen.waiting) >= ENOUGH_SEGMENTS:
-            return True
+        now = time.monotonic()
+        count = len(seen.waiting)
+        if count >= ENOUGH_SEGMENTS:
+            writers = len({each.writer_id for each in seen.waiting})
+            if count >= OF_A_WRITER * writers or now - seen.since >= LONG_S:
+                return True
         if sum(each.points for each in seen.waiting) >= ENOUGH_POINTS:
             return True
-        now = time.monotonic()
         share = QUIET_SLICE_S + (now - self._began) / SHARE if SHARE else float("inf")
         return now - seen.unchanged >= QUIET_S and self._folding < share
 
@@ -224,12 +237,13 @@ class Compaction:
             raise ChangedMeanwhile
 
     def _fold_claimed(self, run_id: str) -> bool:
-        more = True
+        # Once through all writers: those that came first have new segments by the end, but few.
+        more, last = True, FIRST_SEGMENT
         while more and not self._stop.is_set():
             began = time.monotonic()
             try:
                 self._keep(run_id)
-                folded = self._folds.fold(run_id, self._holder, lambda: self._keep(run_id))
+                folded = self._folds.fold(run_id, self._holder, lambda: self._keep(run_id), last)
             except ChangedMeanwhile:
                 return False
             took = time.monotonic() - began
@@ -238,7 +252,7 @@ class Compaction:
             _written.inc(folded.written)
             _bytes.inc(folded.size)
             _seconds.inc(took)
-            more = folded.more
+            more, last = folded.more, folded.last
             self._stop.wait(took * REST)
         self._transactions.write(lambda session: session.chunks.release(run_id, self._holder))
         return not more

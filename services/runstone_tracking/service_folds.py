@@ -16,7 +16,14 @@ from dataclasses import dataclass
 
 from runstone_tracking import chunk, pyramid, segment
 from runstone_tracking.chunk_merge import Merge, plan
-from runstone_tracking.model_chunks import ChunkRef, NewChunk, StoredSegment, WaitingSegment
+from runstone_tracking.model_chunks import (
+    FIRST_SEGMENT,
+    ChunkRef,
+    NewChunk,
+    SegmentPlace,
+    StoredSegment,
+    WaitingSegment,
+)
 from runstone_tracking.model_metrics import Columns
 from runstone_tracking.segment_history import concatenate
 from runstone_tracking.store import Transactions
@@ -47,7 +54,8 @@ class Folded:
     """What a fold did.
 
     ``segments`` and ``points`` are what came in; ``written`` are the points of the chunks that it
-    made and ``size`` their bytes; ``more`` says that segments were left.
+    made and ``size`` their bytes. ``more`` says that segments were left behind ``last``, the last
+    one that it looked at.
     """
 
     segments: int = 0
@@ -55,6 +63,7 @@ class Folded:
     written: int = 0
     size: int = 0
     more: bool = False
+    last: SegmentPlace = FIRST_SEGMENT
 
 
 class Folds:
@@ -74,21 +83,28 @@ class Folds:
         self._chunk_points = chunk_points
         self._damaged: set[Identity] = set()
 
-    def fold(self, run_id: str, holder: str, keep: Callable[[], None] = _nothing) -> Folded:
-        """Fold the first segments of a run, as many as are worth one transaction.
+    def fold(
+        self,
+        run_id: str,
+        holder: str,
+        keep: Callable[[], None] = _nothing,
+        after: SegmentPlace = FIRST_SEGMENT,
+    ) -> Folded:
+        """Fold the first segments of a run behind ``after``, as many as are worth one transaction.
 
         ``holder`` has claimed the run, and ``keep``, called again and again, keeps it so. A damaged
         segment stays where it is, and is told once. Raises ChangedMeanwhile.
         """
         waiting = self._transactions.read(
             lambda session: session.chunks.waiting(
-                run_id, self._max_segments + 1 + len(self._damaged)
+                run_id, self._max_segments + 1 + len(self._damaged), after
             )
         )
         whole = [each for each in waiting if _identity(run_id, each) not in self._damaged]
         taken = self._first(whole)
         if not taken:
             return Folded()
+        last = taken[-1].place
         stored = self._transactions.read(
             lambda session: session.chunks.read_segments(run_id, taken)
         )
@@ -103,7 +119,8 @@ class Folds:
             sum(each.points for each in taken),
             sum(each.ref.count for each in new),
             sum(len(each.points) + sum(map(len, each.levels)) for each in new),
-            more=len(whole) > len(taken),
+            more=whole[-1].place > last,
+            last=last,
         )
 
     def _first(self, waiting: Sequence[WaitingSegment]) -> list[WaitingSegment]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 
 from runstone_kit.paging import Page, cut_page, decode_token, query_hash, resolve_page_size
 from runstone_tracking import segment
 from runstone_tracking.model import MetricSummary
 from runstone_tracking.model_metrics import Columns, MetricBatch, NewSegment
-from runstone_tracking.model_samples import Sampled, SampleQuery
+from runstone_tracking.model_samples import Sampled, SampleQuery, Update
 from runstone_tracking.service_appends import GroupedAppends
 from runstone_tracking.service_history import HistoryReader
 from runstone_tracking.service_samples import Sampler
+from runstone_tracking.service_watch import Watches
 from runstone_tracking.store import Transactions
 from runstone_tracking.store_metrics import Appended
 
@@ -36,11 +38,12 @@ class MetricService:
         self._appends = GroupedAppends(self._write)
         self._reader = HistoryReader(transactions)
         self._sampler = Sampler(transactions)
+        self._watches = Watches(transactions, self._sampler)
 
     def append(self, run_id: str, writer_id: str, sequence: int, batch: MetricBatch) -> bool:
         """Commit a batch; False when it had been applied before and nothing was written.
 
-        Raises RunNotFound, RunDeleted, SequenceReused, SequenceGap.
+        Raises RunNotFound, RunDeleted, SequenceReused, SequenceGap, TooManyMetrics.
         """
         outcome = self._appends.append(make_segment(run_id, writer_id, sequence, batch))
         if isinstance(outcome, Exception):
@@ -60,6 +63,17 @@ class MetricService:
         """What charts show of series; see ``service_samples``. Raises RunNotFound."""
         return self._sampler.sample(query)
 
+    def watch(self, query: SampleQuery, gone: threading.Event) -> Iterator[Update]:
+        """What a live page shows, and what changes of it; see ``service_watch``.
+
+        Ends when every run is over, or ``gone`` is set. Raises RunNotFound, ServerStopping.
+        """
+        return self._watches.watch(query, gone)
+
+    def stop_watches(self) -> None:
+        """End every watch: the server is about to stop."""
+        self._watches.stop()
+
     def list_keys(self, run_id: str, page_size: int, page_token: str) -> Page[MetricSummary]:
         """A run's metrics by key; a page ends at MAX_PAGE_BYTES.
 
@@ -76,7 +90,7 @@ class MetricService:
         return cut_page(found, size, query, lambda metric: [metric.key])
 
     def _write(self, segments: Sequence[NewSegment]) -> list[Appended]:
-        return self._transactions.write(lambda session: session.metrics.append(segments))
+        return self._transactions.append(segments)
 
 
 def _fitting(metrics: Sequence[MetricSummary]) -> int:

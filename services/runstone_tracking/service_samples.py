@@ -20,7 +20,7 @@ import numpy as np
 from runstone_kit.validation import INT64_MAX, INT64_MIN
 from runstone_tracking import chunk, pyramid, segment
 from runstone_tracking.model_chunks import ChunkRef
-from runstone_tracking.model_metrics import Block, Columns, Int64s
+from runstone_tracking.model_metrics import NO_RANK, Block, Columns, Int64s
 from runstone_tracking.model_samples import Axis, Sampled, SampleQuery
 from runstone_tracking.pyramid import Nodes
 from runstone_tracking.segment_history import concatenate
@@ -42,7 +42,7 @@ _PLACES = ("first_step", "last_step", "min_timestamp_ms", "max_timestamp_ms")
 
 
 @dataclass(slots=True)
-class _Series:
+class Series:
     """The pieces of one series, of one state; ``since`` is added to the axis' numbers."""
 
     run_id: str
@@ -51,6 +51,13 @@ class _Series:
     since: int
     chunks: list[ChunkRef] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is divided exactly, whatever the range: a fold changes no bucket then, and a
+        new point those alone that it is in."""
+        points = sum(block.count for block in self.blocks) + sum(ref.count for ref in self.chunks)
+        return points <= EXACT_POINTS
 
 
 class Sampler:
@@ -65,32 +72,40 @@ class Sampler:
             each
             for run_id in query.run_ids
             for key in query.keys
-            for each in self._series(run_id, key, query)
+            for each in self.find(run_id, key, query)
         ]
-        return self._sampled(series, query)
+        return self.sample_of(series, query)
 
-    def _sampled(self, series: Sequence[_Series], query: SampleQuery) -> Iterator[Sampled]:
+    def sample_of(
+        self, series: Sequence[Series], query: SampleQuery, part: Range | None = None
+    ) -> Iterator[Sampled]:
+        """The sample of series that ``find`` gave for the same axis.
+
+        ``part`` of the range, whole buckets of it: only these, and the series are exact.
+        """
         asked = _range(series, query)
         if asked is None:
             return
         for of_key in _by_key(series) if query.across_ranks else ([each] for each in series):
-            nodes = self._together(of_key, asked, query)
+            nodes, numbers = self._together(of_key, asked, query, part)
             if len(nodes):
                 first = of_key[0]
-                rank = -1 if query.across_ranks else first.rank
-                yield Sampled(first.run_id, first.key, rank, nodes)
+                rank = NO_RANK if query.across_ranks else first.rank
+                yield Sampled(first.run_id, first.key, rank, nodes, numbers)
 
-    def _together(self, series: Sequence[_Series], asked: Range, query: SampleQuery) -> Nodes:
+    def _together(
+        self, series: Sequence[Series], asked: Range, query: SampleQuery, part: Range | None
+    ) -> tuple[Nodes, Int64s]:
         """A node for each bucket that holds a point of any of the series, in order."""
         parts: list[tuple[Nodes, Int64s]] = []
         for each in series:
-            parts.append(_by_bucket(*self._nodes(each, asked, query)))
+            parts.append(_by_bucket(*self._nodes(each, asked, query, part)))
             if len(parts) == SERIES:
                 parts = [_by_bucket(*_joined(parts))]
-        return _by_bucket(*_joined(parts))[0]
+        return _by_bucket(*_joined(parts))
 
-    def _series(self, run_id: str, key: str, query: SampleQuery) -> list[_Series]:
-        """The series of a key, by rank."""
+    def find(self, run_id: str, key: str, query: SampleQuery) -> list[Series]:
+        """The series of a key that are asked for, by rank. Raises RunNotFound."""
 
         def work(session: Session) -> tuple[int, list[Block], list[ChunkRef]]:
             blocks = session.metrics.find_blocks(run_id, key)
@@ -102,12 +117,12 @@ class Sampler:
             return 0, blocks, chunks
 
         since, blocks, chunks = self._transactions.read(work, bounded=True)
-        found: dict[int, _Series] = {}
+        found: dict[int, Series] = {}
         wanted = frozenset(query.ranks)
         ranks = {block.rank for block in blocks} | {ref.rank for ref in chunks}
         for rank in sorted(ranks):
             if not wanted or rank in wanted:
-                found[rank] = _Series(run_id, key, rank, since)
+                found[rank] = Series(run_id, key, rank, since)
         for block in blocks:
             if block.rank in found:
                 found[block.rank].blocks.append(block)
@@ -116,16 +131,20 @@ class Sampler:
                 found[each.rank].chunks.append(each)
         return list(found.values())
 
-    def _nodes(self, series: _Series, asked: Range, query: SampleQuery) -> tuple[Nodes, Int64s]:
+    def _nodes(
+        self, series: Series, asked: Range, query: SampleQuery, part: Range | None
+    ) -> tuple[Nodes, Int64s]:
         """The nodes of a series in the range, and the bucket of each."""
         while True:
             try:
+                if part is not None:
+                    return self._read_part(series, asked, query, part)
                 return self._read(series, asked, query)
             except ChangedMeanwhile:
-                again = self._series(series.run_id, series.key, query)
+                again = self.find(series.run_id, series.key, query)
                 series = next((each for each in again if each.rank == series.rank), series)
 
-    def _read(self, series: _Series, asked: Range, query: SampleQuery) -> tuple[Nodes, Int64s]:
+    def _read(self, series: Series, asked: Range, query: SampleQuery) -> tuple[Nodes, Int64s]:
         axis = query.axis
         start, end = (_int64(each + series.since) for each in asked)
         chunks = [each for each in series.chunks if _meets(_chunk_span(each, axis), start, end)]
@@ -146,6 +165,17 @@ class Sampler:
         buckets = _Buckets(axis, start, end, query.buckets)
         nodes = pyramid.decode_level(level, [data for data in levels.values() if data is not None])
         return _joined([buckets.of_nodes(nodes), buckets.of_points(points)])
+
+    def _read_part(
+        self, series: Series, asked: Range, query: SampleQuery, part: Range
+    ) -> tuple[Nodes, Int64s]:
+        axis = query.axis
+        first, last = (_int64(each + series.since) for each in part)
+        chunks = [each for each in series.chunks if _meets(_chunk_span(each, axis), first, last)]
+        blocks = [each for each in series.blocks if _meets(_block_span(each, axis), first, last)]
+        points = _within(self._points(series.run_id, chunks, blocks), axis, first, last)
+        start, end = (_int64(each + series.since) for each in asked)
+        return _Buckets(axis, start, end, query.buckets).of_points(points)
 
     def _levels(
         self, run_id: str, chunks: Sequence[ChunkRef], level: int
@@ -212,16 +242,23 @@ class _Buckets:
         return np.minimum(share.astype(np.int64), self._count - 1)
 
 
-def _range(series: Iterable[_Series], query: SampleQuery) -> Range | None:
+def span_of(series: Iterable[Series], axis: Axis) -> Range | None:
     """The first and the last number of the axis; None when nothing is there."""
     spans = []
     for each in series:
-        spans += [_shifted(_chunk_span(ref, query.axis), each.since) for ref in each.chunks]
-        spans += [_shifted(_block_span(block, query.axis), each.since) for block in each.blocks]
+        spans += [_shifted(_chunk_span(ref, axis), each.since) for ref in each.chunks]
+        spans += [_shifted(_block_span(block, axis), each.since) for block in each.blocks]
     if not spans:
         return None
-    start = min(span[0] for span in spans) if query.start is None else query.start
-    end = max(span[1] for span in spans) if query.end is None else query.end
+    return min(span[0] for span in spans), max(span[1] for span in spans)
+
+
+def _range(series: Iterable[Series], query: SampleQuery) -> Range | None:
+    span = span_of(series, query.axis)
+    if span is None:
+        return None
+    start = span[0] if query.start is None else query.start
+    end = span[1] if query.end is None else query.end
     return (start, end) if start <= end else None
 
 
@@ -263,8 +300,8 @@ def _within(points: Columns | None, axis: Axis, start: int, end: int) -> Columns
     return Columns(points.steps[inside], points.timestamps_ms[inside], points.values[inside])
 
 
-def _by_key(series: Iterable[_Series]) -> Iterable[list[_Series]]:
-    found: dict[tuple[str, str], list[_Series]] = defaultdict(list)
+def _by_key(series: Iterable[Series]) -> Iterable[list[Series]]:
+    found: dict[tuple[str, str], list[Series]] = defaultdict(list)
     for each in series:
         found[each.run_id, each.key].append(each)
     return found.values()

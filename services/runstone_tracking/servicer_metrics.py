@@ -3,6 +3,7 @@
 # ruff: noqa: N802 - methods are named after their RPCs
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from runstone.tracking.v1.tracking_service_pb2_grpc import (
     add_TrackingServiceServicer_to_server,
 )
 from runstone_tracking import convert_metrics as convert
-from runstone_tracking.convert_samples import read_sample, write_sampled
+from runstone_tracking.convert_samples import read_sample, write_sampled, write_update
 from runstone_tracking.service import TrackingService
 
 
@@ -50,6 +51,16 @@ class MetricRpcs:
     ) -> Iterator[pb.SampleMetricsResponse]:
         """See the proto."""
         return map(write_sampled, self._service.metrics.sample(read_sample(request)))
+
+    def WatchMetrics(
+        self, request: pb.WatchMetricsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.WatchMetricsResponse]:
+        """See the proto."""
+        query = read_sample(request)
+        gone = threading.Event()
+        if not context.add_callback(gone.set):
+            gone.set()
+        return map(write_update, self._service.metrics.watch(query, gone))
 
     def ListMetricKeys(
         self, request: pb.ListMetricKeysRequest, context: grpc.ServicerContext

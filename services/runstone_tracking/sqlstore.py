@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from runstone_kit.database import Database
+from runstone_tracking.model_metrics import NewSegment
+from runstone_tracking.sqlstore_appends import SingleAppends
 from runstone_tracking.sqlstore_chunks import SqlChunkStore
 from runstone_tracking.sqlstore_experiments import SqlExperimentStore
 from runstone_tracking.sqlstore_metrics import SqlMetricStore
 from runstone_tracking.sqlstore_requests import SqlRequestStore
 from runstone_tracking.sqlstore_runs import SqlRunStore
 from runstone_tracking.store import Session
+from runstone_tracking.store_metrics import Appended
 
 T = TypeVar("T")
+
+LOCK_WAIT_S = 1.0
+"""Only a purge holds a run for long, and calls of many other runs may wait in the same group."""
 
 
 class SqlSession:
@@ -34,6 +40,19 @@ class SqlTransactions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._single = SingleAppends(database) if database.dialect == "postgresql" else None
+
+    def append(self, segments: Sequence[NewSegment]) -> list[Appended]:
+        """``MetricStore.append`` in a transaction of its own."""
+        if self._single is None:
+            return self.write(lambda session: session.metrics.append(segments), bounded=True)
+        if self._single.append(segments):
+            return [True] * len(segments)
+        outcomes = self.write(lambda session: session.metrics.append(segments), bounded=True)
+        self._single.learn(
+            new for new, outcome in zip(segments, outcomes, strict=True) if outcome is True
+        )
+        return outcomes
 
     def read(self, work: Callable[[Session], T], *, bounded: bool = False) -> T:
         """``work`` on a snapshot."""
@@ -41,6 +60,8 @@ class SqlTransactions:
             lambda c: work(SqlSession(c)), snapshot=True, bounded=bounded
         )
 
-    def write(self, work: Callable[[Session], T]) -> T:
+    def write(self, work: Callable[[Session], T], *, bounded: bool = False) -> T:
         """``work`` in one transaction, repeated when it lost a race."""
-        return self._database.run_write(lambda c: work(SqlSession(c)))
+        return self._database.run_write(
+            lambda c: work(SqlSession(c)), lock_wait_s=LOCK_WAIT_S if bounded else None
+        )

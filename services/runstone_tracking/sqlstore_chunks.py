@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, or_, select, tuple_
 
 from runstone_kit.dbengine import BINARY_OPTION
-from runstone_tracking.model_chunks import ChunkRef, NewChunk, StoredSegment, WaitingSegment
+from runstone_tracking.model_chunks import (
+    FIRST_SEGMENT,
+    ChunkRef,
+    NewChunk,
+    SegmentPlace,
+    StoredSegment,
+    WaitingSegment,
+)
 from runstone_tracking.model_metrics import RANK_MARK, series_name
 from runstone_tracking.sqlstore_chunks_sql import statements
 from runstone_tracking.sqlstore_statements import among, insert_into, inserted
@@ -37,12 +44,17 @@ class SqlChunkStore:
         rows = self._connection.execute(self._sql.runs_waiting, {"after": after, "limit": limit})
         return [row[0] for row in rows]
 
-    def waiting(self, run_id: str, limit: int) -> list[WaitingSegment]:
+    def waiting(
+        self, run_id: str, limit: int, after: SegmentPlace = FIRST_SEGMENT
+    ) -> list[WaitingSegment]:
         """See ChunkStore."""
         table = metric_segments
         rows = self._connection.execute(
             select(table.c.writer_id, table.c.sequence, table.c.points)
-            .where(table.c.run_id == run_id)
+            .where(
+                table.c.run_id == run_id,
+                tuple_(table.c.writer_id, table.c.sequence) > tuple_(*after),
+            )
             .order_by(table.c.writer_id, table.c.sequence)
             .limit(limit)
         )

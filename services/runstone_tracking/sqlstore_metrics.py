@@ -9,11 +9,22 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from runstone_kit.dberrors import LostRace
 from runstone_tracking import segment
@@ -22,19 +33,19 @@ from runstone_tracking.errors import (
     RunNotFound,
     SequenceGap,
     SequenceReused,
+    TooManyMetrics,
 )
-from runstone_tracking.model import MetricSummary, Stage
-from runstone_tracking.model_metrics import Block, NewSegment, Summaries
-from runstone_tracking.segment_statistics import merge
-from runstone_tracking.sqlstore_metrics_sql import MetricStatements, statements
-from runstone_tracking.sqlstore_statements import Belonging, among
+from runstone_tracking.model import MetricSummary, RunStatus, Stage
+from runstone_tracking.model_metrics import Block, NewSegment, RunProgress
+from runstone_tracking.sqlstore_metrics_sql import Identity, MetricStatements, merged, statements
+from runstone_tracking.sqlstore_statements import Belonging, among, is_postgresql
 from runstone_tracking.store_chunks import ChangedMeanwhile
 from runstone_tracking.store_metrics import Appended
 from runstone_tracking.tables import runs
 from runstone_tracking.tables_metrics import metric_segments, metric_summaries, metric_writers
 
-Identity = tuple[str, str, int]
-"""Run, writer, sequence."""
+MAX_KEYS = 100_000
+"""Metrics of a run, as the contract says: GetRun brings all their summaries in one message."""
 
 
 class SqlMetricStore:
@@ -50,13 +61,17 @@ class SqlMetricStore:
         for new in segments:
             first.setdefault(_identity(new), new)
         ordered = [first[identity] for identity in sorted(first)]
-        self._sql.bound_waits(self._connection)
-        written: set[Identity] = set()
-        for each in _rounds(ordered):
-            written |= self._sql.insert_segments(self._connection, each)
+        rounds = list(_rounds(ordered))
+        if len(rounds) == 1:
+            written, new_keys = self._sql.append(self._connection, ordered, list(merged(ordered)))
+        else:
+            written, new_keys = set(), None
+            for each in rounds:
+                written |= self._sql.insert_segments(self._connection, each)
         added = [new for new in ordered if _identity(new) in written]
-        if added:
-            self._sql.upsert_summaries(self._connection, list(_merged(added)))
+        if added and new_keys is None:
+            new_keys = self._sql.upsert_summaries(self._connection, list(merged(added)))
+        self._bound_keys(dict(new_keys or ()))
         refusals = self._refusals(
             [
                 new
@@ -84,6 +99,21 @@ class SqlMetricStore:
             self._require_run(run_id)
         return [_summary(row) for row in rows]
 
+    def progress(self, run_ids: Sequence[str], keys: Sequence[str]) -> dict[str, RunProgress]:
+        """One statement for all, made once: watchers ask it all the time."""
+        over: dict[str, bool] = {}
+        counts: dict[str, dict[str, int]] = defaultdict(dict)
+        statement = _PROGRESS[is_postgresql(self._connection)]
+        rows = self._connection.execute(statement, {"run_ids": list(run_ids), "keys": list(keys)})
+        for run_id, status, stage, key, count in rows:
+            over[run_id] = stage == Stage.DELETED or RunStatus(status).is_terminal
+            if key is not None:
+                counts[run_id][key] = count
+        for run_id in run_ids:
+            if run_id not in over:
+                raise RunNotFound(run_id)
+        return {run_id: RunProgress(over[run_id], counts[run_id]) for run_id in run_ids}
+
     def find_blocks(self, run_id: str, key: str, rank: int | None = None) -> list[Block]:
         """Every block of a key, or of one of its ranks, in segments."""
         patterns = segment.key_patterns(key, rank)
@@ -100,6 +130,14 @@ class SqlMetricStore:
         if len(found) < len(blocks):
             raise ChangedMeanwhile
         return found
+
+    def _bound_keys(self, new: Mapping[str, str]) -> None:
+        """Raise TooManyMetrics if a run has too many keys; ``new`` has one of each that got any."""
+        count = func.count()
+        for run_id, key in new.items():
+            found = select(count).where(metric_summaries.c.run_id == run_id)
+            if self._connection.execute(found).scalar_one() > MAX_KEYS:
+                raise TooManyMetrics(run_id, key, MAX_KEYS)
 
     def _refusals(self, refused: Sequence[NewSegment]) -> dict[int, Appended]:
         """Why each of these was not written, by its id(): it is there, or its run is not active."""
@@ -173,6 +211,22 @@ _SUMMARY_COLUMNS = [
 
 _SUMMARIES = Belonging(metric_summaries.c.run_id, select(*_SUMMARY_COLUMNS))
 
+
+def _progress(*, postgresql: bool) -> Select[Any]:
+    def named(column: Column[Any], name: str) -> ColumnElement[bool]:
+        if postgresql:
+            return column == any_(bindparam(name, type_=ARRAY(Text)))
+        return column.in_(bindparam(name, expanding=True))
+
+    table = metric_summaries
+    pairs = and_(table.c.run_id == runs.c.run_id, named(table.c.key, "keys"))
+    columns = (runs.c.run_id, runs.c.status, runs.c.stage, table.c.key, table.c.count)
+    together = runs.outerjoin(table, pairs)
+    return select(*columns).select_from(together).where(named(runs.c.run_id, "run_ids"))
+
+
+_PROGRESS = {postgresql: _progress(postgresql=postgresql) for postgresql in (False, True)}
+
 _KEY = itemgetter(0)
 
 
@@ -207,12 +261,3 @@ def _rounds(segments: Sequence[NewSegment]) -> Iterable[list[NewSegment]]:
             rounds.append([])
         rounds[number].append(new)
     return rounds
-
-
-def _merged(segments: Iterable[NewSegment]) -> Iterable[tuple[str, Summaries]]:
-    """One merged set of summaries for each run; the segments are ordered by run."""
-    for run_id, group in groupby(segments, key=lambda new: new.run_id):
-        first, *others = (new.summaries for new in group)
-        for other in others:
-            first = merge(first, other)
-        yield run_id, first

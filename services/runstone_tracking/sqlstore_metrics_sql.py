@@ -6,7 +6,9 @@ save, takes row after row.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,16 +17,26 @@ from sqlalchemy import Connection
 from runstone_kit.dbengine import BINARY_OPTION
 from runstone_tracking import segment
 from runstone_tracking.model_metrics import Block, NewSegment, Summaries
-from runstone_tracking.sqlstore_metrics_arrays import Float8Array, Int8Array, teach
+from runstone_tracking.segment_statistics import merge_all
+from runstone_tracking.sqlstore_metrics_arrays import (
+    ByteaArray,
+    Float8Array,
+    Int8Array,
+    TextArray,
+    teach,
+)
+
+Identity = tuple[str, str, int]
+"""Run, writer, sequence."""
+
+NewKey = tuple[str, str]
+"""Run and key of a metric that the run did not have."""
 
 RunSummaries = Sequence[tuple[str, Summaries]]
 """Runs in order, with what is to be folded into their summaries."""
 
 HEADER_ROWS = 1_000
 """Headers fetched at a time: a run may have a million, of a kilobyte each."""
-
-LOCK_WAIT_MS = 1_000
-"""Only a purge holds a run for long, and calls of many other runs may wait in the same group."""
 
 _NEWER = """(
     excluded.step > s.step OR excluded.step = s.step AND (
@@ -49,28 +61,78 @@ ON CONFLICT (run_id, key) DO UPDATE SET
 """
 
 
-def _folding(insert: str) -> str:
-    return insert + _FOLD
+# The count needs all that was written, so summaries are locked behind segments.
+_IF_ALL = "WHERE %b::int8 = (SELECT count(*) FROM written)"
+
+# A row that was updated has the updating transaction in xmax; an inserted one has none.
+_RETURN_NEW = "RETURNING s.run_id, s.key, s.xmax = 0 AS is_new"
+
+# The lock is the foreign key's own, taken before the look: a purge cannot come in between.
+# The subquery of last_sequence tells nothing for good, but a writer that is not there from one
+# that is; the update asks again when it has the row.
+_NEXT = """next AS (
+    INSERT INTO runstone_tracking.metric_writers AS w (run_id, writer_id, last_sequence)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::int8[])
+        AS n (run_id, writer_id, sequence)
+    WHERE 'active' = (
+        SELECT r.stage FROM runstone_tracking.runs r
+        WHERE r.run_id = n.run_id FOR KEY SHARE
+    )
+    AND n.sequence = 1 + coalesce((
+        SELECT o.last_sequence FROM runstone_tracking.metric_writers o
+        WHERE o.run_id = n.run_id AND o.writer_id = n.writer_id
+    ), 0)
+    ON CONFLICT (run_id, writer_id) DO UPDATE SET last_sequence = excluded.last_sequence
+        WHERE w.last_sequence = excluded.last_sequence - 1
+    RETURNING run_id, writer_id, last_sequence
+)"""
+
+_WRITE = """
+INSERT INTO runstone_tracking.metric_segments
+    (run_id, writer_id, sequence, points, digest, header, payload)
+SELECT n.* FROM unnest(
+    %b::text[], %b::text[], %b::int8[], %b::int8[], %b::bytea[], %b::bytea[], %b::bytea[]
+) AS n (run_id, writer_id, sequence, points, digest, header, payload)
+JOIN next ON next.run_id = n.run_id AND next.writer_id = n.writer_id
+    AND next.last_sequence = n.sequence
+RETURNING run_id, writer_id, sequence
+"""
+
+# NaN travels as NaN: binary arrays with NULLs cannot be made from numpy in one go.
+_SUMMARIZE = """
+INSERT INTO runstone_tracking.metric_summaries AS s (
+    run_id, key, value, is_nan, step, timestamp_ms, min, max, count, nan_count, first_step
+)
+SELECT
+    run_id, key, nullif(value, 'NaN'), value = 'NaN', step, timestamp_ms,
+    nullif(min, 'NaN'), nullif(max, 'NaN'), count, nan_count, first_step
+FROM unnest(
+    %b::text[], %b::text[], %b::float8[], %b::int8[], %b::int8[], %b::float8[],
+    %b::float8[], %b::int8[], %b::int8[], %b::int8[]
+) AS n (run_id, key, value, step, timestamp_ms, min, max, count, nan_count, first_step)
+"""
 
 
 class MetricStatements(Protocol):
     """What SqlMetricStore asks of a database."""
 
-    def bound_waits(self, connection: Connection) -> None:
-        """Let no statement of the transaction wait for another's lock longer than LOCK_WAIT_MS."""
+    def append(
+        self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
+    ) -> tuple[set[Identity], list[NewKey] | None]:
+        """``insert_segments`` and, if all were inserted, ``upsert_summaries``; None if not."""
         ...
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
-    ) -> set[tuple[str, str, int]]:
+    ) -> set[Identity]:
         """Insert those that are their writer's next and whose run is active; returns which.
 
         One of a writer at most.
         """
         ...
 
-    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
-        """Fold summaries into the stored ones, in the order given."""
+    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> list[NewKey]:
+        """Fold summaries into the stored ones, in the order given; returns what is new."""
         ...
 
     def select_headers(
@@ -92,49 +154,17 @@ def statements(connection: Connection) -> MetricStatements:
 
 
 class _PostgreSQL:
-    # The lock is the foreign key's own, taken before the look: a purge cannot come in between.
-    # The subquery of last_sequence tells nothing for good, but a writer that is not there from one
-    # that is; the update asks again when it has the row.
-    _insert = """
-        WITH next AS (
-            INSERT INTO runstone_tracking.metric_writers AS w (run_id, writer_id, last_sequence)
-            SELECT * FROM unnest(%b::text[], %b::text[], %b::int8[])
-                AS n (run_id, writer_id, sequence)
-            WHERE 'active' = (
-                SELECT r.stage FROM runstone_tracking.runs r
-                WHERE r.run_id = n.run_id FOR KEY SHARE
-            )
-            AND n.sequence = 1 + coalesce((
-                SELECT o.last_sequence FROM runstone_tracking.metric_writers o
-                WHERE o.run_id = n.run_id AND o.writer_id = n.writer_id
-            ), 0)
-            ON CONFLICT (run_id, writer_id) DO UPDATE SET last_sequence = excluded.last_sequence
-                WHERE w.last_sequence = excluded.last_sequence - 1
-            RETURNING run_id, writer_id, last_sequence
-        )
-        INSERT INTO runstone_tracking.metric_segments
-            (run_id, writer_id, sequence, points, digest, header, payload)
-        SELECT n.* FROM unnest(
-            %b::text[], %b::text[], %b::int8[], %b::int8[], %b::bytea[], %b::bytea[], %b::bytea[]
-        ) AS n (run_id, writer_id, sequence, points, digest, header, payload)
-        JOIN next ON next.run_id = n.run_id AND next.writer_id = n.writer_id
-            AND next.last_sequence = n.sequence
-        RETURNING run_id, writer_id, sequence
-    """
+    _insert = "WITH " + _NEXT + _WRITE
 
-    # NaN travels as NaN: binary arrays with NULLs cannot be made from numpy in one go.
-    _upsert = _folding("""
-        INSERT INTO runstone_tracking.metric_summaries AS s (
-            run_id, key, value, is_nan, step, timestamp_ms, min, max, count, nan_count, first_step
+    _upsert = _SUMMARIZE + _FOLD + _RETURN_NEW
+
+    _append = "".join(
+        (
+            *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE),
+            *(_IF_ALL, _FOLD, _RETURN_NEW),
+            ") SELECT * FROM written UNION ALL SELECT run_id, key, 0 FROM folded WHERE is_new",
         )
-        SELECT
-            run_id, key, nullif(value, 'NaN'), value = 'NaN', step, timestamp_ms,
-            nullif(min, 'NaN'), nullif(max, 'NaN'), count, nan_count, first_step
-        FROM unnest(
-            %b::text[], %b::text[], %b::float8[], %b::int8[], %b::int8[], %b::float8[],
-            %b::float8[], %b::int8[], %b::int8[], %b::int8[]
-        ) AS n (run_id, key, value, step, timestamp_ms, min, max, count, nan_count, first_step)
-    """)
+    )
 
     _headers = """
         SELECT writer_id, sequence, header FROM runstone_tracking.metric_segments
@@ -153,51 +183,33 @@ class _PostgreSQL:
         ORDER BY b.place
     """
 
-    def bound_waits(self, connection: Connection) -> None:
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+    def append(
+        self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
+    ) -> tuple[set[Identity], list[NewKey] | None]:
+        teach(connection)
+        rows = connection.exec_driver_sql(
+            self._append,
+            (*_segment_columns(segments), *_summary_columns(summaries), len(segments)),
+        )
+        written, new = set(), []
+        for run_id, name, sequence in rows:
+            if sequence:
+                written.add((run_id, name, sequence))
+            else:
+                new.append((run_id, name))
+        return written, new if len(written) == len(segments) else None
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
-    ) -> set[tuple[str, str, int]]:
+    ) -> set[Identity]:
         teach(connection)
-        identities = (
-            [new.run_id for new in segments],
-            [new.writer_id for new in segments],
-            Int8Array.of(np.array([new.sequence for new in segments], np.int64)),
-        )
-        rows = connection.exec_driver_sql(
-            self._insert,
-            (
-                *identities,
-                *identities,
-                Int8Array.of(np.array([new.points for new in segments], np.int64)),
-                [new.digest for new in segments],
-                [new.header for new in segments],
-                [new.payload for new in segments],
-            ),
-        )
+        rows = connection.exec_driver_sql(self._insert, _segment_columns(segments))
         return {(row[0], row[1], row[2]) for row in rows}
 
-    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
-        run_ids = [run_id for run_id, found in summaries for _ in found.keys]
-        keys = [key for _, found in summaries for key in found.keys]
-        records: Any = np.concatenate([found.records for _, found in summaries])
+    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> list[NewKey]:
         teach(connection)
-        connection.exec_driver_sql(
-            self._upsert,
-            (
-                run_ids,
-                keys,
-                Float8Array.of(records["value"]),
-                Int8Array.of(records["step"]),
-                Int8Array.of(records["timestamp_ms"]),
-                Float8Array.of(records["min"]),
-                Float8Array.of(records["max"]),
-                Int8Array.of(records["count"]),
-                Int8Array.of(records["nan_count"]),
-                Int8Array.of(records["first_step"]),
-            ),
-        )
+        rows = connection.exec_driver_sql(self._upsert, _summary_columns(summaries))
+        return [(run_id, key) for run_id, key, is_new in rows if is_new]
 
     def select_headers(
         self, connection: Connection, run_id: str, patterns: Sequence[bytes]
@@ -221,6 +233,77 @@ class _PostgreSQL:
         return [row[0] for row in rows.fetchall()]
 
 
+_SUMMARIZE_ROW = """
+INSERT INTO metric_summaries AS s (
+    run_id, key, value, is_nan, step, timestamp_ms, min, max, count, nan_count, first_step
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def merged(segments: Iterable[NewSegment]) -> Iterable[tuple[str, Summaries]]:
+    """One merged set of summaries for each run; the segments are ordered by run."""
+    for run_id, group in groupby(segments, key=lambda new: new.run_id):
+        yield run_id, merge_all([new.summaries for new in group])
+
+
+_APPEND_ALL = "".join(
+    (
+        *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE, _IF_ALL, _FOLD),
+        *(_RETURN_NEW, ") SELECT 1 / (NOT EXISTS (SELECT 1 FROM folded WHERE is_new)"),
+        " AND %b::int8 = (SELECT count(*) FROM written))::int4",
+    )
+)
+
+
+def append_all(
+    connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
+) -> bool:
+    """Write segments and summaries, both in the order of their keys, to PostgreSQL. Returns True.
+
+    Divides by zero, and does nothing, if one is not its writer's next, if its run is not active or
+    if a key is new to it.
+    """
+    teach(connection)
+    count = len(segments)
+    values = (*_segment_columns(segments), *_summary_columns(summaries), count, count)
+    return bool(connection.exec_driver_sql(_APPEND_ALL, values).scalar())
+
+
+def _segment_columns(segments: Sequence[NewSegment]) -> tuple[Any, ...]:
+    """What _NEXT and _WRITE take."""
+    identities = (
+        TextArray.of([new.run_id for new in segments]),
+        TextArray.of([new.writer_id for new in segments]),
+        Int8Array.of(np.array([new.sequence for new in segments], np.int64)),
+    )
+    return (
+        *identities,
+        *identities,
+        Int8Array.of(np.array([new.points for new in segments], np.int64)),
+        ByteaArray.of([new.digest for new in segments]),
+        ByteaArray.of([new.header for new in segments]),
+        ByteaArray.of([new.payload for new in segments]),
+    )
+
+
+def _summary_columns(summaries: RunSummaries) -> tuple[Any, ...]:
+    """What _SUMMARIZE takes."""
+    records: Any = np.concatenate([found.records for _, found in summaries])
+    return (
+        TextArray.of([run_id for run_id, found in summaries for _ in found.keys]),
+        TextArray.of([key for _, found in summaries for key in found.keys]),
+        Float8Array.of(records["value"]),
+        Int8Array.of(records["step"]),
+        Int8Array.of(records["timestamp_ms"]),
+        Float8Array.of(records["min"]),
+        Float8Array.of(records["max"]),
+        Int8Array.of(records["count"]),
+        Int8Array.of(records["nan_count"]),
+        Int8Array.of(records["first_step"]),
+    )
+
+
 class _SQLite:
     _first = """
         INSERT INTO metric_writers (run_id, writer_id, last_sequence) SELECT ?, ?, 1
@@ -239,12 +322,12 @@ class _SQLite:
         VALUES (?, ?, ?, ?, ?, ?, ?)
     """
 
-    _upsert = _folding("""
-        INSERT INTO metric_summaries AS s (
-            run_id, key, value, is_nan, step, timestamp_ms, min, max, count, nan_count, first_step
-        )
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    """)
+    _upsert = _SUMMARIZE_ROW + _FOLD
+
+    _absent = """
+        SELECT n.value FROM json_each(?) AS n
+        WHERE NOT EXISTS (SELECT 1 FROM metric_summaries WHERE run_id = ? AND key = n.value)
+    """
 
     _headers = """
         SELECT writer_id, sequence, header FROM metric_segments
@@ -257,12 +340,17 @@ class _SQLite:
         WHERE run_id = ? AND writer_id = ? AND sequence = ?
     """
 
-    def bound_waits(self, connection: Connection) -> None:
-        """There is one writer, and whoever waits for its turn waits for a bounded time."""
+    def append(
+        self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
+    ) -> tuple[set[Identity], list[NewKey] | None]:
+        written = self.insert_segments(connection, segments)
+        if len(written) < len(segments):
+            return written, None
+        return written, self.upsert_summaries(connection, summaries)
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
-    ) -> set[tuple[str, str, int]]:
+    ) -> set[Identity]:
         inserted = set()
         for new in segments:
             identity = (new.run_id, new.writer_id, new.sequence)
@@ -282,13 +370,19 @@ class _SQLite:
             )
         return bool(found.rowcount)
 
-    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> None:
+    def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> list[NewKey]:
+        new = [
+            (run_id, key)
+            for run_id, found in summaries
+            for (key,) in connection.exec_driver_sql(self._absent, (json.dumps(found.keys), run_id))
+        ]
         rows = [
             (run_id, key, *_sqlite_row(record))
             for run_id, found in summaries
             for key, record in zip(found.keys, found.records.tolist(), strict=True)
         ]
         connection.exec_driver_sql(self._upsert, rows)
+        return new
 
     def select_headers(
         self, connection: Connection, run_id: str, patterns: Sequence[bytes]

@@ -26,8 +26,9 @@ from runstone_tracking.model import (
     RunInfo,
     Stage,
 )
+from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.store_chunks import ChunkStore
-from runstone_tracking.store_metrics import MetricStore
+from runstone_tracking.store_metrics import Appended, MetricStore
 
 T = TypeVar("T")
 
@@ -288,6 +289,14 @@ class Transactions(Protocol):
         """
         ...
 
-    def write(self, work: Callable[[Session], T]) -> T:
-        """``work`` in one transaction, committed when this returns."""
+    def write(self, work: Callable[[Session], T], *, bounded: bool = False) -> T:
+        """``work`` in one transaction, committed when this returns.
+
+        ``bounded`` is for work that others wait for: it MUST NOT wait for a lock longer than about
+        a second, and MUST raise Unavailable with the reason OVERLOADED instead.
+        """
+        ...
+
+    def append(self, segments: Sequence[NewSegment]) -> list[Appended]:
+        """``MetricStore.append`` in a transaction of its own, bounded, the fastest way there is."""
         ...

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from runstone_tracking.model_chunks import ChunkRef, NewChunk, StoredSegment, WaitingSegment
+from runstone_tracking.model_chunks import (
+    FIRST_SEGMENT,
+    ChunkRef,
+    NewChunk,
+    SegmentPlace,
+    StoredSegment,
+    WaitingSegment,
+)
 
 
 class ChangedMeanwhile(Exception):
@@ -19,8 +26,10 @@ class ChunkStore(Protocol):
         """At most ``limit`` runs above ``after`` that have segments, in the order of their ids."""
         ...
 
-    def waiting(self, run_id: str, limit: int) -> list[WaitingSegment]:
-        """At most ``limit`` segments of a run, by writer and sequence."""
+    def waiting(
+        self, run_id: str, limit: int, after: SegmentPlace = FIRST_SEGMENT
+    ) -> list[WaitingSegment]:
+        """At most ``limit`` segments of a run behind ``after``, by writer and sequence."""
         ...
 
     def claim(self, run_id: str, holder: str, now_ms: int, until_ms: int) -> bool:

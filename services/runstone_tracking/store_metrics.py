@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from runstone_tracking.errors import RunDeleted, RunNotFound, SequenceGap, SequenceReused
 from runstone_tracking.model import MetricSummary
-from runstone_tracking.model_metrics import Block, NewSegment
+from runstone_tracking.model_metrics import Block, NewSegment, RunProgress
 
 Appended: TypeAlias = bool | RunNotFound | RunDeleted | SequenceReused | SequenceGap
 """True: written. False: it was there already. An error: this one segment was refused."""
@@ -22,9 +22,9 @@ class MetricStore(Protocol):
         Each has its own outcome, in the order given; a refused one MUST leave nothing behind.
         A writer's segments are applied in the order of their numbers, without a gap. One whose
         number was applied MUST write nothing; while it is stored, another digest is refused.
-        Segments of one call may repeat an identity. Concurrent calls MUST
-        NOT deadlock, whatever runs and keys they share, and MUST NOT wait for the lock of another
-        longer than about a second: Unavailable, with the reason OVERLOADED.
+        MUST raise TooManyMetrics, and then nothing is written, if a run would have more than
+        100,000 keys. Segments of one call may repeat an identity. Concurrent calls MUST NOT
+        deadlock, whatever runs and keys they share.
         """
         ...
 
@@ -36,6 +36,13 @@ class MetricStore(Protocol):
         """At most ``limit`` summaries with a key above ``after``, ordered by code point.
 
         MUST raise RunNotFound.
+        """
+        ...
+
+    def progress(self, run_ids: Sequence[str], keys: Sequence[str]) -> dict[str, RunProgress]:
+        """How far each run is, all of one state.
+
+        Costs a look at an index for each run and each pair. MUST raise RunNotFound.
         """
         ...
 

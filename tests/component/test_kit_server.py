@@ -14,15 +14,12 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
-from prometheus_client import REGISTRY, generate_latest
 
 from runstone_kit import peers
 from runstone_kit.context import RequestContext, use
 from runstone_kit.errors import FailedPrecondition, Unavailable
 from runstone_kit.server import (
     MAX_RECEIVE_BYTES,
-    Running,
     ServerSpec,
     ServiceParts,
     StartError,
@@ -31,51 +28,8 @@ from runstone_kit.server import (
 )
 from support import probe
 from support.probe import handled, page
+from support.probe_server import Probe, details, each_kind, refused
 from support.processes import free_port, wait_until
-
-
-class Probe:
-    """A server with its caller, and a database that can go away."""
-
-    def __init__(self, **changes: Any) -> None:
-        self.trouble: Exception | None = None
-        self.closed = threading.Event()
-        service = changes.pop("service", probe.PROBE)
-        deserializer = changes.pop("deserializer", StringValue.FromString)
-
-        def ready() -> None:
-            if self.trouble is not None:
-                raise self.trouble
-
-        spec: dict[str, Any] = {
-            "name": "probe",
-            "build": lambda: [
-                probe.parts(
-                    service,
-                    deserializer=deserializer,
-                    readiness={"database": ready},
-                    close=self.closed.set,
-                )
-            ],
-            "addresses": ["127.0.0.1:0"],
-            "readiness_interval_s": 0.02,
-            "default_deadline_s": 30.0,
-        }
-        self.running: Running = start(ServerSpec(**(spec | changes)))
-        self.target = f"127.0.0.1:{self.running.port}"
-        self.caller = probe.Caller(self.target)
-
-    def health(self, service: str = "") -> int:
-        stub = health_pb2_grpc.HealthStub(self.caller.channel)
-        answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
-        return int(answer.status)
-
-    def metrics(self) -> str:
-        return generate_latest(REGISTRY).decode()
-
-    def close(self) -> None:
-        self.running.stop(grace_s=0)
-        self.caller.close()
 
 
 @pytest.fixture
@@ -84,38 +38,8 @@ def server() -> Iterator[Probe]:
         yield made
 
 
-def refused(call: Callable[[], object]) -> Any:
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    return caught.value
-
-
-def details(error: Any, kind: Any) -> Any:
-    """The one detail of a kind in an error's status."""
-    status = rpc_status.from_call(error)
-    assert status is not None
-    found = []
-    for packed in status.details:
-        detail = kind()
-        if packed.Unpack(detail):
-            found.append(detail)
-    assert len(found) == 1, status
-    return found[0]
-
-
 def trailing(call: Any) -> dict[str, str]:
     return {key: value for key, value in call.trailing_metadata() if isinstance(value, str)}
-
-
-def each_kind(server: Probe, word: str, **options: Any) -> dict[str, Callable[[], object]]:
-    request = StringValue(value=word)
-    caller, options = server.caller, {"timeout": 10} | options
-    return {
-        "Unary": lambda: caller.unary(request, **options),
-        "ServerStream": lambda: list(caller.server_stream(request, **options)),
-        "ClientStream": lambda: caller.client_stream(iter([request]), **options),
-        "BidiStream": lambda: list(caller.bidi_stream(iter([request]), **options)),
-    }
 
 
 def test_all_four_kinds_of_call_pass(server: Probe) -> None:
@@ -273,6 +197,49 @@ def test_streams_leave_half_of_the_threads_to_other_calls() -> None:
         end.set()
         assert list(held[1]) == []
         wait_until(lambda: _succeeds(kinds["ServerStream"]), 10, "a place for a stream")
+
+
+def test_watches_have_threads_and_places_of_their_own() -> None:
+    with contextlib.closing(Probe(max_threads=1, max_watches=3, watches=["BidiStream"])) as server:
+        end = threading.Event()
+
+        def requests() -> Iterator[StringValue]:
+            yield StringValue(value="open")
+            end.wait(30)
+
+        held = [server.caller.bidi_stream(requests()) for _ in range(3)]
+        for call in held:
+            assert next(call).value == "open"
+        kinds = each_kind(server, "hello")
+        error = refused(kinds["BidiStream"])
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert details(error, error_details_pb2.ErrorInfo).reason == "OVERLOADED"
+        for name in ("Unary", "ServerStream", "ClientStream"):
+            assert kinds[name]() is not None
+        held[0].cancel()
+        wait_until(lambda: _succeeds(kinds["BidiStream"]), 10, "a place for a watch")
+        end.set()
+
+
+def test_parts_hear_of_the_end_before_the_grace_of_the_calls() -> None:
+    server = Probe()
+    end = threading.Event()
+
+    def requests() -> Iterator[StringValue]:
+        yield StringValue(value="open")
+        end.wait(30)
+
+    call = server.caller.bidi_stream(requests())
+    assert next(call).value == "open"
+    stop = threading.Thread(target=server.running.stop, kwargs={"grace_s": 20})
+    stop.start()
+    assert server.stopping.wait(10)
+    assert not server.closed.is_set()
+    end.set()
+    assert list(call) == []
+    stop.join()
+    assert server.closed.is_set()
+    server.close()
 
 
 def _succeeds(call: Callable[[], object]) -> bool:

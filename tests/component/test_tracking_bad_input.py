@@ -43,6 +43,10 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
     made = stub.CreateExperiment(experiment_pb2.CreateExperimentRequest(name="here"))
     experiment = made.experiment.experiment_id
     run = stub.CreateRun(run_pb2.CreateRunRequest(experiment_id=experiment)).run.run_id
+    # Of one that goes on the stream would not end.
+    over = stub.CreateRun(run_pb2.CreateRunRequest(experiment_id="0")).run.run_id
+    ended = run_pb2.Run(run_id=over, status=run_pb2.RUN_STATUS_FINISHED)
+    stub.UpdateRun(run_pb2.UpdateRunRequest(run=ended, update_mask=FieldMask(paths=["status"])))
     series = metric_pb2.Series(key="m", steps=[1], timestamps_ms=[1], values=[1.0])
     dataset = run_pb2.Dataset(
         name="d", digest="1", source_type="local", source="{}", schema="{}", profile="{}"
@@ -101,6 +105,9 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
         "GetMetricHistory": m.GetMetricHistoryRequest(run_id=run, key="m"),
         "SampleMetrics": m.SampleMetricsRequest(
             run_ids=[run], keys=["m"], ranks=[1], buckets=2, axis=1, start=0, end=9
+        ),
+        "WatchMetrics": m.WatchMetricsRequest(
+            run_ids=[over], keys=["m"], ranks=[1], buckets=2, axis=1, start=0, end=9
         ),
         "ListMetricKeys": m.ListMetricKeysRequest(run_id=run, page_size=1),
         "PurgeRuns": r.PurgeRunsRequest(run_ids=["nope"], **before),

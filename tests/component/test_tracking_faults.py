@@ -6,7 +6,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runstone.tracking.v1 import experiment_pb2, run_pb2
+from runstone.tracking.v1 import experiment_pb2, metric_pb2, run_pb2
 from runstone.tracking.v1.tracking_service_pb2_grpc import TrackingServiceStub
 from support import tracking
 from support.postgres import PostgresServer
@@ -39,9 +39,13 @@ def test_a_database_that_dies_and_comes_back(server: PostgresServer) -> None:
         log = run_pb2.LogBatchRequest(run_id=run_id, params={"a": "1"})
         search = run_pb2.SearchRunsRequest(experiment_ids=["0"])
         experiments = experiment_pb2.SearchExperimentsRequest()
+        watch = metric_pb2.WatchMetricsRequest(run_ids=[run_id], keys=["m"])
+        page = stub.WatchMetrics(watch, timeout=60)
+        next(page)
 
         server.kill()
         for act in (
+            lambda: list(page),
             lambda: stub.CreateRun(create, timeout=30),
             lambda: stub.GetRun(read, timeout=30),
             lambda: stub.LogBatch(log, timeout=30),

@@ -12,6 +12,7 @@ import pytest
 
 import runstone
 from runstone.cli import cli, main
+from support import fluent
 from support.processes import wait_until
 from support.suites import clean_environment, suite
 
@@ -90,8 +91,23 @@ def test_every_command(call: Caller, tmp_path: Path) -> None:
     use_artifacts(call, run_id, tmp_path)
     use_models(call, run_id, tmp_path)
     use_governance(call)
+    use_sync(call, tmp_path)
     use_gc(call, run_id, tmp_path)
     assert call.called | WITHOUT_SUITE == set(all_commands())
+
+
+def use_sync(call: Caller, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    with fluent.fresh(tmp_path, RUNSTONE_MODE="offline", RUNSTONE_OFFLINE_DIR=str(kept)):
+        with runstone.start_run(run_name="far away") as run:
+            runstone.log_metric("m", 1)
+        # The mode is the training's, not the command line's, in whose shell it may be set.
+        said = call.said("sync", str(kept))
+    assert said.startswith(f"Run {run.info.run_id} far away is ")
+    assert "1 new run, 0 params, 0 tags, 1 point, 0 inputs, 0 files (0 B)." in said
+    assert call.told("sync", str(kept))["complete"]
+    code, _, err = call.raw("sync", str(tmp_path))
+    assert (code, err.startswith("Error: ")) == (1, True)
 
 
 def use_experiments(call: Caller) -> None:

@@ -18,6 +18,7 @@ import runstone
 from runstone import exceptions
 from runstone._journal import folder as folders
 from runstone._journal import outlet
+from runstone.tracking import columnar
 from runstone.tracking.v1 import metric_pb2, run_pb2
 from support import fluent
 from support.processes import free_port, wait_until
@@ -45,7 +46,8 @@ def stored(run_id: str, key: str = "m") -> list[float]:
     if not any(each.key == key for each in stub.ListMetricKeys(request).metrics):
         return []
     pages = stub.GetMetricHistory(metric_pb2.GetMetricHistoryRequest(run_id=run_id, key=key))
-    return [value for page in pages for value in page.values]
+    columns = [columnar.unpack_double(columnar.joined(page.values)) for page in pages]
+    return [value for column in columns for value in column]
 
 
 def count(run_id: str, key: str = "m") -> int:

@@ -219,7 +219,7 @@ def run() -> list[Row]:
         with server.database() as url:
             with psycopg.connect(url) as connection:
                 connection.execute(ours.COPY_TABLE)
-            copied, _ = ours.measure("copy", url, [""])
+            copied, _ = ours.measure(url, [])
         others: list[tuple[str, float, int, float]] = [("COPY, primary key", copied, 6, 0.0)]
         for peer in PEERS:
             with server.database() as url, serving(peer, url) as port:
@@ -229,7 +229,7 @@ def run() -> list[Row]:
             tracking.migrate_database(url)
             with ours.service(url, 1) as process:
                 run_ids = ours.new_runs(process.address, ours.CALLERS)
-                rate, samples = ours.measure("append", process.address, run_ids)
+                rate, samples = ours.measure(process.address, run_ids)
     finally:
         server.close()
     return [_own_row(rate, samples), *(_peer_row(rate, *other) for other in others)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from runstone import _journal
 from runstone._fluent import _runs, _state
 from runstone._journal import outlet
+from runstone._offline import store
 from support.processes import STOP_SECONDS
 from support.suites import OWN_PREFIX, end_suite
 
@@ -46,6 +47,7 @@ def abandon_journals() -> None:
             sender.close(STOP_SECONDS)
         shutil.rmtree(each.journal.folder, ignore_errors=True)
     outlet.close(0.0)
+    store.close()
     _journal.ending = False
 
 

@@ -143,6 +143,7 @@ def parts(
     deserializer: Callable[[bytes], Any] = StringValue.FromString,
     readiness: dict[str, Callable[[], object]] | None = None,
     close: Callable[[], None] = lambda: None,
+    **more: Any,
 ) -> ServiceParts:
     """The service, ready for a server."""
     handlers = generic_handlers(deserializer)
@@ -152,7 +153,9 @@ def parts(
         server.add_generic_rpc_handlers((generic,))
         server.add_registered_method_handlers(service, handlers)
 
-    return ServiceParts(name=service, add_to_server=add, readiness=readiness or {}, close=close)
+    return ServiceParts(
+        name=service, add_to_server=add, readiness=readiness or {}, close=close, **more
+    )
 
 
 class Caller:

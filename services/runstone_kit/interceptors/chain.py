@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import grpc
@@ -18,12 +18,13 @@ Call = Callable[[Any, grpc.ServicerContext], Any]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What is known about an RPC before it is called."""
+    """What is known about an RPC before it is called; ``refused``: its calls do no work."""
 
     path: str
     request_streaming: bool
     response_streaming: bool
     known: bool = True
+    refused: bool = False
 
     @property
     def service(self) -> str:
@@ -49,20 +50,44 @@ class Layer(Protocol):
         ...
 
 
+class Gate(Protocol):
+    """Tells whether one more call may wait, and ends those that may not, on ``pool``."""
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        """Where ``refuse`` runs."""
+        ...
+
+    def is_full(self) -> bool:
+        """Whether a call that comes now is to be refused."""
+        ...
+
+    def refuse(self, requests: Any, context: grpc.ServicerContext) -> Any:
+        """Raise the error that the caller gets."""
+        ...
+
+
 class Chain(grpc.ServerInterceptor):
     """Runs ``layers`` (outermost first) around every RPC, known to the server or not.
 
     Requests are deserialized inside the layers, so that bytes that are no message are refused as
     INVALID_ARGUMENT, counted and logged; gRPC itself would answer INTERNAL. The handler's own
     deserializer is the one used. Handlers that gRPC runs without blocking (health's Watch) pass
-    unwrapped: they have another signature. ``pools`` gives services a thread pool of their own.
+    unwrapped: they have another signature. ``pools`` gives services, and methods by their paths,
+    a thread pool of their own; ``gate`` refuses calls of the others while too many wait for a
+    thread.
     """
 
     def __init__(
-        self, layers: Sequence[Layer], pools: Mapping[str, ThreadPoolExecutor] | None = None
+        self,
+        layers: Sequence[Layer],
+        pools: Mapping[str, ThreadPoolExecutor] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._layers = tuple(layers)
         self._pools = dict(pools or {})
+        self._gate = gate
+        self._refusals: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         unknown = Method("/unknown/unknown", True, True, known=False)
         self._unknown: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
@@ -77,14 +102,15 @@ class Chain(grpc.ServerInterceptor):
         """The wrapped handler, made at the first call of the method and kept."""
         path = handler_call_details.method
         wrapped = self._handlers.get(path)
-        if wrapped is not None:
-            return wrapped
-        handler = continuation(handler_call_details)
-        if handler is None:
-            # Not kept: the names callers invent must not fill the memory.
-            return self._unknown
-        wrapped = self._wrap(path, handler)
-        self._handlers[path] = wrapped
+        if wrapped is None:
+            handler = continuation(handler_call_details)
+            if handler is None:
+                # Not kept: the names callers invent must not fill the memory.
+                return self._unknown
+            wrapped = self._wrap(path, handler)
+            self._handlers[path] = wrapped
+        if self._gate is not None and self._gate.is_full():
+            return self._refusals.get(path, wrapped)
         return wrapped
 
     def _wrap(
@@ -95,13 +121,25 @@ class Chain(grpc.ServerInterceptor):
             return handler
         method = Method(path, bool(handler.request_streaming), bool(handler.response_streaming))
         call = self._compose(method, _decoding(method, behavior, handler.request_deserializer))
-        pool = self._pools.get(method.service)
+        pool = self._pools.get(path) or self._pools.get(method.service)
         if pool is not None:
             call.experimental_thread_pool = pool  # type: ignore[attr-defined]
+        elif self._gate is not None:
+            self._refusals[path] = self._refusal(method, self._gate)
         wrapped: grpc.RpcMethodHandler[Any, Any] = make(
             call, request_deserializer=None, response_serializer=handler.response_serializer
         )
         return wrapped
+
+    def _refusal(self, method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
+        """Answers without reading the request: what waits holds as little as can be."""
+        composed = self._compose(replace(method, refused=True), gate.refuse)
+
+        def call(requests: Any, context: grpc.ServicerContext) -> Any:
+            return composed(requests, context)
+
+        call.experimental_thread_pool = gate.pool  # type: ignore[attr-defined]
+        return grpc.stream_stream_rpc_method_handler(call)
 
     def _compose(self, method: Method, call: Call) -> Call:
         for layer in reversed(self._layers):

@@ -19,35 +19,53 @@ class StreamLimitLayer:
     """Refuses a stream, of requests or of responses, while ``limit`` others are under way.
 
     One layer serves all methods of a server, so that a slow reader of one service leaves the
-    unary calls of every other their threads.
+    unary calls of every other their threads. ``watches`` are paths of streams that last as long as
+    a page is open, on threads of their own: ``max_watches`` of them, and none takes the place of
+    another stream.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._free = threading.BoundedSemaphore(limit)
+    def __init__(
+        self, limit: int, watches: frozenset[str] = frozenset(), max_watches: int = 0
+    ) -> None:
+        self._streams = _Places(limit)
+        self._watches = _Places(max_watches)
+        self._paths = watches
 
     def wrap(self, method: Method, call: Call) -> Call:
         """``call``, with a place of its own if it streams."""
-        if not method.known or not (method.request_streaming or method.response_streaming):
+        streams = method.request_streaming or method.response_streaming
+        if not streams or not method.known or method.refused:
             return call
 
+        places = self._watches if method.path in self._paths else self._streams
+
         def unary(request: Any, context: grpc.ServicerContext) -> Any:
-            self._take()
+            places.take()
             try:
                 return call(request, context)
             finally:
-                self._free.release()
+                places.leave()
 
         def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            self._take()
+            places.take()
             try:
                 yield from call(request, context)
             finally:
-                self._free.release()
+                places.leave()
 
         return stream if method.response_streaming else unary
 
-    def _take(self) -> None:
+
+class _Places:
+    """So many at a time."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._free = threading.Semaphore(limit)
+        self.leave = self._free.release
+
+    def take(self) -> None:
+        """Raises ResourceExhausted (OVERLOADED) when none is free."""
         if not self._free.acquire(blocking=False):
             raise ResourceExhausted(
                 f"{self._limit} streams are under way, which is the limit; try again",

@@ -77,6 +77,7 @@ def test_many_segments_or_a_quiet_while_make_a_run_due(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(service_compaction, "ENOUGH_SEGMENTS", 5)
+    monkeypatch.setattr(service_compaction, "OF_A_WRITER", 5)
     monkeypatch.setattr(service_compaction, "ENOUGH_POINTS", 100)
     monkeypatch.setattr(service_compaction, "RUNS", 1)
     compaction = Compaction(transactions, clock, SystemIds())
@@ -105,6 +106,47 @@ def test_many_segments_or_a_quiet_while_make_a_run_due(
     assert looked(21) == 0
     assert count_of(database, metric_folds) == 0
     assert len(history(transactions, run, "k")) == 7
+
+
+def test_many_ranks_are_folded_when_each_has_some_segments(
+    transactions: SqlTransactions,
+    database: Database,
+    run: str,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each fold writes a chunk of every series that it has points of."""
+    monkeypatch.setattr(service_compaction, "ENOUGH_SEGMENTS", 12)
+    monkeypatch.setattr(service_compaction, "OF_A_WRITER", 3)
+    monkeypatch.setattr(service_compaction, "REST", 0.0)
+    compaction = Compaction(transactions, clock, SystemIds())
+    # A fold of seven segments ends in the middle of a rank.
+    compaction._folds = Folds(transactions, max_segments=7)
+    ranks = [Writer(transactions, run, f"rank-{number:02}") for number in range(8)]
+
+    def looked(seconds: float) -> int:
+        clock.now += seconds
+        compaction.look()
+        return count_of(database, metric_segments)
+
+    for step in range(2):
+        for rank in ranks:
+            rank.append({"k": [(step, step, 0.5)]})
+    assert looked(1) == 16
+    for rank in ranks:
+        rank.append({"k": [(2, 2, 0.5)]})
+    assert looked(1) == 0
+    for rank in ranks:
+        rank.append({"k": [(3, 3, 0.5)]})
+    ranks[-1].append({"k": [(4, 4, 0.5)]})
+    for number in range(8):
+        # Never quiet, so only the time counts.
+        Writer(transactions, run, f"a-{number}").append({"j": [(number, number, 0.5)]})
+        assert looked(14) == 10 + number
+    Writer(transactions, run, "a-last").append({"j": [(9, 9, 0.5)]})
+    assert looked(30) == 0
+    assert len(history(transactions, run, "k")) == 5
+    assert len(history(transactions, run, "j")) == 9
 
 
 def test_another_services_run_is_left_alone(
@@ -170,6 +212,7 @@ def test_quiet_runs_are_folded_a_few_at_a_look(
     """There is no hurry for them, and calls on the same cores go first."""
     monkeypatch.setattr(service_compaction, "REST", 0.0)
     monkeypatch.setattr(service_compaction, "ENOUGH_SEGMENTS", 2)
+    monkeypatch.setattr(service_compaction, "OF_A_WRITER", 2)
     runs = sorted(transactions.write(add_run) for _ in range(5))
     for number, each in enumerate(runs):
         writer = Writer(transactions, each)
@@ -222,6 +265,7 @@ def test_two_services_beside_writers_and_readers(
     transactions: SqlTransactions, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_compaction, "ENOUGH_SEGMENTS", 8)
+    monkeypatch.setattr(service_compaction, "OF_A_WRITER", 2)
     monkeypatch.setattr(service_compaction, "LOOK_S", 0.01)
     monkeypatch.setattr(service_compaction, "SHARE", 0)
     services = [Compaction(transactions, SystemClock(), SystemIds()) for _ in range(2)]

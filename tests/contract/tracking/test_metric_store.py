@@ -44,7 +44,7 @@ def _segment(run: str, sequence: int, series: Series, writer: str = "w") -> NewS
 
 
 def _append(transactions: SqlTransactions, *segments: NewSegment) -> list[Appended]:
-    return transactions.write(lambda s: s.metrics.append(segments))
+    return transactions.append(segments)
 
 
 def _run(transactions: SqlTransactions) -> str:
@@ -384,15 +384,15 @@ def test_a_run_restored_while_it_is_appended_to_is_written(
 ) -> None:
     run = _run(transactions)
     transactions.write(lambda s: s.runs.delete(run, 5))
-    insert = sqlstore_metrics_sql._PostgreSQL.insert_segments
+    append = sqlstore_metrics_sql._PostgreSQL.append
 
-    def insert_then_restore(*arguments: Any) -> set[tuple[str, str, int]]:
-        written = insert(*arguments)
+    def append_then_restore(*arguments: Any) -> tuple[set[tuple[str, str, int]], bool]:
+        written = append(*arguments)
         with ThreadPoolExecutor(1) as pool:
             pool.submit(transactions.write, lambda s: s.runs.restore(run)).result(timeout=30)
         return written
 
-    monkeypatch.setattr(sqlstore_metrics_sql._PostgreSQL, "insert_segments", insert_then_restore)
+    monkeypatch.setattr(sqlstore_metrics_sql._PostgreSQL, "append", append_then_restore)
     assert _append(transactions, _segment(run, 1, {"k": [(1, 1, 0.5)]})) == [True]
 
 

@@ -158,6 +158,48 @@ def test_only_idempotent_calls_are_repeated(server: Any) -> None:
     assert len(server.named("DeleteRun")) > 1
 
 
+def test_an_overloaded_server_is_asked_again_when_it_says(server: Any, refuse: Any) -> None:
+    busy = refuse("RESOURCE_EXHAUSTED", "OVERLOADED", retry_after=0.3)
+    times: list[float] = []
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        times.append(time.monotonic())
+        if len(times) < 3:
+            busy(request, context)
+        return run_pb2.DeleteRunTagsResponse()
+
+    # Not idempotent, and repeated all the same: an overloaded server did nothing.
+    server.answers["DeleteRunTags"] = answer
+    Client(server.uri).delete_tag("a", "key")
+    assert len(times) == 3
+    assert min(times[1] - times[0], times[2] - times[1]) >= 0.3
+    server.answers["DeleteRunTags"] = refuse(
+        "RESOURCE_EXHAUSTED", "OVERLOADED", "no place", retry_after=9
+    )
+    began = time.monotonic()
+    with pytest.raises(exceptions.ResourceExhausted, match=r"no place \(tried for .* s;") as full:
+        Client(server.uri, timeout=5).delete_tag("a", "key")
+    assert full.value.retry_after == 9
+    assert time.monotonic() - began < 4
+
+
+def test_a_full_house_is_not_waited_for_as_long_as_a_transfer_may_take(
+    server: Any, refuse: Any
+) -> None:
+    server.answers["GetMetricHistory"] = refuse("RESOURCE_EXHAUSTED", "OVERLOADED", retry_after=0.2)
+    began = time.monotonic()
+    with pytest.raises(exceptions.Overloaded):
+        Client(server.uri, timeout=1).get_metric_history("a", "loss")
+    assert time.monotonic() - began < 5
+
+
+def test_a_full_disk_is_told_at_once(server: Any, refuse: Any) -> None:
+    server.answers["GetRun"] = refuse("RESOURCE_EXHAUSTED", "STORAGE_FULL", retry_after=0.1)
+    with pytest.raises(exceptions.ResourceExhausted):
+        Client(server.uri).get_run("a")
+    assert len(server.named("GetRun")) == 1
+
+
 def test_a_repeated_create_keeps_its_request_id(server: Any) -> None:
     attempts: list[str] = []
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from runstone_tracking import segment
 from runstone_tracking.model_metrics import Summaries
-from runstone_tracking.segment_statistics import merge
+from runstone_tracking.segment_statistics import merge, merge_all
 from support.metric_points import Point, batch, total_order
 
 points = st.tuples(
@@ -38,3 +38,13 @@ def test_merge(left: dict[str, list[Point]], right: dict[str, list[Point]]) -> N
     mine = _summaries(left)
     assert _plain(merge(mine, _summaries(right))) == _plain(_summaries(together))
     assert _plain(mine) == before
+
+
+@given(st.lists(all_series, min_size=1, max_size=9))
+def test_merge_all(several: list[dict[str, list[Point]]]) -> None:
+    keys = {key for series in several for key in series}
+    together = {key: [each for series in several for each in series.get(key, [])] for key in keys}
+    mine = [_summaries(series) for series in several]
+    before = [_plain(each) for each in mine]
+    assert _plain(merge_all(mine)) == _plain(_summaries(together))
+    assert [_plain(each) for each in mine] == before

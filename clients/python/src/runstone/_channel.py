@@ -65,6 +65,9 @@ class Service:
     methods: dict[str, Method]
 
 
+STUBS = {"artifact": "runstone._transfer.wire", "tracking": "runstone._tracking_stub"}
+"""Services of which some streams are read and written without protobuf's copies."""
+
 CREATES = frozenset(
     {
         "CreateComment",
@@ -116,10 +119,7 @@ def service(name: str) -> Service:
     for entry in config["methodConfig"]:
         # gRPC takes the shorter of this and the caller's: a caller could never wait longer.
         del entry["timeout"]
-    # The artifact service's streams are read and written without protobuf's copies.
-    module = (
-        "runstone._transfer.wire" if name == "artifact" else f"{package}.{name}_service_pb2_grpc"
-    )
+    module = STUBS.get(name, f"{package}.{name}_service_pb2_grpc")
     stub = getattr(import_module(module), f"{descriptor.name}Stub")
     return Service(name, stub, json.dumps(config), methods)
 

@@ -147,7 +147,7 @@ class _Attempts:
         self.metadata = connection.metadata(self.request_id)
         self.address = connection.address(reads=method.reads)
         own = connection.timeout
-        self._began = time.monotonic()
+        self._began = self._answered = time.monotonic()
         # How long one server is away does not depend on how long the bytes take.
         self._away = (own or AWAY_SECONDS) if method.transfer else float("inf")
         self._limit = SET_BY if timeout is None else "set by the caller"
@@ -163,6 +163,14 @@ class _Attempts:
         """Seconds left; never quite none, so that gRPC gives the error."""
         return max(self.deadline - time.monotonic(), 0.001)
 
+    def answered(self) -> None:
+        """A message came: a later outage is another one, with a patience of its own."""
+        self._answered = time.monotonic()
+        if self._unavailable is not None:
+            self._unavailable = None
+            self._until = self.deadline
+            self._pause = FIRST_PAUSE_SECONDS
+
     def failed(self, error: grpc.RpcError, *, repeatable: bool) -> None:
         """Return when the call is to be tried again, at a fresh address; else raise."""
         from runstone import _errors
@@ -171,6 +179,9 @@ class _Attempts:
         failure = _errors.from_rpc(error, self.request_id, place)
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             raise self._too_late(failure) from None
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            self._come_again(failure)
+            return
         if error.code() is not grpc.StatusCode.UNAVAILABLE:
             raise failure from None
         again = self.connection.lost(self.address)
@@ -183,12 +194,26 @@ class _Attempts:
         if left <= self._pause:
             raise self._given_up(failure) from None
         self._unavailable = failure
-        if now - self._began >= TELL_SECONDS:
+        if now - self._answered >= TELL_SECONDS:
             self.connection.tell(failure, left, self._limit)
         # Many clients that lost one server must not come back in step.
         time.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
         self.address = self.connection.address(reads=self.method.reads)
+
+    def _come_again(self, failure: RunstoneException) -> None:
+        """Wait as long as an overloaded server asks for; raise if there is no time for that.
+
+        It refused the call before it did anything, so even a create may be repeated.
+        """
+        pause = failure.retry_after
+        if pause is None or failure.reason != "OVERLOADED" or self.method.request_streaming:
+            raise failure from None
+        # Who moves bytes or watches may take an hour, but not for the wait in front of the door.
+        until = min(self.deadline, self._answered + self._away)
+        if pause >= until - time.monotonic():
+            raise self._given_up(failure) from None
+        time.sleep(pause)
 
     def _too_late(self, failure: RunstoneException) -> RunstoneException:
         if self._unavailable is not None:
@@ -198,7 +223,8 @@ class _Attempts:
         return _with(failure, f"{waited}; {log} may tell why" if log else waited)
 
     def _given_up(self, failure: RunstoneException) -> RunstoneException:
-        return _with(failure, f"tried for {time.monotonic() - self._began:.3g} s; {self._limit}")
+        tried = time.monotonic() - self._answered
+        return _with(failure, f"tried for {tried:.3g} s; {self._limit}")
 
 
 def _with(failure: RunstoneException, more: str) -> RunstoneException:
@@ -267,6 +293,7 @@ class ResponseStream(Iterable[Any]):
         self._request = request
         self._attempts = _Attempts(connection, method, timeout)
         self._begun = False
+        self._cancelled = False
         self.restart: Callable[[], None] | None = None
         self._call: Any = self._open()
 
@@ -292,8 +319,12 @@ class ResponseStream(Iterable[Any]):
                 attempts.failed(error, repeatable=attempts.method.idempotent and possible)
                 if self._begun and self.restart is not None:
                     self.restart()
+                    self._begun = False
                 self._call = self._open()
+                if self._cancelled:
+                    self._call.cancel()
             else:
+                attempts.answered()
                 if not self._begun:
                     self._begun = True
                     attempts.connection.reached()
@@ -301,6 +332,7 @@ class ResponseStream(Iterable[Any]):
 
     def cancel(self) -> None:
         """Tell the server that nobody reads on."""
+        self._cancelled = True
         self._call.cancel()
 
     def __enter__(self) -> Self:

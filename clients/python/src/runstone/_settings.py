@@ -6,6 +6,9 @@ Nothing is read at import: each function looks when it is asked.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from runstone.exceptions import InvalidArgument
 
@@ -25,6 +28,8 @@ SYSTEM_METRICS_NODE_ID = "RUNSTONE_SYSTEM_METRICS_NODE_ID"
 JOURNAL_DIR = "RUNSTONE_JOURNAL_DIR"
 JOURNAL_POLICY = "RUNSTONE_JOURNAL_POLICY"
 JOURNAL_MAX_BYTES = "RUNSTONE_JOURNAL_MAX_BYTES"
+MODE = "RUNSTONE_MODE"
+OFFLINE_DIR = "RUNSTONE_OFFLINE_DIR"
 
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 """Not read, but whoever sets it may believe so."""
@@ -46,6 +51,8 @@ CLIENT_VARIABLES = (
     JOURNAL_DIR,
     JOURNAL_POLICY,
     JOURNAL_MAX_BYTES,
+    MODE,
+    OFFLINE_DIR,
 )
 """Every variable that the client reads; none of them is meant for a server."""
 
@@ -60,10 +67,41 @@ SERVER_PLACES = (
 DEFAULT_DATA_DIR = "runstone-data"
 """Where the embedded suite keeps its data when nothing else is said: below the working folder."""
 
+DEFAULT_OFFLINE_DIR = "runstone-offline"
+"""Where offline mode keeps what is logged, likewise."""
+
+_online: ContextVar[bool] = ContextVar("runstone_online", default=False)
+
 
 def value(argument: str | None, variable: str) -> str | None:
     """The argument if given, else the environment's, else None. An empty text counts as unset."""
     return argument or os.environ.get(variable) or None
+
+
+def offline() -> bool:
+    """Whether what is logged is kept in a folder, for `runstone sync`, and no server is called.
+
+    Raises:
+        InvalidArgument: RUNSTONE_MODE is neither online nor offline.
+    """
+    mode = os.environ.get(MODE) or "online"
+    if mode not in ("online", "offline"):
+        raise InvalidArgument(f"{MODE} must be online or offline, not {mode!r}")
+    return mode == "offline" and not _online.get()
+
+
+@contextmanager
+def online() -> Iterator[None]:
+    """Inside, clients call their server whatever RUNSTONE_MODE says.
+
+    It is about what trains: in the shell of a job it is set for the command line too, which would
+    be of no use then.
+    """
+    token = _online.set(True)
+    try:
+        yield
+    finally:
+        _online.reset(token)
 
 
 def timeout(argument: float | None = None) -> float | None:

@@ -76,6 +76,11 @@ def data_dir() -> Path:
     return _once(_settings.value(None, _settings.DATA_DIR) or _settings.DEFAULT_DATA_DIR)
 
 
+def offline_dir() -> Path:
+    """The absolute folder that RUNSTONE_OFFLINE_DIR names, else ./runstone-offline; likewise."""
+    return _once(_settings.value(None, _settings.OFFLINE_DIR) or _settings.DEFAULT_OFFLINE_DIR)
+
+
 def _once(path: str) -> Path:
     if path not in _resolved:
         _resolved[path] = _absolute(path)

@@ -10,6 +10,7 @@ from runstone._entities.artifacts import (
     Upload,
     UploadPart,
 )
+from runstone._entities.columns import MetricColumns
 from runstone._entities.delivery import Delivery
 from runstone._entities.paging import PagedList
 from runstone._entities.registry import (
@@ -41,6 +42,7 @@ from runstone._entities.tracking import (
     SampledSeries,
     ViewType,
 )
+from runstone._entities.watching import MetricUpdate, SeriesUpdate
 
 __all__ = [
     "AuditEvent",
@@ -58,7 +60,9 @@ __all__ = [
     "InputTag",
     "LifecycleStage",
     "Metric",
+    "MetricColumns",
     "MetricSummary",
+    "MetricUpdate",
     "ModelVersion",
     "PagedList",
     "Param",
@@ -74,6 +78,7 @@ __all__ = [
     "SampledSeries",
     "STAGES",
     "ScrubReport",
+    "SeriesUpdate",
     "TransitionRequest",
     "Upload",
     "UploadPart",

@@ -24,13 +24,15 @@
     │   │   DigestMismatch   PresignUnsupported   StoreOfAnother
     │   ├── VersionNotReady   VersionFinalized   ModelInUse   CommentOfAnother
     │   │   TransitionRequestClosed
-    │   └── RunActive   NoActiveRun        the fluent API's own state
+    │   ├── RunActive   NoActiveRun        the fluent API's own state
+    │   └── OfflineMode                    the call needs a server
     ├── Aborted                            another change came between; read again and retry
     │   └── EtagMismatch   ChunkDamaged   UploadBusy
     ├── ResourceExhausted                  retry_after holds seconds when the server said so
-    │   └── StorageFull   Overloaded   RunTooLarge
+    │   └── StorageFull   Overloaded   RunTooLarge   TooManyMetrics
     ├── Unavailable                        the same call may be repeated as it is
     │   ├── DatabaseUnavailable   ObjectStoreUnavailable   TrackingUnavailable   PeerUnavailable
+    │   │   ServerStopping
     │   └── SuiteUnavailable               the embedded suite does not start or answer
     │       └── SuiteNotInstalled
     ├── PermissionDenied
@@ -94,6 +96,7 @@ from runstone._exceptions.reasons import (
     NoActiveRun,
     ObjectDamaged,
     ObjectStoreUnavailable,
+    OfflineMode,
     OffsetMismatch,
     Overloaded,
     OwnerDeleted,
@@ -114,6 +117,7 @@ from runstone._exceptions.reasons import (
     RunTooLarge,
     SequenceGap,
     SequenceReused,
+    ServerStopping,
     SizeMismatch,
     SourceNotFound,
     SourceRunNotFound,
@@ -122,6 +126,7 @@ from runstone._exceptions.reasons import (
     SuiteNotInstalled,
     SuiteUnavailable,
     TagNotFound,
+    TooManyMetrics,
     TrackingUnavailable,
     TransitionRequestClosed,
     TransitionRequestNotFound,
@@ -162,6 +167,7 @@ __all__ = [
     "ExperimentNotFound",
     "RunNotFound",
     "RunTooLarge",
+    "TooManyMetrics",
     "TagNotFound",
     "MetricNotFound",
     "OwnerNotFound",
@@ -200,6 +206,7 @@ __all__ = [
     "TransitionRequestClosed",
     "RunActive",
     "NoActiveRun",
+    "OfflineMode",
     "EtagMismatch",
     "ChunkDamaged",
     "UploadBusy",
@@ -209,6 +216,7 @@ __all__ = [
     "ObjectStoreUnavailable",
     "TrackingUnavailable",
     "PeerUnavailable",
+    "ServerStopping",
     "SuiteUnavailable",
     "SuiteNotInstalled",
     "PermissionRuleMissing",

@@ -7,12 +7,13 @@ from runstone._client._explain import explained
 from runstone._client._governance import GovernanceCalls
 from runstone._client._metrics import MetricCalls
 from runstone._client._versions import VersionCalls
+from runstone._client._watch import WatchCalls
 
 __all__ = ["Client"]
 
 
 @explained
-class Client(ExperimentCalls, MetricCalls, VersionCalls, GovernanceCalls):
+class Client(ExperimentCalls, MetricCalls, WatchCalls, VersionCalls, GovernanceCalls):
     """Every call of a Runstone server. Safe to share between threads, and across a fork.
 
     An argument beats the environment, the environment the default. Nothing is opened before the

@@ -8,6 +8,7 @@ from runstone import _settings, _uri
 from runstone._arguments import checked
 from runstone._connection import Connection
 from runstone._journal import outlet
+from runstone.exceptions import OfflineMode
 
 if TYPE_CHECKING:
     import os
@@ -44,9 +45,15 @@ class ClientBase:
         }
         self._targets = targets
         self._connections = list(connections.values())
-        self._tracking: TrackingServiceStub = connections[targets.tracking].service("tracking")
-        self._artifact: ArtifactServiceStub = connections[targets.artifact].service("artifact")
-        self._registry: RegistryServiceStub = connections[targets.registry].service("registry")
+        offline = _settings.offline()
+
+        def service(name: str) -> Any:
+            where = connections[getattr(targets, name)]
+            return _NoService() if offline else where.service(name)
+
+        self._tracking: TrackingServiceStub = service("tracking")
+        self._artifact: ArtifactServiceStub = service("artifact")
+        self._registry: RegistryServiceStub = service("registry")
 
     def __reduce__(self) -> tuple[object, ...]:
         # Worker processes get a client of the same places, with connections of their own.
@@ -79,6 +86,19 @@ class ClientBase:
         """Let the connections go; a later call opens them again."""
         for connection in self._connections:
             connection.close()
+
+
+class _NoService:
+    """A service in offline mode: it has every method, and none can be called."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise OfflineMode(
+            f"{name} needs a server, and {_settings.MODE}=offline says that there is none: deliver"
+            f" what was logged with `runstone sync {_uri.offline_dir()}` and do this then, without"
+            f" {_settings.MODE}"
+        )
 
 
 def _rebuild(kind: type[ClientBase], arguments: dict[str, Any]) -> ClientBase:

@@ -16,6 +16,7 @@ from runstone._entities.tracking import (
     RunInputs,
     SampledSeries,
 )
+from runstone._entities.watching import SeriesUpdate
 from runstone.tracking.v1 import experiment_pb2, metric_pb2, run_pb2
 
 ARTIFACT_ROOT = "runs:/"
@@ -83,6 +84,11 @@ def sampled_series(message: metric_pb2.SampleMetricsResponse) -> SampledSeries:
         count=list(message.counts),
         nan_count=list(message.nan_counts),
     )
+
+
+def series_update(message: metric_pb2.WatchMetricsResponse) -> SeriesUpdate:
+    """What changed of one series."""
+    return SeriesUpdate(sampled_series(message.series), list(message.bucket_numbers), message.whole)
 
 
 def run_info(message: run_pb2.Run) -> RunInfo:

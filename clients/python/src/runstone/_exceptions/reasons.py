@@ -290,6 +290,10 @@ class NoActiveRun(FailedPrecondition):
     """The call needs an active run, and there is none in this context."""
 
 
+class OfflineMode(FailedPrecondition):
+    """The call needs a server, and RUNSTONE_MODE=offline says that there is none."""
+
+
 class EtagMismatch(Aborted):
     """The etag is not the current one."""
 
@@ -320,6 +324,12 @@ class RunTooLarge(ResourceExhausted):
     reason = "RUN_TOO_LARGE"
 
 
+class TooManyMetrics(ResourceExhausted):
+    """The run would have more than 100,000 metric keys; nothing was written."""
+
+    reason = "TOO_MANY_METRICS"
+
+
 class Overloaded(ResourceExhausted):
     """The service is at its limit; wait ``retry_after`` seconds."""
 
@@ -348,6 +358,12 @@ class PeerUnavailable(Unavailable):
     """The registry cannot reach the artifact or the tracking service."""
 
     reason = "PEER_UNAVAILABLE"
+
+
+class ServerStopping(Unavailable):
+    """The server that sent the stream is stopping; a call finds another, or the same when back."""
+
+    reason = "SERVER_STOPPING"
 
 
 class SuiteUnavailable(Unavailable):

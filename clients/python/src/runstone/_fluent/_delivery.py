@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runstone._entities.delivery import Delivery
+from runstone._journal.progress import START
 
 if TYPE_CHECKING:
     from runstone._journal.outlet import Outlet
+    from runstone._journal.writer import Journal
+
+_OFFLINE = "runstone._offline.store"
+"""Imported by the client of offline mode."""
 
 _LOOK_BYTES = 2**18
 """Of what waits in the journal. Declarations stand before the oldest point, at most a key set."""
@@ -18,7 +24,8 @@ _LOOK_BYTES = 2**18
 def delivery() -> Delivery:
     """How far the delivery of this process's metrics is, to all servers that it logged to.
 
-    Cheap: it looks at files of this machine and asks no server.
+    Cheap: it looks at files of this machine and asks no server. In offline mode all that was logged
+    waits, for ``runstone sync``.
 
     Example:
         >>> import runstone
@@ -30,6 +37,10 @@ def delivery() -> Delivery:
     from runstone._journal import outlet
 
     told = [_of(each) for each in outlet.outlets()]
+    if _OFFLINE in sys.modules:
+        from runstone._offline import store
+
+        told += [_kept(each.journal) for each in store.stores()]
     return Delivery(
         points_logged=sum(each.points_logged for each in told),
         points_delivered=sum(each.points_delivered for each in told),
@@ -39,6 +50,14 @@ def delivery() -> Delivery:
         lag_seconds=max((each.lag_seconds for each in told), default=0.0),
         last_error="; ".join(dict.fromkeys(each.last_error for each in told if each.last_error)),
         sender_alive=any(each.sender_alive for each in told),
+    )
+
+
+def _kept(journal: Journal) -> Delivery:
+    waits = lag(journal.folder, *START)
+    why = f"kept in {journal.folder.parent} until `runstone sync`"
+    return Delivery(
+        journal.points, 0, 0, journal.dropped.points, journal.size, waits, why, sender_alive=False
     )
 
 

@@ -15,7 +15,7 @@ from runstone.exceptions import InvalidArgument, RunDeleted
 
 if TYPE_CHECKING:
     from runstone._client import Client
-    from runstone._journal.outlet import Outlet
+    from runstone._journal.outlet import Destination
 
 DATA_CONTEXT = "mlflow.data.context"
 
@@ -23,7 +23,7 @@ DATA_CONTEXT = "mlflow.data.context"
 class RunOperations:
     """What ``synchronous=False`` gives."""
 
-    def __init__(self, outlet: Outlet | None = None) -> None:
+    def __init__(self, outlet: Destination | None = None) -> None:
         self._outlet = outlet
 
     def wait(self) -> None:
@@ -35,7 +35,7 @@ class RunOperations:
 _DONE = RunOperations()
 
 
-def _outlet_of(client: Client) -> Outlet:
+def _outlet_of(client: Client) -> Destination:
     # What a point goes through is imported for the first one, by which time gRPC is.
     global _outlet_of
     from runstone._journal.outlet import of as _outlet_of
@@ -61,7 +61,8 @@ def _metrics_destination(run_id: str | None) -> tuple[Client, str]:
     """
     client, run = _destination(CHECKS["str | None"]("run_id", run_id))
     if run_id and not is_open(run_id) and (client.tracking_uri, run_id) not in _checked:
-        if client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED:
+        # Without a change it only looks; in offline mode that reads no points, as get_run does.
+        if client.update_run(run_id).lifecycle_stage == LifecycleStage.DELETED:
             raise RunDeleted(f"the run {run_id} is deleted", metadata={"run_id": run_id})
         _checked.add((client.tracking_uri, run_id))
     return client, run

@@ -37,6 +37,8 @@ _READ = (
     _settings.DATA_DIR,
     _settings.USER,
     _settings.TIMEOUT,
+    _settings.MODE,
+    _settings.OFFLINE_DIR,
 )
 
 
@@ -45,10 +47,20 @@ def client() -> Client:
     key = (_tracking_uri, _registry_uri, *map(os.environ.get, _READ))
     found = _clients.get(key)
     if found is None:
-        from runstone._client import Client
-
-        found = _clients.setdefault(key, Client(_tracking_uri, _registry_uri))
+        found = _clients.setdefault(key, _made())
     return found
+
+
+def _made() -> Client:
+    if _settings.offline():
+        from runstone._offline.client import OfflineClient
+
+        return OfflineClient(
+            _uri.offline_dir(), tracking_uri=_tracking_uri, registry_uri=_registry_uri
+        )
+    from runstone._client import Client
+
+    return Client(_tracking_uri, _registry_uri)
 
 
 @checked

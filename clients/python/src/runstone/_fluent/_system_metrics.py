@@ -136,6 +136,9 @@ def asked(log_system_metrics: bool | None) -> Request | None:
     """
     if not _wanted(log_system_metrics):
         return None
+    if _settings.offline():
+        _log.warning("there are no system metrics in offline mode: who samples them delivers too")
+        return None
     from runstone._journal.format import NO_RANK
     from runstone._sender.sampling import Request
 
@@ -161,7 +164,7 @@ def begin(client: Client, run_id: str, request: Request, *, resumed: bool) -> No
     try:
         if resumed:
             request = replace(request, first_step=_next_step(client, run_id, request.prefix))
-        outlet = outlets.of(client)
+        outlet = outlets.outlet(client.tracking_uri, client.user)
         with _lock:
             runs = _sampled.setdefault(outlet.journal.folder, {})
             runs[run_id] = request

@@ -17,9 +17,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runstone import _fork, _journal
 from runstone._journal import folder as folders
@@ -56,6 +56,16 @@ PAUSE_SECONDS = 0.1
 """Between attempts of this process itself while the server is away."""
 
 _log = logging.getLogger("runstone")
+
+
+class Destination(Protocol):
+    """Where points go: an outlet, or in offline mode a folder."""
+
+    def log(self, run_id: str, metrics: Mapping[str, Any], step: int, timestamp_ms: int) -> None:
+        """Append one point of each metric; see ``Outlet.log``."""
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until what was logged is where it goes; see ``Outlet.flush``."""
 
 
 class Outlet:
@@ -301,7 +311,8 @@ class Outlet:
 
 
 _outlets: dict[tuple[Path, str, str], Outlet] = {}
-_of_client: dict[Client, Outlet] = {}
+_of_client: dict[Client, Destination] = {}
+_redirected: dict[Client, Callable[[], Destination]] = {}
 _lock = threading.RLock()
 
 
@@ -324,12 +335,19 @@ def outlet(tracking_uri: str, user: str) -> Outlet:
     return found
 
 
-def of(client: Client) -> Outlet:
+def of(client: Client) -> Destination:
     """Where points go that are logged through a client's connection; cheap after the first time."""
     found = _of_client.get(client)
     if found is None:
-        found = _of_client[client] = outlet(client.tracking_uri, client.user)
+        found = _of_client[client] = _redirected.get(
+            client, lambda: outlet(client.tracking_uri, client.user)
+        )()
     return found
+
+
+def redirect(client: Client, destination: Callable[[], Destination]) -> None:
+    """Have points that are logged through a client go elsewhere, in this process and its forks."""
+    _redirected[client] = destination
 
 
 def outlets(tracking_uri: str | None = None) -> list[Outlet]:

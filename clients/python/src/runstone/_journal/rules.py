@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from runstone import _settings, _values
 from runstone.exceptions import InvalidArgument
@@ -32,14 +32,17 @@ _LAUNCHERS = (
 )
 
 
-def check_keys(keys: tuple[str, ...]) -> None:
-    """Raise InvalidField for a key that the server would refuse; the message names it."""
-    if len(keys) > MAX_KEYS:
-        raise _values.invalid("metrics", f"must have at most {MAX_KEYS} keys, not {len(keys)}")
+def check_keys(keys: Collection[str], kind: str = "metrics", most: int = MAX_KEYS) -> None:
+    """Raise InvalidField for a key that the server would refuse; the message names it.
+
+    The rules for keys of params and tags are the same.
+    """
+    if len(keys) > most:
+        raise _values.invalid(kind, f"must have at most {most} keys, not {len(keys)}")
     for key in keys:
         problem = _problem(key)
         if problem:
-            raise _values.invalid(f"metrics[{key!r:.80}]", problem)
+            raise _values.invalid(f"{kind}[{key!r:.80}]", problem)
 
 
 def _problem(key: object) -> str:

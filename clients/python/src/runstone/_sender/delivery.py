@@ -10,6 +10,7 @@ import json
 import os
 import time
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 
 from runstone._journal import format as frames
@@ -32,14 +33,31 @@ KEYS_TOLD = 20
 
 
 class Delivery:
-    """The journal of one folder, whose sender lock the caller holds. For one thread."""
+    """The journal of one folder, whose sender lock the caller holds. For one thread.
 
-    def __init__(self, folder: Path, *, stretch_bytes: int = STRETCH_BYTES) -> None:
+    Args:
+        folder: The journal's.
+        stretch_bytes: Of requests that are planned at once.
+        tracking_uri: Where to, unless the journal says so.
+        run_id: The server's id of a run that the journal calls otherwise; may raise NotNow.
+        keep: Leave what was delivered where it is.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        stretch_bytes: int = STRETCH_BYTES,
+        tracking_uri: str = "",
+        run_id: Callable[[str], str] = str,
+        keep: bool = False,
+    ) -> None:
         meta = Meta.read(folder)
         self.folder = folder
         self._stretch_bytes = stretch_bytes
-        self._server = Server(meta.tracking_uri, meta.user)
-        self._tail = Tail(folder)
+        self._run_id = run_id
+        self._server = Server(tracking_uri or meta.tracking_uri, meta.user)
+        self._tail = Tail(folder, keep=keep)
         self._progress = ProgressWriter(folder)
         self._calls: list[Call] = []
         self._todo: list[int] = []
@@ -187,7 +205,9 @@ class Delivery:
         call = self._calls[index]
         applied = self._applied.setdefault(call.run_id, [])
         number = self._plan.next.get(call.run_id, 1) + len(applied)
-        request = append_request(call.run_id, self._plan.writer_id, number, call.series)
+        request = append_request(
+            self._run_id(call.run_id), self._plan.writer_id, number, call.series
+        )
         try:
             self._server.append(request)
         except Gap as gap:

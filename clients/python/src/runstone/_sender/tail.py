@@ -18,12 +18,15 @@ BEHIND_BYTES = 2**18
 class Tail:
     """The place in a journal up to which its points were taken.
 
+    Files that were taken are deleted, unless they are to be kept.
+
     What is neither a frame nor the beginning of one is damage as soon as a frame follows, or
     nothing more can follow. It is put into ``damage`` and left out of the batch.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keep: bool = False) -> None:
         self.folder = folder
+        self._keep = keep
         self.file = 0
         self.offset = 0
         self.final = False
@@ -44,7 +47,7 @@ class Tail:
         """Go to a place; a file that was delivered and deleted is followed by the next one."""
         later = [number for number in self.numbers() if number >= file]
         for number in self.numbers():
-            if number < file:
+            if number < file and not self._keep:
                 # Delivered; the sender before was killed before it could delete it.
                 frames.file_path(self.folder, number).unlink(missing_ok=True)
         self.close()
@@ -77,7 +80,8 @@ class Tail:
         done = self.file
         if not self.open(done + 1, 0):
             self.file, self.offset = done + 1, 0
-        frames.file_path(self.folder, done).unlink(missing_ok=True)
+        if not self._keep:
+            frames.file_path(self.folder, done).unlink(missing_ok=True)
 
     def unread(self) -> int:
         """Bytes of this file that were not taken yet."""

@@ -35,16 +35,17 @@ def upload_tree(
     files = files_below(folder, directory)
     total = sum(file.size for file in files)
     if progress is not None:
-        _send(stub, owner, files, progress)
+        send(stub, owner, files, progress)
         return len(files)
     with bar(f"uploading {folder.name or folder}", total) as shown:
-        _send(stub, owner, files, shown)
+        send(stub, owner, files, shown)
     return len(files)
 
 
-def _send(
+def send(
     stub: Any, owner: artifact_pb2.Owner, files: Sequence[LocalFile], progress: Progress
 ) -> None:
+    """Send files that were checked; raises as ``upload_file`` does."""
     small = [file for file in files if file.size <= SMALL_BYTES]
     with ThreadPoolExecutor(BATCHES_AT_ONCE, thread_name_prefix="batch") as workers:
         under_way: set[Future[None]] = set()

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from runstone import _settings
 from runstone.cli._session import TRACKING_URI_HELP, Command, Declined, Session
 
 FAILED = 1
@@ -50,6 +51,7 @@ GROUPS = {
     "models": "Registered models, their versions and stages.",
     "runs": "Runs and what they logged.",
     "server": "Serve the whole suite from this machine.",
+    "sync": "Deliver what offline mode kept in a folder.",
 }
 """Name and help of each command; importing them all would cost what `--help` must not."""
 
@@ -119,7 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in given
     try:
         _check_text(given)
-        code = cli.main(given, prog_name="runstone", standalone_mode=False)
+        with _settings.online():
+            code = cli.main(given, prog_name="runstone", standalone_mode=False)
     except NO_ARGUMENTS as error:
         # A group alone is a question, not a mistake: its help, in its own lines.
         error.show()

@@ -41,11 +41,18 @@ def _value(value: Any, field: Any) -> Any:
         return plain(value)
     if field.enum_type is not None:
         return enum_text(field.enum_type, value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, float):
+        return number(value)
     if isinstance(value, bytes):
         return value.hex()
     return value
+
+
+def number(value: float) -> float | str:
+    """A double, or the string that stands for one that is no number of JSON."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
 def time_text(value: Timestamp) -> str:

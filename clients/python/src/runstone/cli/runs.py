@@ -10,7 +10,7 @@ import click
 
 from runstone.cli import experiments
 from runstone.cli._format import counted
-from runstone.cli._plain import plain
+from runstone.cli._plain import number, plain
 from runstone.cli._runids import (
     all_experiments,
     run_id_argument,
@@ -22,6 +22,7 @@ from runstone.cli._runids import (
 from runstone.cli._runtable import RunColumns, with_latest
 from runstone.cli._session import Group, Session, confirm, limit, on_terminal, pages, yes
 from runstone.cli._table import Column
+from runstone.tracking import columnar
 from runstone.tracking.v1 import metric_pb2, run_pb2
 
 MOST_EXPERIMENTS = 1000
@@ -193,11 +194,13 @@ def metric(session: Session, run_id: str, key: str) -> None:
     request = metric_pb2.GetMetricHistoryRequest(run_id=whole_run_id(session, run_id), key=key)
     rows: list[dict[str, Any]] = []
     for part in session.service("tracking").GetMetricHistory(request):
-        points = plain(part)
         rows += [
-            {"step": step, "timestamp_ms": timestamp, "value": value}
+            {"step": step, "timestamp_ms": timestamp, "value": number(value)}
             for step, timestamp, value in zip(
-                points["steps"], points["timestamps_ms"], points["values"], strict=True
+                columnar.unpack_int64(columnar.joined(part.steps)),
+                columnar.unpack_int64(columnar.joined(part.timestamps_ms)),
+                columnar.unpack_double(columnar.joined(part.values)),
+                strict=True,
             )
         ]
     session.table(rows, METRIC_COLUMNS)

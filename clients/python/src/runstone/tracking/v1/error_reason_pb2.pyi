@@ -76,6 +76,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The writer's batches before this one are missing. Metadata: run_id, writer_id, sequence,
     expected_sequence.
     """
+    ERROR_REASON_TOO_MANY_METRICS: _ErrorReason.ValueType  # 26
+    """RESOURCE_EXHAUSTED. The run would have more than 100,000 metric keys. Metadata: run_id, key, limit."""
+    ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 27
+    """UNAVAILABLE. The server that sent the stream is stopping. Call again: another answers, or the same when it is back."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "tracking.runstone". ErrorInfo.reason is the
@@ -136,4 +140,8 @@ ERROR_REASON_SEQUENCE_GAP: ErrorReason.ValueType  # 25
 """FAILED_PRECONDITION. The writer's batches before this one are missing. Metadata: run_id, writer_id, sequence,
 expected_sequence.
 """
+ERROR_REASON_TOO_MANY_METRICS: ErrorReason.ValueType  # 26
+"""RESOURCE_EXHAUSTED. The run would have more than 100,000 metric keys. Metadata: run_id, key, limit."""
+ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 27
+"""UNAVAILABLE. The server that sent the stream is stopping. Call again: another answers, or the same when it is back."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

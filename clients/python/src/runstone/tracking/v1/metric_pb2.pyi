@@ -179,7 +179,7 @@ class AppendMetricsRequest(_message.Message):
     """
     @_builtins.property
     def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___Series]:
-        """Required. 1 to 10000 series, at least one point each."""
+        """Required. 1 to 10000 series, at least one point each. A run has at most 100000 keys."""
 
     def __init__(
         self,
@@ -520,3 +520,154 @@ class SampleMetricsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rank) -> _WhichOneofReturnType__rank | None: ...
 
 Global___SampleMetricsResponse: _TypeAlias = SampleMetricsResponse  # noqa: Y015
+
+@_typing.final
+class WatchMetricsRequest(_message.Message):
+    """Request of WatchMetrics. At most 1000 pairs of a run and a key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_IDS_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    RANKS_FIELD_NUMBER: _builtins.int
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    ACROSS_RANKS_FIELD_NUMBER: _builtins.int
+    buckets: _builtins.int
+    """How many buckets the page has room for. 0 means 1000; at most 4096."""
+    axis: Global___SampleAxis.ValueType
+    """What they divide."""
+    start: _builtins.int
+    """The first step or millisecond of the range. When absent: the first of all series, as they grow."""
+    end: _builtins.int
+    """The last step or millisecond of the range, which is in it. When absent: the last of all series, as they grow."""
+    across_ranks: _builtins.bool
+    """Send one series for each run and key: its ranks together, bucket by bucket."""
+    @_builtins.property
+    def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. 1 to 1000 runs, each once."""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. 1 to 1000 keys, each once; also such as no run has yet."""
+
+    @_builtins.property
+    def ranks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Only the series of these ranks. When empty: those of every rank, and those without one. At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        run_ids: _abc.Iterable[_builtins.str] | None = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        ranks: _abc.Iterable[_builtins.int] | None = ...,
+        buckets: _builtins.int = ...,
+        axis: Global___SampleAxis.ValueType = ...,
+        start: _builtins.int | None = ...,
+        end: _builtins.int | None = ...,
+        across_ranks: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_end", b"_end", "_start", b"_start", "end", b"end", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end", b"_end", "_start", b"_start", "across_ranks", b"across_ranks", "axis", b"axis", "buckets", b"buckets", "end", b"end", "keys", b"keys", "ranks", b"ranks", "run_ids", b"run_ids", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__end: _TypeAlias = _typing.Literal["end"]  # noqa: Y015
+    _WhichOneofArgType__end: _TypeAlias = _typing.Literal["_end", b"_end"]  # noqa: Y015
+    _WhichOneofReturnType__start: _TypeAlias = _typing.Literal["start"]  # noqa: Y015
+    _WhichOneofArgType__start: _TypeAlias = _typing.Literal["_start", b"_start"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__end) -> _WhichOneofReturnType__end | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start) -> _WhichOneofReturnType__start | None: ...
+
+Global___WatchMetricsRequest: _TypeAlias = WatchMetricsRequest  # noqa: Y015
+
+@_typing.final
+class SampleGrid(_message.Message):
+    """Which buckets a watcher is told of: those of SampleMetrics with the same start, end and buckets.
+
+    With start and end in the request they are these. Without one of them a bucket is 1, 2, 4 … wide, the least width at
+    which the buckets asked for hold the range; a range that outgrows them doubles it until they do, so the points
+    present fill between half of the buckets and all. The edge that was asked for is kept; without any, buckets begin at
+    multiples of their width. At the ends of int64 the last bucket may be cut.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    start: _builtins.int
+    """The first step or millisecond of bucket 0."""
+    end: _builtins.int
+    """The last step or millisecond of the last bucket, which is in it."""
+    buckets: _builtins.int
+    """How many buckets."""
+    def __init__(
+        self,
+        *,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
+        buckets: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "end", b"end", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SampleGrid: _TypeAlias = SampleGrid  # noqa: Y015
+
+@_typing.final
+class WatchMetricsResponse(_message.Message):
+    """Response of WatchMetrics: a part of a round. A round begins with what changed of the grid, has a message for each
+    series of which buckets changed, and ends with one that is complete.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESET_FIELD_NUMBER: _builtins.int
+    GRID_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    BUCKET_NUMBERS_FIELD_NUMBER: _builtins.int
+    WHOLE_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    reset: _builtins.bool
+    """Forget every bucket; all that hold a point follow. True in the first message of a stream and when the grid changes."""
+    whole: _builtins.bool
+    """These are all buckets of the series that hold a point; it has no others any more."""
+    complete: _builtins.bool
+    """The round is over: the buckets are those of SampleMetrics. Also sent by itself, about once a second, as a sign of
+    life.
+    """
+    @_builtins.property
+    def grid(self) -> Global___SampleGrid:
+        """With reset: the grid from now on. Absent while there is no point at all to tell a range by."""
+
+    @_builtins.property
+    def series(self) -> Global___SampleMetricsResponse:
+        """The buckets of one series that are new or have changed: they replace those of the same numbers."""
+
+    @_builtins.property
+    def bucket_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The number of each of these buckets, ascending. The first is 0."""
+
+    def __init__(
+        self,
+        *,
+        reset: _builtins.bool = ...,
+        grid: Global___SampleGrid | None = ...,
+        series: Global___SampleMetricsResponse | None = ...,
+        bucket_numbers: _abc.Iterable[_builtins.int] | None = ...,
+        whole: _builtins.bool = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["grid", b"grid", "series", b"series"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_numbers", b"bucket_numbers", "complete", b"complete", "grid", b"grid", "reset", b"reset", "series", b"series", "whole", b"whole"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchMetricsResponse: _TypeAlias = WatchMetricsResponse  # noqa: Y015

@@ -141,6 +141,11 @@ class TrackingServiceStub:
                 request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsRequest.SerializeToString,
                 response_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsResponse.FromString,
                 _registered_method=True)
+        self.WatchMetrics = channel.unary_stream(
+                '/runstone.tracking.v1.TrackingService/WatchMetrics',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.WatchMetricsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.WatchMetricsResponse.FromString,
+                _registered_method=True)
         self.ListMetricKeys = channel.unary_unary(
                 '/runstone.tracking.v1.TrackingService/ListMetricKeys',
                 request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.ListMetricKeysRequest.SerializeToString,
@@ -336,7 +341,7 @@ class TrackingServiceServicer:
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
-        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
+        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE, TOO_MANY_METRICS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -377,6 +382,7 @@ class TrackingServiceServicer:
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
+        - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -400,6 +406,24 @@ class TrackingServiceServicer:
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: RUN_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchMetrics(self, request, context):
+        """Streams what charts of metrics show, and then, about half a second after points were acknowledged, the buckets that
+        they changed, wherever they were written and however late they come. Following it, a page shows what SampleMetrics
+        answers for the grid. A reader that is slow misses nothing: it gets what changed meanwhile at once.
+
+        Ends with OK when every run has ended, or is deleted, and all their points were sent. A stream begins anew with
+        every call: after UNAVAILABLE or the call's deadline, call again. Without a deadline of the caller's it is the
+        server's default, a minute.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: RUN_NOT_FOUND.
+        - UNAVAILABLE: SERVER_STOPPING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -540,6 +564,11 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     servicer.SampleMetrics,
                     request_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsRequest.FromString,
                     response_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsResponse.SerializeToString,
+            ),
+            'WatchMetrics': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchMetrics,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.WatchMetricsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.WatchMetricsResponse.SerializeToString,
             ),
             'ListMetricKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMetricKeys,
@@ -1102,6 +1131,33 @@ class TrackingService:
             '/runstone.tracking.v1.TrackingService/SampleMetrics',
             runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsRequest.SerializeToString,
             runstone_dot_tracking_dot_v1_dot_metric__pb2.SampleMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/WatchMetrics',
+            runstone_dot_tracking_dot_v1_dot_metric__pb2.WatchMetricsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_metric__pb2.WatchMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

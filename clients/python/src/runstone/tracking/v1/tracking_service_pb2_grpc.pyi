@@ -154,7 +154,7 @@ class TrackingServiceStub:
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
-    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
+    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE, TOO_MANY_METRICS.
     """
     DeleteRunTags: _grpc.UnaryUnaryMultiCallable[_run_pb2.DeleteRunTagsRequest, _run_pb2.DeleteRunTagsResponse]
     """Deletes tags of an active run.
@@ -183,6 +183,7 @@ class TrackingServiceStub:
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
+    - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
     """
     GetMetricHistory: _grpc.UnaryStreamMultiCallable[_metric_pb2.GetMetricHistoryRequest, _metric_pb2.GetMetricHistoryResponse]
     """Streams every point of one metric of a run.
@@ -198,6 +199,20 @@ class TrackingServiceStub:
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: RUN_NOT_FOUND.
+    """
+    WatchMetrics: _grpc.UnaryStreamMultiCallable[_metric_pb2.WatchMetricsRequest, _metric_pb2.WatchMetricsResponse]
+    """Streams what charts of metrics show, and then, about half a second after points were acknowledged, the buckets that
+    they changed, wherever they were written and however late they come. Following it, a page shows what SampleMetrics
+    answers for the grid. A reader that is slow misses nothing: it gets what changed meanwhile at once.
+
+    Ends with OK when every run has ended, or is deleted, and all their points were sent. A stream begins anew with
+    every call: after UNAVAILABLE or the call's deadline, call again. Without a deadline of the caller's it is the
+    server's default, a minute.
+
+    Errors:
+    - INVALID_ARGUMENT: INVALID_FIELD.
+    - NOT_FOUND: RUN_NOT_FOUND.
+    - UNAVAILABLE: SERVER_STOPPING.
     """
     ListMetricKeys: _grpc.UnaryUnaryMultiCallable[_metric_pb2.ListMetricKeysRequest, _metric_pb2.ListMetricKeysResponse]
     """Lists a run's metrics with their summaries.
@@ -345,7 +360,7 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
-    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
+    - RESOURCE_EXHAUSTED: RUN_TOO_LARGE, TOO_MANY_METRICS.
     """
     DeleteRunTags: _aio.UnaryUnaryMultiCallable[_run_pb2.DeleteRunTagsRequest, _run_pb2.DeleteRunTagsResponse]  # type: ignore[assignment]
     """Deletes tags of an active run.
@@ -374,6 +389,7 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     - NOT_FOUND: RUN_NOT_FOUND.
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
+    - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
     """
     GetMetricHistory: _aio.UnaryStreamMultiCallable[_metric_pb2.GetMetricHistoryRequest, _metric_pb2.GetMetricHistoryResponse]  # type: ignore[assignment]
     """Streams every point of one metric of a run.
@@ -389,6 +405,20 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: RUN_NOT_FOUND.
+    """
+    WatchMetrics: _aio.UnaryStreamMultiCallable[_metric_pb2.WatchMetricsRequest, _metric_pb2.WatchMetricsResponse]  # type: ignore[assignment]
+    """Streams what charts of metrics show, and then, about half a second after points were acknowledged, the buckets that
+    they changed, wherever they were written and however late they come. Following it, a page shows what SampleMetrics
+    answers for the grid. A reader that is slow misses nothing: it gets what changed meanwhile at once.
+
+    Ends with OK when every run has ended, or is deleted, and all their points were sent. A stream begins anew with
+    every call: after UNAVAILABLE or the call's deadline, call again. Without a deadline of the caller's it is the
+    server's default, a minute.
+
+    Errors:
+    - INVALID_ARGUMENT: INVALID_FIELD.
+    - NOT_FOUND: RUN_NOT_FOUND.
+    - UNAVAILABLE: SERVER_STOPPING.
     """
     ListMetricKeys: _aio.UnaryUnaryMultiCallable[_metric_pb2.ListMetricKeysRequest, _metric_pb2.ListMetricKeysResponse]  # type: ignore[assignment]
     """Lists a run's metrics with their summaries.
@@ -623,7 +653,7 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
-        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
+        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE, TOO_MANY_METRICS.
         """
 
     @_abc_1.abstractmethod
@@ -670,6 +700,7 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         - NOT_FOUND: RUN_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
+        - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
         """
 
     @_abc_1.abstractmethod
@@ -697,6 +728,26 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: RUN_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchMetrics(
+        self,
+        request: _metric_pb2.WatchMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_metric_pb2.WatchMetricsResponse], _abc.AsyncIterator[_metric_pb2.WatchMetricsResponse]]:
+        """Streams what charts of metrics show, and then, about half a second after points were acknowledged, the buckets that
+        they changed, wherever they were written and however late they come. Following it, a page shows what SampleMetrics
+        answers for the grid. A reader that is slow misses nothing: it gets what changed meanwhile at once.
+
+        Ends with OK when every run has ended, or is deleted, and all their points were sent. A stream begins anew with
+        every call: after UNAVAILABLE or the call's deadline, call again. Without a deadline of the caller's it is the
+        server's default, a minute.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: RUN_NOT_FOUND.
+        - UNAVAILABLE: SERVER_STOPPING.
         """
 
     @_abc_1.abstractmethod

@@ -112,10 +112,10 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self, *, lock_wait_s: float | None = None) -> Iterator[Connection]:
+    def write(self, *, bounded: bool = False) -> Iterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
-        No statement waits for a lock longer than ``lock_wait_s``: Unavailable (OVERLOADED).
+        ``bounded``: none waits for a lock longer than LOCK_WAIT_S (Unavailable, OVERLOADED).
         PostgreSQL: READ COMMITTED. SQLite: BEGIN IMMEDIATE. Costs two round trips more than its
         statements. If the connection is lost *in* the block or at its commit, Unavailable is
         raised and the caller must assume that either may have happened.
@@ -127,7 +127,7 @@ class Database:
             self._kinds(),
             self._turn_to_write(),
             self._connect(
-                self._engines.writers, dbengine.begin_write(self.dialect, lock_wait_s)
+                self._engines.writers, dbengine.begin_write(self.dialect, bounded=bounded)
             ) as connection,
         ):
             yield connection
@@ -146,7 +146,7 @@ class Database:
         work: Callable[[Connection], T],
         *,
         attempts: int = WRITE_ATTEMPTS,
-        lock_wait_s: float | None = None,
+        bounded: bool = False,
     ) -> T:
         """``work(connection)`` in ``write()``, repeated after a deadlock or a failed serialization.
 
@@ -155,7 +155,7 @@ class Database:
         """
         for attempt in range(1, attempts + 1):
             try:
-                with self.write(lock_wait_s=lock_wait_s) as connection:
+                with self.write(bounded=bounded) as connection:
                     return work(connection)
             except Exception as error:
                 if attempt == attempts or not is_lost_race(error):
@@ -169,7 +169,7 @@ class Database:
 
         For PostgreSQL, and for statements whose plan does not depend on their values. None, and
         nothing is done, if it divides by zero: so a statement may say that it does not apply.
-        Waits for a lock at most ``dbengine.SINGLE_LOCK_WAIT_S``.
+        Waits for a lock at most ``dbengine.LOCK_WAIT_S``.
 
         Raises as ``write``; ``LostRace`` is not repeated.
         """

@@ -48,8 +48,8 @@ BEGIN_SNAPSHOT = {
 SINGLE_POOL = 2
 """Connections of the pool for single statements; one is in use, another when that one hangs."""
 
-SINGLE_LOCK_WAIT_S = 1
-"""Others wait for whoever writes by single statements."""
+LOCK_WAIT_S = 1
+"""For those whom others wait for: only a purge holds a row for long."""
 
 PROGRESS_STEPS = 10_000
 """Steps of SQLite's machine between two looks at the clock: well under a millisecond."""
@@ -60,7 +60,7 @@ class Engines:
     """The pool that reads and the pool that writes; on PostgreSQL they are the same one.
 
     ``single`` is PostgreSQL's pool of those who write by single statements: they wait for a lock
-    for SINGLE_LOCK_WAIT_S at most, and their plans are kept.
+    for LOCK_WAIT_S at most, and their plans are kept.
     """
 
     dialect: Literal["sqlite", "postgresql"]
@@ -118,12 +118,12 @@ def begin_snapshot(dialect: Literal["sqlite", "postgresql"], seconds: float | No
     return f"{begin}; SET LOCAL statement_timeout = {max(1, math.ceil(seconds * 1000))}"
 
 
-def begin_write(dialect: Literal["sqlite", "postgresql"], lock_wait_s: float | None) -> str:
-    """What opens a writing transaction; on PostgreSQL with the longest wait for a lock."""
+def begin_write(dialect: Literal["sqlite", "postgresql"], *, bounded: bool) -> str:
+    """What opens a writing transaction; ``bounded``: that waits for a lock for LOCK_WAIT_S."""
     begin = BEGIN_WRITE[dialect]
-    if lock_wait_s is None or dialect != "postgresql":
+    if not bounded or dialect != "postgresql":
         return begin
-    return f"{begin}; SET LOCAL lock_timeout = {max(1, math.ceil(lock_wait_s * 1000))}"
+    return f"{begin}; SET LOCAL lock_timeout = {LOCK_WAIT_S * 1000}"
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def _set_options(connection: Any, _record: Any) -> None:
 def _set_single_options(connection: Any, _record: Any) -> None:
     # A statement with arrays is planned anew for every execution, which is a fifth of its time.
     connection.execute(
-        f"SET plan_cache_mode = force_generic_plan; SET lock_timeout = {SINGLE_LOCK_WAIT_S * 1000}"
+        f"SET plan_cache_mode = force_generic_plan; SET lock_timeout = {LOCK_WAIT_S * 1000}"
     )
 
 

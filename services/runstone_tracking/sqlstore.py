@@ -20,9 +20,6 @@ from runstone_tracking.store_metrics import Appended
 
 T = TypeVar("T")
 
-LOCK_WAIT_S = 1.0
-"""Only a purge holds a run for long, and calls of many other runs may wait in the same group."""
-
 
 class SqlSession:
     """The stores on one connection."""
@@ -44,14 +41,15 @@ class SqlTransactions:
 
     def append(self, segments: Sequence[NewSegment]) -> list[Appended]:
         """``MetricStore.append`` in a transaction of its own."""
-        if self._single is None:
-            return self.write(lambda session: session.metrics.append(segments), bounded=True)
-        if self._single.append(segments):
+        if self._single is not None and self._single.append(segments):
             return [True] * len(segments)
-        outcomes = self.write(lambda session: session.metrics.append(segments), bounded=True)
-        self._single.learn(
-            new for new, outcome in zip(segments, outcomes, strict=True) if outcome is True
+        outcomes = self._database.run_write(
+            lambda c: SqlMetricStore(c).append(segments), bounded=True
         )
+        if self._single is not None:
+            self._single.learn(
+                new for new, outcome in zip(segments, outcomes, strict=True) if outcome is True
+            )
         return outcomes
 
     def read(self, work: Callable[[Session], T], *, bounded: bool = False) -> T:
@@ -60,8 +58,6 @@ class SqlTransactions:
             lambda c: work(SqlSession(c)), snapshot=True, bounded=bounded
         )
 
-    def write(self, work: Callable[[Session], T], *, bounded: bool = False) -> T:
+    def write(self, work: Callable[[Session], T]) -> T:
         """``work`` in one transaction, repeated when it lost a race."""
-        return self._database.run_write(
-            lambda c: work(SqlSession(c)), lock_wait_s=LOCK_WAIT_S if bounded else None
-        )
+        return self._database.run_write(lambda c: work(SqlSession(c)))

@@ -61,17 +61,13 @@ class SqlMetricStore:
         for new in segments:
             first.setdefault(_identity(new), new)
         ordered = [first[identity] for identity in sorted(first)]
-        rounds = list(_rounds(ordered))
-        if len(rounds) == 1:
-            written, new_keys = self._sql.append(self._connection, ordered, list(merged(ordered)))
-        else:
-            written, new_keys = set(), None
-            for each in rounds:
-                written |= self._sql.insert_segments(self._connection, each)
+        written: set[Identity] = set()
+        for each in _rounds(ordered):
+            written |= self._sql.insert_segments(self._connection, each)
         added = [new for new in ordered if _identity(new) in written]
-        if added and new_keys is None:
+        if added:
             new_keys = self._sql.upsert_summaries(self._connection, list(merged(added)))
-        self._bound_keys(dict(new_keys or ()))
+            self._bound_keys(dict(new_keys))
         refusals = self._refusals(
             [
                 new

@@ -61,9 +61,6 @@ ON CONFLICT (run_id, key) DO UPDATE SET
 """
 
 
-# The count needs all that was written, so summaries are locked behind segments.
-_IF_ALL = "WHERE %b::int8 = (SELECT count(*) FROM written)"
-
 # A row that was updated has the updating transaction in xmax; an inserted one has none.
 _RETURN_NEW = "RETURNING s.run_id, s.key, s.xmax = 0 AS is_new"
 
@@ -116,12 +113,6 @@ FROM unnest(
 class MetricStatements(Protocol):
     """What SqlMetricStore asks of a database."""
 
-    def append(
-        self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
-    ) -> tuple[set[Identity], list[NewKey] | None]:
-        """``insert_segments`` and, if all were inserted, ``upsert_summaries``; None if not."""
-        ...
-
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
     ) -> set[Identity]:
@@ -158,14 +149,6 @@ class _PostgreSQL:
 
     _upsert = _SUMMARIZE + _FOLD + _RETURN_NEW
 
-    _append = "".join(
-        (
-            *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE),
-            *(_IF_ALL, _FOLD, _RETURN_NEW),
-            ") SELECT * FROM written UNION ALL SELECT run_id, key, 0 FROM folded WHERE is_new",
-        )
-    )
-
     _headers = """
         SELECT writer_id, sequence, header FROM runstone_tracking.metric_segments
         WHERE run_id = %b AND (
@@ -182,22 +165,6 @@ class _PostgreSQL:
             ON s.run_id = %b AND s.writer_id = b.writer_id AND s.sequence = b.sequence
         ORDER BY b.place
     """
-
-    def append(
-        self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
-    ) -> tuple[set[Identity], list[NewKey] | None]:
-        teach(connection)
-        rows = connection.exec_driver_sql(
-            self._append,
-            (*_segment_columns(segments), *_summary_columns(summaries), len(segments)),
-        )
-        written, new = set(), []
-        for run_id, name, sequence in rows:
-            if sequence:
-                written.add((run_id, name, sequence))
-            else:
-                new.append((run_id, name))
-        return written, new if len(written) == len(segments) else None
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]
@@ -247,10 +214,12 @@ def merged(segments: Iterable[NewSegment]) -> Iterable[tuple[str, Summaries]]:
         yield run_id, merge_all([new.summaries for new in group])
 
 
+# The count needs all that was written, so summaries are locked behind segments.
 _APPEND_ALL = "".join(
     (
-        *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE, _IF_ALL, _FOLD),
-        *(_RETURN_NEW, ") SELECT 1 / (NOT EXISTS (SELECT 1 FROM folded WHERE is_new)"),
+        *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE),
+        *("WHERE %b::int8 = (SELECT count(*) FROM written)", _FOLD, _RETURN_NEW),
+        ") SELECT 1 / (NOT EXISTS (SELECT 1 FROM folded WHERE is_new)",
         " AND %b::int8 = (SELECT count(*) FROM written))::int4",
     )
 )
@@ -339,14 +308,6 @@ class _SQLite:
         SELECT substr(payload, ?, ?) FROM metric_segments
         WHERE run_id = ? AND writer_id = ? AND sequence = ?
     """
-
-    def append(
-        self, connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
-    ) -> tuple[set[Identity], list[NewKey] | None]:
-        written = self.insert_segments(connection, segments)
-        if len(written) < len(segments):
-            return written, None
-        return written, self.upsert_summaries(connection, summaries)
 
     def insert_segments(
         self, connection: Connection, segments: Sequence[NewSegment]

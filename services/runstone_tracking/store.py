@@ -289,14 +289,14 @@ class Transactions(Protocol):
         """
         ...
 
-    def write(self, work: Callable[[Session], T], *, bounded: bool = False) -> T:
-        """``work`` in one transaction, committed when this returns.
-
-        ``bounded`` is for work that others wait for: it MUST NOT wait for a lock longer than about
-        a second, and MUST raise Unavailable with the reason OVERLOADED instead.
-        """
+    def write(self, work: Callable[[Session], T]) -> T:
+        """``work`` in one transaction, committed when this returns."""
         ...
 
     def append(self, segments: Sequence[NewSegment]) -> list[Appended]:
-        """``MetricStore.append`` in a transaction of its own, bounded, the fastest way there is."""
+        """``MetricStore.append`` in a transaction of its own, the fastest way there is.
+
+        Others wait for it, so it MUST NOT wait for a lock longer than about a second: Unavailable,
+        with the reason OVERLOADED.
+        """
         ...

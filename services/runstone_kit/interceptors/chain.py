@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from runstone_kit.errors import INVALID_FIELD, InvalidArgument, Violation
+from runstone_kit.interceptors.waiting import WaitingLimit
 
 Call = Callable[[Any, grpc.ServicerContext], Any]
 """(request or request iterator, context) -> response, or iterator of responses."""
@@ -50,23 +51,6 @@ class Layer(Protocol):
         ...
 
 
-class Gate(Protocol):
-    """Tells whether one more call may wait, and ends those that may not, on ``pool``."""
-
-    @property
-    def pool(self) -> ThreadPoolExecutor:
-        """Where ``refuse`` runs."""
-        ...
-
-    def is_full(self) -> bool:
-        """Whether a call that comes now is to be refused."""
-        ...
-
-    def refuse(self, requests: Any, context: grpc.ServicerContext) -> Any:
-        """Raise the error that the caller gets."""
-        ...
-
-
 class Chain(grpc.ServerInterceptor):
     """Runs ``layers`` (outermost first) around every RPC, known to the server or not.
 
@@ -82,7 +66,7 @@ class Chain(grpc.ServerInterceptor):
         self,
         layers: Sequence[Layer],
         pools: Mapping[str, ThreadPoolExecutor] | None = None,
-        gate: Gate | None = None,
+        gate: WaitingLimit | None = None,
     ) -> None:
         self._layers = tuple(layers)
         self._pools = dict(pools or {})
@@ -131,7 +115,7 @@ class Chain(grpc.ServerInterceptor):
         )
         return wrapped
 
-    def _refusal(self, method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
+    def _refusal(self, method: Method, gate: WaitingLimit) -> grpc.RpcMethodHandler[Any, Any]:
         """Answers without reading the request: what waits holds as little as can be."""
         composed = self._compose(replace(method, refused=True), gate.refuse)
 

@@ -62,12 +62,7 @@ class WaitingLimit:
     def __init__(self, calls: CallPool, limit: int, pool: ThreadPoolExecutor) -> None:
         self._calls = calls
         self._limit = limit
-        self._pool = pool
-
-    @property
-    def pool(self) -> ThreadPoolExecutor:
-        """Where refusals are given."""
-        return self._pool
+        self.pool = pool
 
     def is_full(self) -> bool:
         """Whether a call that comes now is one too many."""

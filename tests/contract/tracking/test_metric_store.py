@@ -384,15 +384,15 @@ def test_a_run_restored_while_it_is_appended_to_is_written(
 ) -> None:
     run = _run(transactions)
     transactions.write(lambda s: s.runs.delete(run, 5))
-    append = sqlstore_metrics_sql._PostgreSQL.append
+    insert = sqlstore_metrics_sql._PostgreSQL.insert_segments
 
-    def append_then_restore(*arguments: Any) -> tuple[set[tuple[str, str, int]], bool]:
-        written = append(*arguments)
+    def insert_then_restore(*arguments: Any) -> set[tuple[str, str, int]]:
+        written = insert(*arguments)
         with ThreadPoolExecutor(1) as pool:
             pool.submit(transactions.write, lambda s: s.runs.restore(run)).result(timeout=30)
         return written
 
-    monkeypatch.setattr(sqlstore_metrics_sql._PostgreSQL, "append", append_then_restore)
+    monkeypatch.setattr(sqlstore_metrics_sql._PostgreSQL, "insert_segments", insert_then_restore)
     assert _append(transactions, _segment(run, 1, {"k": [(1, 1, 0.5)]})) == [True]
 
 

@@ -88,7 +88,7 @@ class FakeTransactions:
     def read(self, work: Callable[[Any], T], *, bounded: bool = False) -> T:
         return work(self)
 
-    def write(self, work: Callable[[Any], T], *, bounded: bool = False) -> T:
+    def write(self, work: Callable[[Any], T]) -> T:
         return work(self)
 
 

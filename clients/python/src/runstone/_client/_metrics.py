@@ -220,14 +220,7 @@ class MetricCalls(ClientBase):
         """
         self._settle()
         request = metric_pb2.SampleMetricsRequest(
-            run_ids=[run_ids] if isinstance(run_ids, str) else run_ids,
-            keys=[keys] if isinstance(keys, str) else keys,
-            buckets=_values.whole_number("buckets", buckets),
-            axis=sample_axis(axis),
-            start=None if start is None else _values.whole_number("start", start),
-            end=None if end is None else _values.whole_number("end", end),
-            ranks=[_values.whole_number("ranks", rank) for rank in ranks],
-            across_ranks=across_ranks,
+            **chart(run_ids, keys, buckets, axis, start, end, ranks, across_ranks)
         )
         found: list[SampledSeries] = []
         stream: Any = self._tracking.SampleMetrics(request)
@@ -267,7 +260,30 @@ def _clear(columns: MetricColumns) -> None:
         del column[:]
 
 
-def sample_axis(name: str) -> metric_pb2.SampleAxis.ValueType:
+def chart(
+    run_ids: str | Sequence[str],
+    keys: str | Sequence[str],
+    buckets: int,
+    axis: str,
+    start: int | None,
+    end: int | None,
+    ranks: Sequence[int],
+    across_ranks: bool,
+) -> dict[str, Any]:
+    """The fields that say which chart is meant, of a sample's request and of a watch's."""
+    return {
+        "run_ids": [run_ids] if isinstance(run_ids, str) else run_ids,
+        "keys": [keys] if isinstance(keys, str) else keys,
+        "buckets": _values.whole_number("buckets", buckets),
+        "axis": _axis(axis),
+        "start": None if start is None else _values.whole_number("start", start),
+        "end": None if end is None else _values.whole_number("end", end),
+        "ranks": [_values.whole_number("ranks", rank) for rank in ranks],
+        "across_ranks": across_ranks,
+    }
+
+
+def _axis(name: str) -> metric_pb2.SampleAxis.ValueType:
     """What buckets divide, by name. Raises InvalidField."""
     known = {
         "step": metric_pb2.SAMPLE_AXIS_STEP,

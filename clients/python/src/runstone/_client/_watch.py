@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any, Self
 
-from runstone import _values
 from runstone._client._base import ClientBase
-from runstone._client._metrics import sample_axis
+from runstone._client._metrics import chart
 from runstone._convert import tracking as convert
 from runstone._entities.tracking import SampledSeries
 from runstone._entities.watching import MetricUpdate, SeriesUpdate
@@ -67,14 +66,7 @@ class WatchCalls(ClientBase):
         """
         self._settle()
         request = metric_pb2.WatchMetricsRequest(
-            run_ids=[run_ids] if isinstance(run_ids, str) else run_ids,
-            keys=[keys] if isinstance(keys, str) else keys,
-            buckets=_values.whole_number("buckets", buckets),
-            axis=sample_axis(axis),
-            start=None if start is None else _values.whole_number("start", start),
-            end=None if end is None else _values.whole_number("end", end),
-            ranks=[_values.whole_number("ranks", rank) for rank in ranks],
-            across_ranks=across_ranks,
+            **chart(run_ids, keys, buckets, axis, start, end, ranks, across_ranks)
         )
         return MetricWatch(lambda: self._tracking.WatchMetrics(request), buckets)
 

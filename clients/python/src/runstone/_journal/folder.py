@@ -188,3 +188,12 @@ def _remove(folder: Path) -> None:
     import shutil  # which loads every kind of compression
 
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Have what was named in a folder on the disk under its name."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -81,12 +81,3 @@ def is_offline(folder: Path) -> bool:
 def parts(folder: Path) -> list[Path]:
     """The parts of all processes, oldest first."""
     return folders.journals(folder)
-
-
-def sync_folder(path: Path) -> None:
-    """Have what was named in a folder on the disk under its name."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from typing import Any
 from runstone import _fork
 from runstone._journal import format as frames
 from runstone._journal import rules
+from runstone._journal.folder import sync_folder
 from runstone._journal.writer import Journal
 from runstone._offline import layout, records
 from runstone._offline.catalogue import Catalogue
@@ -50,8 +51,8 @@ class Store:
         self.part = self.journal.folder
         self.catalogue = Catalogue(folder, self.part)
         self._appender = Appender(self.part / layout.RECORDS)
-        layout.sync_folder(self.part)
-        layout.sync_folder(folder)
+        sync_folder(self.part)
+        sync_folder(folder)
         self._ranks: dict[str, int | None] = {}
         self._numbers = itertools.count(1)
         self._synced: dict[Path, int] = {}
@@ -98,7 +99,7 @@ class Store:
                 size, digest = copy(folder / name)
                 kept.append({"path": path, "file": name, "size": size, "blake3": digest})
             if kept:
-                layout.sync_folder(folder)
+                sync_folder(folder)
         except BaseException:
             for each in kept:
                 (folder / each["file"]).unlink(missing_ok=True)

@@ -19,6 +19,8 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runstone._journal.folder import sync_folder
+
 MAX_BYTES = 2**20
 """Past this the log is written anew with what still counts."""
 
@@ -75,7 +77,7 @@ class Plan:
         path.replace(path.with_name(f"{path.name}.damaged"))
         plan = cls(path, writer_id)
         plan._append({"writer": writer_id, "next": {}})
-        plan._sync_folder()
+        sync_folder(plan.path.parent)
         return plan
 
     def begin(self, stretch: Stretch) -> None:
@@ -179,17 +181,10 @@ class Plan:
             size = sum(os.write(descriptor, encoded(line)) for line in lines)
             os.fdatasync(descriptor)
             new.replace(self.path)
-            self._sync_folder()
+            sync_folder(self.path.parent)
             self._descriptor, descriptor = descriptor, self._descriptor
             self._size = size
         os.close(descriptor)
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def encoded(line: dict[str, object]) -> bytes:

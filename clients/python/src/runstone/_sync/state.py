@@ -60,7 +60,7 @@ class State:
             elif each.kind == DONE:
                 self._done[about["part"]] = about["end"]
         self._appender = Appender(self._path)
-        layout.sync_folder(self._folder)
+        folders.sync_folder(self._folder)
 
     def aim(self, tracking_uri: str) -> None:
         """From now on the folder is delivered there."""
@@ -90,11 +90,11 @@ class State:
         for part in layout.parts(self._folder):
             (part / "plan").unlink(missing_ok=True)
             (part / progress.PROGRESS).unlink(missing_ok=True)
-            layout.sync_folder(part)
+            folders.sync_folder(part)
         if self._appender is not None:
             self._appender.close()
         self._path.unlink(missing_ok=True)
-        layout.sync_folder(self._folder)
+        folders.sync_folder(self._folder)
         for part in layout.parts(self._folder):
             shutil.rmtree(part / folders.REJECTED, ignore_errors=True)
         self._load()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeVar, cast
 
@@ -26,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from runstone_kit import dbengine
 from runstone_kit.context import current
 from runstone_kit.dberrors import OVERLOADED, is_disconnect, is_lost_race, short_cause, translate
+from runstone_kit.dbprepared import Prepared
 from runstone_kit.errors import ResourceExhausted
 
 T = TypeVar("T")
@@ -34,8 +35,6 @@ Dialect = Literal["sqlite", "postgresql"]
 
 WRITE_ATTEMPTS = 6
 """A write that lost five races in a row meets a hot row; the caller had better know."""
-
-DIVISION_BY_ZERO = "22012"
 
 POOL_TIMEOUT_S = 5.0
 """A call that waits longer for a connection is better refused: its caller is about to give up."""
@@ -55,6 +54,7 @@ class Database:
         self._writer_lock = threading.Lock() if engines.dialect == "sqlite" else None
         self._held = threading.local()
         self._place = dbengine.place(engines.readers.url)
+        self._prepared: list[Prepared] = []
 
     @classmethod
     def from_url(
@@ -164,28 +164,21 @@ class Database:
             time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def run_single(self, work: Callable[[Connection], T]) -> T | None:
-        """``work(connection)``, whose one statement is a transaction of its own: one round trip.
+    def prepared(self, statement: str) -> Prepared:
+        """A statement that is a transaction of its own, for PostgreSQL; see ``run_prepared``."""
+        if self._engines.single is None:
+            raise RuntimeError("prepared statements are for PostgreSQL")
+        made = Prepared(self._engines.single, statement)
+        self._prepared.append(made)
+        return made
 
-        For PostgreSQL, and for statements whose plan does not depend on their values. None, and
-        nothing is done, if it divides by zero: so a statement may say that it does not apply.
-        Waits for a lock at most ``dbengine.LOCK_WAIT_S``.
+    def run_prepared(self, prepared: Prepared, values: Sequence[bytes]) -> bool:
+        """``Prepared.run``. Waits for a lock at most ``dbengine.LOCK_WAIT_S``.
 
         Raises as ``write``; ``LostRace`` is not repeated.
         """
-        if self._engines.single is None:
-            raise RuntimeError("single statements are for PostgreSQL")
-        with (
-            self._not_nested(),
-            self._kinds(),
-            self._connect(self._engines.single, None) as connection,
-        ):
-            try:
-                return work(connection)
-            except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) == DIVISION_BY_ZERO:
-                    return None
-                raise
+        with self._not_nested(), self._kinds():
+            return prepared.run(values)
 
     def ping(self) -> None:
         """Ask the database for anything at all. Raises Unavailable or ResourceExhausted."""
@@ -193,6 +186,8 @@ class Database:
 
     def dispose(self) -> None:
         """Close every idle connection; those in use are closed when they come back."""
+        for prepared in self._prepared:
+            prepared.close()
         self._engines.readers.dispose()
         self._engines.writers.dispose()
         if self._engines.single is not None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 
 POSTGRESQL_PORT = 5432
@@ -45,9 +45,6 @@ BEGIN_SNAPSHOT = {
 }
 
 
-SINGLE_POOL = 2
-"""Connections of the pool for single statements; one is in use, another when that one hangs."""
-
 LOCK_WAIT_S = 1
 """For those whom others wait for: only a purge holds a row for long."""
 
@@ -59,8 +56,8 @@ PROGRESS_STEPS = 10_000
 class Engines:
     """The pool that reads and the pool that writes; on PostgreSQL they are the same one.
 
-    ``single`` is PostgreSQL's pool of those who write by single statements: they wait for a lock
-    for LOCK_WAIT_S at most, and their plans are kept.
+    ``single`` makes PostgreSQL's connections of those who write by single statements: they wait for
+    a lock for LOCK_WAIT_S at most, and their plans are kept.
     """
 
     dialect: Literal["sqlite", "postgresql"]
@@ -79,8 +76,16 @@ def create(
         raise ValueError("the database URL cannot be read") from error
     backend = parsed.get_backend_name()
     if backend in ("postgresql", "postgres"):
-        engine = _postgresql(parsed, pool_size, pool_timeout, application_name)
-        single = _postgresql(parsed, SINGLE_POOL, pool_timeout, application_name)
+        engine = _postgresql(
+            parsed,
+            application_name,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=pool_timeout,
+            pool_use_lifo=True,
+        )
+        # Its connections are kept by those who prepared something on them.
+        single = _postgresql(parsed, application_name, poolclass=NullPool)
         event.listen(single, "connect", _set_single_options)
         return Engines("postgresql", engine, engine, single)
     if backend == "sqlite":
@@ -141,13 +146,10 @@ def time_limit(connection: Connection, seconds: float | None) -> Iterator[None]:
         driver.set_progress_handler(None, 0)
 
 
-def _postgresql(url: URL, pool_size: int, pool_timeout: float, application_name: str) -> Engine:
+def _postgresql(url: URL, application_name: str, **pool: Any) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=pool_timeout,
-        pool_use_lifo=True,
+        **pool,
         connect_args={
             "autocommit": True,
             "connect_timeout": CONNECT_TIMEOUT_S,
@@ -215,21 +217,26 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
         cursor.close()
 
 
-def _refuse_dead_connection(connection: Any, _record: Any, _proxy: Any) -> None:
-    """Empty the pool when an idle connection has something to say.
+def is_dead(connection: Any) -> bool:
+    """Whether an idle connection to PostgreSQL was closed, or has something to say.
 
-    The server speaks first only to say goodbye, so a readable idle socket is one that died; a
-    restart killed its neighbours too. This costs a microsecond; a ping costs a round trip.
+    The server speaks first only to say goodbye, so a readable idle socket is one that died. This
+    costs a microsecond; a ping costs a round trip.
     """
     if connection.closed:
-        raise InvalidatePoolError("the connection was closed")
+        return True
     poller = select.poll()
     poller.register(connection.fileno(), select.POLLIN)
     if not poller.poll(0):
-        return
+        return False
     try:
         connection.pgconn.consume_input()
-    except Exception as error:
-        raise InvalidatePoolError("the connection died while idle") from error
-    if connection.closed or poller.poll(0):
+    except Exception:
+        return True
+    return bool(connection.closed or poller.poll(0))
+
+
+def _refuse_dead_connection(connection: Any, _record: Any, _proxy: Any) -> None:
+    # A restart killed its neighbours too.
+    if is_dead(connection):
         raise InvalidatePoolError("the connection died while idle")

@@ -20,6 +20,11 @@ NO_RANK = -1
 RANK_MARK = "\t"
 """Between key and rank in the name of a series: no key has it, and it sorts below all they have."""
 
+POINT_BYTES = 24
+
+SERIES_POINTS = 10
+"""What is said of a series takes about as much as so many points."""
+
 SUMMARY = np.dtype(
     [
         ("value", "<f8"),
@@ -71,6 +76,21 @@ class Summaries:
 
     keys: tuple[str, ...]
     records: Records
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Append:
+    """A batch that is to be stored; ``(run_id, writer_id, sequence)`` is its identity."""
+
+    run_id: str
+    writer_id: str
+    sequence: int
+    batch: MetricBatch
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory, about."""
+        return POINT_BYTES * (len(self.batch.points) + SERIES_POINTS * len(self.batch.names))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -97,9 +97,9 @@ def statistics(batch: MetricBatch, starts: Int64s, step_deltas: Deltas) -> Stati
     )
 
 
-def summarize(batch: MetricBatch, found: Statistics) -> Summaries:
-    """The summaries of a batch with these statistics, those of a key's ranks merged."""
-    records = np.empty(len(batch.names), SUMMARY)
+def summaries(batch: MetricBatch, found: Statistics) -> Records:
+    """The summary of each series of a batch with these statistics, of dtype SUMMARY."""
+    records = np.empty(len(batch.counts), SUMMARY)
     records["value"] = batch.points.values[found.last]
     records["step"] = batch.points.steps[found.last]
     records["timestamp_ms"] = batch.points.timestamps_ms[found.last]
@@ -108,10 +108,11 @@ def summarize(batch: MetricBatch, found: Statistics) -> Summaries:
     records["count"] = batch.counts
     records["nan_count"] = found.nan_count
     records["first_step"] = batch.points.steps[found.first]
-    return _over_ranks(batch.names, records)
+    return records
 
 
-def _over_ranks(names: tuple[str, ...], records: Records) -> Summaries:
+def over_ranks(names: tuple[str, ...], records: Records) -> Summaries:
+    """The summaries of series with these names, those of a key's ranks merged."""
     if not any(RANK_MARK in name for name in names):
         return Summaries(names, records)
     keys = [name.partition(RANK_MARK)[0] for name in names]

@@ -1,4 +1,4 @@
-"""Segments of concurrent calls, committed in groups: one transaction, one sync, for many.
+"""Batches of concurrent calls, committed in groups: one transaction, one sync, for many.
 
 There is no thread of its own: the first caller leads and commits what has gathered meanwhile;
 whoever waits then is appointed next. A call alone waits for nobody.
@@ -13,28 +13,28 @@ from collections.abc import Callable, Sequence
 from runstone_kit.context import current
 from runstone_kit.errors import DeadlineExceeded, RunstoneError, Unavailable
 from runstone_tracking.errors import TooManyMetrics
-from runstone_tracking.model_metrics import NewSegment
+from runstone_tracking.model_metrics import Append
 from runstone_tracking.store_metrics import Appended
 
 LEADERS = 1
 """Transactions at a time. Two overlap one's wait for the disk with the other's work, but halve the
 groups: on busy cores 1.6 M points/s instead of 1.9."""
 
-MAX_GROUP_BYTES = 8 * 1024 * 1024
+MAX_GROUP_BYTES = 16 * 1024 * 1024
 """One statement's worth: PostgreSQL holds it in memory, and the callers wait for all of it."""
 
-Write = Callable[[Sequence[NewSegment]], list[Appended]]
-"""Writes segments in one transaction, committed when it returns."""
+Write = Callable[[Sequence[Append]], list[Appended]]
+"""Writes batches in one transaction, committed when it returns."""
 
 
 class _Ticket:
     """One waiting call. ``ready`` is set when it has an outcome, an error, or is to lead."""
 
-    __slots__ = ("error", "leads", "outcome", "ready", "segment", "size")
+    __slots__ = ("append", "error", "leads", "outcome", "ready", "size")
 
-    def __init__(self, segment: NewSegment) -> None:
-        self.segment = segment
-        self.size = len(segment.header) + len(segment.payload)
+    def __init__(self, append: Append) -> None:
+        self.append = append
+        self.size = append.size
         self.ready = threading.Event()
         self.leads = False
         self.outcome: Appended | None = None
@@ -48,7 +48,7 @@ class _Ticket:
 
 
 class GroupedAppends:
-    """Appends segments through ``write``. Thread-safe."""
+    """Appends batches through ``write``. Thread-safe."""
 
     def __init__(self, write: Write, leaders: int = LEADERS) -> None:
         self._write = write
@@ -56,15 +56,15 @@ class GroupedAppends:
         self._waiting: deque[_Ticket] = deque()
         self._free_leaders = leaders
 
-    def append(self, segment: NewSegment) -> Appended:
-        """The segment's outcome, once it is committed.
+    def append(self, append: Append) -> Appended:
+        """The batch's outcome, once it is committed.
 
         Raises what ``write`` raised, and DeadlineExceeded when the call's deadline passes while
         another writes: the segment may be committed then. Another call's segment never fails this
         one: when a group fails for a reason that may be one segment's (a run that is locked, an
         error that is no RunstoneError), its segments are written one by one.
         """
-        ticket = _Ticket(segment)
+        ticket = _Ticket(append)
         with self._lock:
             if self._free_leaders:
                 self._free_leaders -= 1
@@ -108,9 +108,9 @@ class GroupedAppends:
     def _commit(self, group: Sequence[_Ticket]) -> None:
         """Give every ticket its outcome or error; raises nothing."""
         try:
-            outcomes = self._write([ticket.segment for ticket in group])
+            outcomes = self._write([ticket.append for ticket in group])
         except BaseException as error:
-            if len(group) > 1 and _may_be_one_segments(error):
+            if len(group) > 1 and _may_be_one_batchs(error):
                 self._commit_each(group)
                 return
             for ticket in group:
@@ -122,7 +122,7 @@ class GroupedAppends:
     def _commit_each(self, group: Sequence[_Ticket]) -> None:
         locked: dict[str, BaseException] = {}
         for ticket in group:
-            run_id = ticket.segment.run_id
+            run_id = ticket.append.run_id
             # The others of a locked run would each wait as long again.
             if run_id in locked:
                 ticket.error = locked[run_id]
@@ -152,7 +152,7 @@ def _is_locked(error: BaseException) -> bool:
     return isinstance(error, Unavailable) and error.reason == "OVERLOADED"
 
 
-def _may_be_one_segments(error: BaseException) -> bool:
+def _may_be_one_batchs(error: BaseException) -> bool:
     if isinstance(error, TooManyMetrics):
         return True
     return _is_locked(error) or not isinstance(error, RunstoneError)

@@ -25,6 +25,7 @@ from runstone_tracking.model_chunks import (
     WaitingSegment,
 )
 from runstone_tracking.model_metrics import Columns
+from runstone_tracking.planes import SegmentCorrupt
 from runstone_tracking.segment_history import concatenate
 from runstone_tracking.store import Transactions
 
@@ -142,7 +143,7 @@ class Folds:
         for each in stored:
             try:
                 found = segment.decode(each)
-            except segment.SegmentCorrupt as error:
+            except SegmentCorrupt as error:
                 identity = (run_id, each.writer_id, each.sequence)
                 _log.error("segment %s stays as it is: %s", identity, error)
                 damaged.add(identity)

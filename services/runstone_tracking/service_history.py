@@ -104,16 +104,13 @@ class HistoryReader:
 
         def work(session: Session) -> tuple[list[bytes], list[bytes]]:
             return (
-                session.metrics.read_blocks(run_id, blocks) if blocks else [],
+                session.metrics.read_frames(run_id, blocks) if blocks else [],
                 session.chunks.read(run_id, chunks) if chunks else [],
             )
 
         of_blocks, of_chunks = self._transactions.read(work, bounded=True)
         return [
-            *(
-                segment.decode_block(block, data)
-                for block, data in zip(blocks, of_blocks, strict=True)
-            ),
+            *segment.decode_blocks(blocks, of_blocks),
             *(
                 _ranked(chunk.decode(data), each.rank)
                 for each, data in zip(chunks, of_chunks, strict=True)

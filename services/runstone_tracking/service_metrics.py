@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from runstone_kit.paging import Page, cut_page, decode_token, query_hash, resolve_page_size
-from runstone_tracking import segment
+from runstone_tracking import segment_encode
 from runstone_tracking.model import MetricSummary
-from runstone_tracking.model_metrics import Columns, MetricBatch, NewSegment
+from runstone_tracking.model_metrics import Append, Columns, MetricBatch
 from runstone_tracking.model_samples import Sampled, SampleQuery, Update
 from runstone_tracking.service_appends import GroupedAppends
 from runstone_tracking.service_history import HistoryReader
@@ -27,8 +27,6 @@ MAX_PAGE_BYTES = 4 * 1024 * 1024
 SUMMARY_BYTES = 128
 """At most, of one summary's message without its key."""
 
-make_segment = segment.encode
-
 
 class MetricService:
     """Appends points and reads them back."""
@@ -45,7 +43,7 @@ class MetricService:
 
         Raises RunNotFound, RunDeleted, SequenceReused, SequenceGap, TooManyMetrics.
         """
-        outcome = self._appends.append(make_segment(run_id, writer_id, sequence, batch))
+        outcome = self._appends.append(Append(run_id, writer_id, sequence, batch))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -89,8 +87,8 @@ class MetricService:
         size = min(size, _fitting(found))
         return cut_page(found, size, query, lambda metric: [metric.key])
 
-    def _write(self, segments: Sequence[NewSegment]) -> list[Appended]:
-        return self._transactions.append(segments)
+    def _write(self, appends: Sequence[Append]) -> list[Appended]:
+        return self._transactions.append(segment_encode.encode_all(appends))
 
 
 def _fitting(metrics: Sequence[MetricSummary]) -> int:

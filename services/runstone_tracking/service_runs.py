@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from runstone_kit import context
 from runstone_kit.clock import Clock
 from runstone_kit.ids import IdMaker
+from runstone_tracking import segment_encode
 from runstone_tracking.errors import RunNotFound, RunTooLarge
 from runstone_tracking.model import (
     RUN_NAME_TAG,
@@ -23,7 +24,6 @@ from runstone_tracking.model import (
 )
 from runstone_tracking.model_metrics import MetricBatch
 from runstone_tracking.service_experiments import PURGED_AT_ONCE
-from runstone_tracking.service_metrics import make_segment
 from runstone_tracking.service_names import NameMaker
 from runstone_tracking.service_repeats import Repeats, earlier
 from runstone_tracking.store import Session, Transactions
@@ -128,7 +128,7 @@ class RunService:
         size = entries_bytes(batch.params) + entries_bytes(batch.tags)
         segment = None
         if metrics is not None:
-            segment = make_segment(batch.run_id, batch.writer_id, batch.sequence, metrics)
+            segment = segment_encode.encode(batch.run_id, batch.writer_id, batch.sequence, metrics)
 
         def work(session: Session) -> None:
             if size:

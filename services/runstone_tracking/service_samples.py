@@ -193,16 +193,17 @@ class Sampler:
         def work(session: Session) -> tuple[list[bytes], list[bytes]]:
             return (
                 session.chunks.read(run_id, chunks) if chunks else [],
-                session.metrics.read_blocks(run_id, blocks) if blocks else [],
+                session.metrics.read_frames(run_id, blocks) if blocks else [],
             )
 
         if not chunks and not blocks:
             return None
         of_chunks, of_blocks = self._transactions.read(work, bounded=True)
         parts = [chunk.decode(data) for data in of_chunks]
-        for block, data in zip(blocks, of_blocks, strict=True):
-            points = segment.decode_block(block, data)
-            parts.append(Columns(points.steps, points.timestamps_ms, points.values))
+        parts += (
+            Columns(points.steps, points.timestamps_ms, points.values)
+            for points in segment.decode_blocks(blocks, of_blocks)
+        )
         return chunk.in_order(concatenate(parts))
 
 

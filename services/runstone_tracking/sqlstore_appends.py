@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from runstone_kit.database import Database
 from runstone_kit.dberrors import LostRace
 from runstone_tracking.model_metrics import NewSegment
-from runstone_tracking.sqlstore_metrics_sql import append_all, merged
+from runstone_tracking.sqlstore_metrics_sql import APPEND_ALL, append_all_values, merged
 
 KNOWN = 20_000
 """Sets of keys remembered: those of so many runs that log at the same time."""
@@ -28,6 +28,7 @@ class SingleAppends:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._statement = database.prepared(APPEND_ALL)
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, int], None] = OrderedDict()
 
@@ -36,9 +37,9 @@ class SingleAppends:
         ordered = sorted(segments, key=lambda new: (new.run_id, new.writer_id))
         if not self._may(ordered):
             return False
-        summaries = list(merged(ordered))
+        values = append_all_values(ordered, list(merged(ordered)))
         try:
-            return bool(self._database.run_single(lambda c: append_all(c, ordered, summaries)))
+            return self._database.run_prepared(self._statement, values)
         except LostRace:
             # A transaction that is begun by hand is repeated until it wins.
             return False

@@ -120,12 +120,15 @@ class SqlMetricStore:
             for block in segment.find_blocks(writer, number, header, key, rank)
         ]
 
-    def read_blocks(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:
-        """The bytes of blocks, in the order given."""
-        found = self._sql.select_blocks(self._connection, run_id, blocks)
-        if len(found) < len(blocks):
+    def read_frames(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:
+        """The frame of each block, in the order given; one of several blocks is read once."""
+        frames = [(each.writer_id, each.sequence, each.offset, each.length) for each in blocks]
+        distinct = list(dict.fromkeys(frames))
+        found = self._sql.select_frames(self._connection, run_id, distinct)
+        if len(found) < len(distinct):
             raise ChangedMeanwhile
-        return found
+        data = dict(zip(distinct, found, strict=True))
+        return [data[frame] for frame in frames]
 
     def _bound_keys(self, new: Mapping[str, str]) -> None:
         """Raise TooManyMetrics if a run has too many keys; ``new`` has one of each that got any."""

@@ -16,9 +16,10 @@ from sqlalchemy import Connection
 
 from runstone_kit.dbengine import BINARY_OPTION
 from runstone_tracking import segment
-from runstone_tracking.model_metrics import Block, NewSegment, Summaries
+from runstone_tracking.model_metrics import NewSegment, Summaries
 from runstone_tracking.segment_statistics import merge_all
 from runstone_tracking.sqlstore_metrics_arrays import (
+    BinaryArray,
     ByteaArray,
     Float8Array,
     Int8Array,
@@ -28,6 +29,9 @@ from runstone_tracking.sqlstore_metrics_arrays import (
 
 Identity = tuple[str, str, int]
 """Run, writer, sequence."""
+
+Frame = tuple[str, int, int, int]
+"""Writer, sequence, offset and length of a frame of a segment."""
 
 NewKey = tuple[str, str]
 """Run and key of a metric that the run did not have."""
@@ -132,10 +136,10 @@ class MetricStatements(Protocol):
         """Writer, sequence and header of the segments that may have one of the patterns."""
         ...
 
-    def select_blocks(
-        self, connection: Connection, run_id: str, blocks: Sequence[Block]
+    def select_frames(
+        self, connection: Connection, run_id: str, frames: Sequence[Frame]
     ) -> list[bytes]:
-        """The blocks' bytes in order; fewer when a segment is gone."""
+        """The frames' bytes in order; fewer when a segment is gone."""
         ...
 
 
@@ -157,7 +161,7 @@ class _PostgreSQL:
         )
     """
 
-    _blocks = """
+    _frames = """
         SELECT substring(s.payload FROM b.start FOR b.length)
         FROM unnest(%b::text[], %b::int8[], %b::int4[], %b::int4[]) WITH ORDINALITY
             AS b (writer_id, sequence, start, length, place)
@@ -170,7 +174,9 @@ class _PostgreSQL:
         self, connection: Connection, segments: Sequence[NewSegment]
     ) -> set[Identity]:
         teach(connection)
-        rows = connection.exec_driver_sql(self._insert, _segment_columns(segments))
+        identities, others = _segment_columns(segments)
+        values = (*identities, *identities, *others)
+        rows = connection.exec_driver_sql(self._insert, values)
         return {(row[0], row[1], row[2]) for row in rows}
 
     def upsert_summaries(self, connection: Connection, summaries: RunSummaries) -> list[NewKey]:
@@ -183,18 +189,13 @@ class _PostgreSQL:
     ) -> Iterable[tuple[str, int, bytes]]:
         return _select_headers(connection, self._headers, run_id, patterns)
 
-    def select_blocks(
-        self, connection: Connection, run_id: str, blocks: Sequence[Block]
+    def select_frames(
+        self, connection: Connection, run_id: str, frames: Sequence[Frame]
     ) -> list[bytes]:
+        writers, sequences, offsets, lengths = map(list, zip(*frames, strict=True))
         rows = connection.exec_driver_sql(
-            self._blocks,
-            (
-                [block.writer_id for block in blocks],
-                [block.sequence for block in blocks],
-                [block.offset + 1 for block in blocks],
-                [block.length for block in blocks],
-                run_id,
-            ),
+            self._frames,
+            (writers, sequences, [offset + 1 for offset in offsets], lengths, run_id),
             execution_options={BINARY_OPTION: True},
         )
         return [row[0] for row in rows.fetchall()]
@@ -214,49 +215,58 @@ def merged(segments: Iterable[NewSegment]) -> Iterable[tuple[str, Summaries]]:
         yield run_id, merge_all([new.summaries for new in group])
 
 
-# The count needs all that was written, so summaries are locked behind segments.
-_APPEND_ALL = "".join(
-    (
-        *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE),
-        *("WHERE %b::int8 = (SELECT count(*) FROM written)", _FOLD, _RETURN_NEW),
-        ") SELECT 1 / (NOT EXISTS (SELECT 1 FROM folded WHERE is_new)",
-        " AND %b::int8 = (SELECT count(*) FROM written))::int4",
-    )
+def _numbered(statement: str, numbers: Iterable[int]) -> str:
+    """The statement with $1, $2 … as ``numbers`` say, one for each %b in it."""
+    first, *others = statement.split("%b")
+    return first + "".join(f"${n}{rest}" for n, rest in zip(numbers, others, strict=True))
+
+
+# The count needs all that was written, so summaries are locked behind segments. Identities, and the
+# count, are asked for twice.
+APPEND_ALL = _numbered(
+    "".join(
+        (
+            *("WITH ", _NEXT, ", written AS (", _WRITE, "), folded AS (", _SUMMARIZE),
+            *("WHERE %b::int8 = (SELECT count(*) FROM written)", _FOLD, _RETURN_NEW),
+            ") SELECT 1 / (NOT EXISTS (SELECT 1 FROM folded WHERE is_new)",
+            " AND %b::int8 = (SELECT count(*) FROM written))::int4",
+        )
+    ),
+    (*range(1, 4), *range(1, 8), *range(8, 18), 18, 18),
 )
+"""Writes segments and summaries, both in the order of their keys, to PostgreSQL.
+
+Divides by zero, and does nothing, if one is not its writer's next, if its run is not active or if a
+key is new to it.
+"""
 
 
-def append_all(
-    connection: Connection, segments: Sequence[NewSegment], summaries: RunSummaries
-) -> bool:
-    """Write segments and summaries, both in the order of their keys, to PostgreSQL. Returns True.
-
-    Divides by zero, and does nothing, if one is not its writer's next, if its run is not active or
-    if a key is new to it.
-    """
-    teach(connection)
-    count = len(segments)
-    values = (*_segment_columns(segments), *_summary_columns(summaries), count, count)
-    return bool(connection.exec_driver_sql(_APPEND_ALL, values).scalar())
+def append_all_values(segments: Sequence[NewSegment], summaries: RunSummaries) -> list[bytes]:
+    """What APPEND_ALL takes."""
+    identities, others = _segment_columns(segments)
+    count = len(segments).to_bytes(8)
+    return [*identities, *others, *_summary_columns(summaries), count]
 
 
-def _segment_columns(segments: Sequence[NewSegment]) -> tuple[Any, ...]:
-    """What _NEXT and _WRITE take."""
+def _segment_columns(
+    segments: Sequence[NewSegment],
+) -> tuple[tuple[BinaryArray, ...], tuple[BinaryArray, ...]]:
+    """What _NEXT takes, and what _WRITE takes behind the same."""
     identities = (
         TextArray.of([new.run_id for new in segments]),
         TextArray.of([new.writer_id for new in segments]),
         Int8Array.of(np.array([new.sequence for new in segments], np.int64)),
     )
-    return (
-        *identities,
-        *identities,
+    others = (
         Int8Array.of(np.array([new.points for new in segments], np.int64)),
         ByteaArray.of([new.digest for new in segments]),
         ByteaArray.of([new.header for new in segments]),
         ByteaArray.of([new.payload for new in segments]),
     )
+    return identities, others
 
 
-def _summary_columns(summaries: RunSummaries) -> tuple[Any, ...]:
+def _summary_columns(summaries: RunSummaries) -> tuple[BinaryArray, ...]:
     """What _SUMMARIZE takes."""
     records: Any = np.concatenate([found.records for _, found in summaries])
     return (
@@ -304,7 +314,7 @@ class _SQLite:
             AND (instr(header, ?) > 0 OR instr(header, ?) > 0 OR substr(header, 1, 2) = ?)
     """
 
-    _block = """
+    _frame = """
         SELECT substr(payload, ?, ?) FROM metric_segments
         WHERE run_id = ? AND writer_id = ? AND sequence = ?
     """
@@ -350,13 +360,13 @@ class _SQLite:
     ) -> Iterable[tuple[str, int, bytes]]:
         return _select_headers(connection, self._headers, run_id, patterns)
 
-    def select_blocks(
-        self, connection: Connection, run_id: str, blocks: Sequence[Block]
+    def select_frames(
+        self, connection: Connection, run_id: str, frames: Sequence[Frame]
     ) -> list[bytes]:
         found = []
-        for block in blocks:
-            at = (block.offset + 1, block.length, run_id, block.writer_id, block.sequence)
-            row = connection.exec_driver_sql(self._block, at).first()
+        for writer, sequence, offset, length in frames:
+            at = (offset + 1, length, run_id, writer, sequence)
+            row = connection.exec_driver_sql(self._frame, at).first()
             if row is not None:
                 found.append(row[0])
         return found

@@ -53,7 +53,7 @@ class MetricStore(Protocol):
         """
         ...
 
-    def read_blocks(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:
+    def read_frames(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:
         """The bytes of blocks that ``find_blocks`` gave, in the order given.
 
         MUST raise ``store_chunks.ChangedMeanwhile`` when one is gone: its segment was folded, or

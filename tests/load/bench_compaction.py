@@ -17,7 +17,7 @@ from report import Row, print_table
 from sqlalchemy import func, select
 
 from runstone_kit.database import Database
-from runstone_tracking import segment
+from runstone_tracking import segment_encode
 from runstone_tracking.model_metrics import Columns, MetricBatch, NewSegment
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
@@ -57,7 +57,7 @@ def made(run_id: str, call: int, kind: str, keys: int, points: int) -> NewSegmen
     )
     names = tuple(sorted(f"train/loss_{key}" for key in range(keys)))
     batch = MetricBatch(names, np.full(keys, points, np.int64), columns)
-    return segment.encode(run_id, "rank-0", call + 1, batch)
+    return segment_encode.encode(run_id, "rank-0", call + 1, batch)
 
 
 @contextmanager

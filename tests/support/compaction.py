@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from runstone_kit.database import Database
-from runstone_tracking import segment
+from runstone_tracking import segment_encode
 from runstone_tracking.service_folds import Folded, Folds
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
@@ -26,7 +26,7 @@ class Writer:
     def append(self, series: dict[str, Sequence[Point]]) -> None:
         """The next batch."""
         self.sequence += 1
-        made = segment.encode(self.run, self.name, self.sequence, batch(series))
+        made = segment_encode.encode(self.run, self.name, self.sequence, batch(series))
         assert self.transactions.write(lambda s: s.metrics.append([made])) == [True]
 
 

@@ -15,7 +15,7 @@ from runstone_kit.database import Database
 from runstone_tracking import (
     chunk,
     pyramid,
-    segment,
+    segment_encode,
     service_history,
 )
 from runstone_tracking.errors import MetricNotFound, SequenceGap
@@ -180,9 +180,9 @@ def test_a_retry_after_a_fold_writes_nothing(transactions: SqlTransactions, run:
     writer = Writer(transactions, run)
     writer.append({"k": [(1, 1, 0.5)]})
     fold_all(transactions, run)
-    again = segment.encode(run, "w", 1, batch({"k": [(1, 1, 0.5)]}))
+    again = segment_encode.encode(run, "w", 1, batch({"k": [(1, 1, 0.5)]}))
     assert transactions.write(lambda s: s.metrics.append([again])) == [False]
-    later = segment.encode(run, "w", 3, batch({"k": [(1, 1, 0.5)]}))
+    later = segment_encode.encode(run, "w", 3, batch({"k": [(1, 1, 0.5)]}))
     [gap] = transactions.write(lambda s: s.metrics.append([later]))
     assert isinstance(gap, SequenceGap)
     writer.append({"k": [(2, 2, 0.5)]})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runstone_tracking import segment, sqlstore_metrics
+from runstone_tracking import segment_encode, sqlstore_metrics
 from runstone_tracking.errors import TooManyMetrics
 from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.service_appends import GroupedAppends, _Ticket
@@ -25,7 +25,7 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def made(run: str, sequence: int, keys: range, writer: str = "w", rank: int = -1) -> NewSegment:
     named = {f"k{key:07}" + (f"\t{rank}" if rank >= 0 else ""): [(1, 1, 0.5)] for key in keys}
-    return segment.encode(run, writer, sequence, batch(named))
+    return segment_encode.encode(run, writer, sequence, batch(named))
 
 
 def stored(transactions: SqlTransactions, run: str) -> int:

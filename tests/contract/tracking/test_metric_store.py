@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select
 
 from runstone_kit.database import Database
 from runstone_kit.errors import RunstoneError, Unavailable
-from runstone_tracking import segment, service_metrics, sqlstore_metrics_sql
+from runstone_tracking import segment_encode, service_metrics, sqlstore_metrics_sql
 from runstone_tracking.errors import (
     MetricNotFound,
     RunDeleted,
@@ -40,7 +40,7 @@ Series = Mapping[str, Sequence[Point]]
 
 
 def _segment(run: str, sequence: int, series: Series, writer: str = "w") -> NewSegment:
-    return segment.encode(run, writer, sequence, batch(series))
+    return segment_encode.encode(run, writer, sequence, batch(series))
 
 
 def _append(transactions: SqlTransactions, *segments: NewSegment) -> list[Appended]:
@@ -353,7 +353,7 @@ def test_purging_a_run_takes_its_metrics_along(
     assert _rows(database) == 1
     assert _summaries(transactions, kept)["k"].count == 1
     with pytest.raises(ChangedMeanwhile):
-        transactions.read(lambda s: s.metrics.read_blocks(run, blocks))
+        transactions.read(lambda s: s.metrics.read_frames(run, blocks))
     with database.read() as connection:
         left = connection.execute(select(metric_summaries.c.run_id)).scalars().all()
     assert left == [kept]

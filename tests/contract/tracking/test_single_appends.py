@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select
 
 from runstone_kit.database import Database
 from runstone_kit.errors import Unavailable
-from runstone_tracking import segment
+from runstone_tracking import segment_encode
 from runstone_tracking.errors import RunDeleted, RunNotFound, SequenceGap, SequenceReused
 from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.sqlstore import SqlTransactions
@@ -25,7 +25,7 @@ pytestmark = ON_POSTGRESQL
 
 def made(run: str, sequence: int, *keys: str, writer: str = "w", value: float = 0.5) -> NewSegment:
     points = batch({key: [(sequence, sequence, value)] for key in keys or ("k",)})
-    return segment.encode(run, writer, sequence, points)
+    return segment_encode.encode(run, writer, sequence, points)
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstone_tracking import segment
+from runstone_tracking import segment, segment_encode
 from runstone_tracking.model_chunks import StoredSegment
-from runstone_tracking.model_metrics import MetricBatch, NewSegment, series_name
-from runstone_tracking.segment import MIN_COMPRESSED, SegmentCorrupt
+from runstone_tracking.model_metrics import Append, MetricBatch, NewSegment, series_name
+from runstone_tracking.planes import SegmentCorrupt
+from runstone_tracking.segment_encode import FRAME_POINTS, MIN_COMPRESSED
 from support.metric_points import Point, batch, bits, points_of, total_order
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -34,7 +35,7 @@ all_series = st.dictionaries(
 
 
 def _encode(points_by_key: dict[str, list[Point]]) -> NewSegment:
-    return segment.encode("run", "writer", 7, batch(points_by_key))
+    return segment_encode.encode("run", "writer", 7, batch(points_by_key))
 
 
 def _decode(stored: NewSegment, key: str) -> list[Point] | None:
@@ -43,7 +44,7 @@ def _decode(stored: NewSegment, key: str) -> list[Point] | None:
         return None
     [block] = blocks
     data = stored.payload[block.offset : block.offset + block.length]
-    found = points_of(segment.decode_block(block, data))
+    found = points_of(segment.decode_blocks([block], [data])[0])
     assert block.count == len(found)
     assert block.min_timestamp_ms == min(point[1] for point in found)
     assert block.max_timestamp_ms == max(point[1] for point in found)
@@ -94,6 +95,33 @@ def test_points_come_back_bit_for_bit(series: dict[str, list[Point]]) -> None:
         assert found is not None
         assert bits(found) == bits(sent)
     assert _decode(stored, "c") is None
+
+
+@given(st.lists(all_series, min_size=1, max_size=4))
+def test_batches_that_are_encoded_together_are_as_if_alone(
+    several: list[dict[str, list[Point]]],
+) -> None:
+    appends = [Append(f"r{n}", "w", n, batch(series)) for n, series in enumerate(several)]
+    for append, found in zip(appends, segment_encode.encode_all(appends), strict=True):
+        alone = segment_encode.encode(append.run_id, "w", append.sequence, append.batch)
+        assert (found.run_id, found.sequence) == (alone.run_id, alone.sequence)
+        assert (found.digest, found.points) == (alone.digest, alone.points)
+        assert (found.header, found.payload) == (alone.header, alone.payload)
+        assert found.summaries.keys == alone.summaries.keys
+        assert found.summaries.records.tobytes() == alone.summaries.records.tobytes()
+
+
+def test_series_share_a_frame_as_long_as_they_fit() -> None:
+    few = FRAME_POINTS // 3
+    series = {f"k{n}": [(step, step, 0.5) for step in range(few)] for n in range(7)}
+    series["k3"] *= 4
+    stored = _encode(series)
+    blocks = [segment.find_blocks("writer", 7, stored.header, key)[0] for key in sorted(series)]
+    assert [len({block.offset for block in blocks[: n + 1]}) for n in range(7)] == [
+        *(1, 1, 1, 2, 3, 3, 3),
+    ]
+    for key, sent in series.items():
+        assert _decode(stored, key) == sent
 
 
 @given(all_series)
@@ -177,7 +205,7 @@ def test_ranks_of_a_key_are_series_of_their_own_and_one_summary() -> None:
         assert [(block.rank, block.count) for block in found] == [(-1, 1), (0, 1), (10, 2), (2, 1)]
         [alone] = segment.find_blocks("writer", 7, stored.header, "a", 10)
         data = stored.payload[alone.offset : alone.offset + alone.length]
-        points = segment.decode_block(alone, data)
+        [points] = segment.decode_blocks([alone], [data])
         assert points_of(points) == series[series_name("a", 10)]
         assert points.ranks is not None
         assert points.ranks.tolist() == [10, 10]
@@ -219,7 +247,7 @@ def test_any_flipped_bit_is_noticed(key: str) -> None:
     data = stored.payload[block.offset : block.offset + block.length]
     for place in range(0, len(data), max(1, len(data) // 50)):
         with pytest.raises(SegmentCorrupt, match="is damaged"):
-            segment.decode_block(block, _flipped(data, place))
+            segment.decode_blocks([block], [_flipped(data, place)])
     for place in range(len(stored.header)):
         if place in (2, 3):
             continue  # not used
@@ -236,8 +264,8 @@ def test_cut_and_foreign_bytes_are_refused() -> None:
     [block] = segment.find_blocks("writer", 7, stored.header, "k3")
     for data in (b"", b"x", stored.payload):
         with pytest.raises(SegmentCorrupt):
-            segment.decode_block(block, data)
-    for header in (b"", b"\1", stored.header[:-1], stored.header[:17], b"\2" + stored.header[1:]):
+            segment.decode_blocks([block], [data])
+    for header in (b"", b"\1", stored.header[:-1], stored.header[:17], b"\3" + stored.header[1:]):
         with pytest.raises(SegmentCorrupt):
             segment.find_blocks("writer", 7, header, "k3")
 
@@ -250,5 +278,5 @@ def test_noise_is_refused(data: bytes) -> None:
 
 def test_series_sorted_by_a_step_that_wraps_are_not_taken_for_increasing() -> None:
     sent: MetricBatch = batch({"k": [(2**63 - 1, 0, 1.0), (-(2**63), 0, 2.0)]})
-    [record] = segment.encode("r", "w", 1, sent).summaries.records.tolist()
+    [record] = segment_encode.encode("r", "w", 1, sent).summaries.records.tolist()
     assert record[:2] == (1.0, 2**63 - 1)

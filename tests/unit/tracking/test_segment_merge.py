@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstone_tracking import segment
+from runstone_tracking import segment_encode
 from runstone_tracking.model_metrics import Summaries
 from runstone_tracking.segment_statistics import merge, merge_all
 from support.metric_points import Point, batch, total_order
@@ -21,7 +21,7 @@ all_series = st.dictionaries(
 
 
 def _summaries(series: dict[str, list[Point]]) -> Summaries:
-    return segment.encode("r", "w", 1, batch(series)).summaries
+    return segment_encode.encode("r", "w", 1, batch(series)).summaries
 
 
 def _plain(summaries: Summaries) -> list[object]:

@@ -1,4 +1,4 @@
-"""Group commit: who waits for whom, and what one bad segment does to its neighbours."""
+"""Group commit: who waits for whom, and what one bad batch does to its neighbours."""
 
 from __future__ import annotations
 
@@ -11,33 +11,32 @@ import pytest
 
 from runstone_kit.context import RequestContext, use
 from runstone_kit.errors import DeadlineExceeded, Unavailable
-from runstone_tracking import segment
 from runstone_tracking.errors import RunDeleted
-from runstone_tracking.model_metrics import NewSegment
+from runstone_tracking.model_metrics import POINT_BYTES, Append
 from runstone_tracking.service_appends import MAX_GROUP_BYTES, GroupedAppends
 from runstone_tracking.store_metrics import Appended
 from support.metric_points import batch
 from support.processes import wait_until
 
 
-def _segment(sequence: int) -> NewSegment:
-    return segment.encode("run", "w", sequence, batch({"k": [(1, 2, 3.0)]}))
+def _append(sequence: int, points: int = 1) -> Append:
+    return Append("run", "w", sequence, batch({"k": [(1, 2, 3.0)] * points}))
 
 
 class Writer:
     """A store whose writes wait until they are let go."""
 
-    def __init__(self, answer: Callable[[NewSegment], Appended]) -> None:
+    def __init__(self, answer: Callable[[Append], Appended]) -> None:
         self.groups: list[list[int]] = []
         self.started = threading.Semaphore(0)
         self.let_go = threading.Semaphore(0)
         self._answer = answer
 
-    def __call__(self, segments: Sequence[NewSegment]) -> list[Appended]:
-        self.groups.append([each.sequence for each in segments])
+    def __call__(self, appends: Sequence[Append]) -> list[Appended]:
+        self.groups.append([each.sequence for each in appends])
         self.started.release()
         assert self.let_go.acquire(timeout=30)
-        return [self._answer(each) for each in segments]
+        return [self._answer(each) for each in appends]
 
 
 class Calls:
@@ -47,7 +46,7 @@ class Calls:
         self._appends = appends
         self._pool = pool
 
-    def start(self, new: NewSegment) -> Future[Appended]:
+    def start(self, new: Append) -> Future[Appended]:
         before = len(self._appends._waiting)
         future = self._pool.submit(self._appends.append, new)
         wait_until(
@@ -57,17 +56,17 @@ class Calls:
         )
         return future
 
-    def _led(self, new: NewSegment) -> bool:
+    def _led(self, new: Append) -> bool:
         writer = self._appends._write
         assert isinstance(writer, Writer)
         return any(new.sequence in group for group in writer.groups)
 
 
-def _run(writer: Writer, segments: Sequence[NewSegment], writes: int) -> list[Future[Appended]]:
-    """All segments appended, the first alone while the others gather; one leader."""
-    with ThreadPoolExecutor(len(segments)) as pool:
+def _run(writer: Writer, appends: Sequence[Append], writes: int) -> list[Future[Appended]]:
+    """All appends appended, the first alone while the others gather; one leader."""
+    with ThreadPoolExecutor(len(appends)) as pool:
         calls = Calls(GroupedAppends(writer, leaders=1), pool)
-        futures = [calls.start(each) for each in segments]
+        futures = [calls.start(each) for each in appends]
         for _ in range(writes):
             writer.let_go.release()
         return futures
@@ -75,26 +74,26 @@ def _run(writer: Writer, segments: Sequence[NewSegment], writes: int) -> list[Fu
 
 def test_whoever_comes_during_a_write_goes_together() -> None:
     writer = Writer(lambda each: each.sequence != 3)
-    futures = _run(writer, [_segment(number) for number in range(1, 5)], writes=2)
+    futures = _run(writer, [_append(number) for number in range(1, 5)], writes=2)
     assert writer.groups == [[1], [2, 3, 4]]
     assert [future.result() for future in futures] == [True, True, False, True]
 
 
-def test_a_refused_segment_is_its_own_callers_alone() -> None:
+def test_a_refused_batch_is_its_own_callers_alone() -> None:
     refused = RunDeleted("run")
     writer = Writer(lambda each: refused if each.sequence == 2 else True)
-    futures = _run(writer, [_segment(number) for number in range(1, 4)], writes=2)
+    futures = _run(writer, [_append(number) for number in range(1, 4)], writes=2)
     assert [future.result() for future in futures] == [True, refused, True]
 
 
 def test_a_group_that_fails_for_an_unknown_reason_is_written_one_by_one() -> None:
-    def answer(each: NewSegment) -> Appended:
+    def answer(each: Append) -> Appended:
         if each.sequence == 3:
             raise ValueError("poison")
         return True
 
     writer = Writer(answer)
-    futures = _run(writer, [_segment(number) for number in range(1, 5)], writes=5)
+    futures = _run(writer, [_append(number) for number in range(1, 5)], writes=5)
     assert writer.groups == [[1], [2, 3, 4], [2], [3], [4]]
     assert [futures[index].result() for index in (0, 1, 3)] == [True, True, True]
     with pytest.raises(ValueError, match="poison"):
@@ -104,32 +103,32 @@ def test_a_group_that_fails_for_an_unknown_reason_is_written_one_by_one() -> Non
 def test_a_database_that_is_away_is_told_to_the_whole_group_and_work_goes_on() -> None:
     away = [Unavailable("away", reason="DATABASE_UNAVAILABLE")]
 
-    def answer(each: NewSegment) -> Appended:
+    def answer(each: Append) -> Appended:
         if each.sequence == 2:
             raise away[0]
         return True
 
     writer = Writer(answer)
-    futures = _run(writer, [_segment(number) for number in range(1, 4)], writes=2)
+    futures = _run(writer, [_append(number) for number in range(1, 4)], writes=2)
     assert [future.exception() for future in futures] == [None, away[0], away[0]]
     with ThreadPoolExecutor(1) as pool:
         writer.let_go.release()
-        assert pool.submit(GroupedAppends(writer).append, _segment(9)).result() is True
+        assert pool.submit(GroupedAppends(writer).append, _append(9)).result() is True
 
 
-def test_a_locked_run_fails_only_its_own_segments_and_is_tried_once() -> None:
+def test_a_locked_run_fails_only_its_own_appends_and_is_tried_once() -> None:
     locked = [Unavailable("locked", reason="OVERLOADED")]
 
-    def answer(each: NewSegment) -> Appended:
+    def answer(each: Append) -> Appended:
         if each.run_id == "locked":
             raise locked[0]
         return True
 
-    segments = [_segment(number) for number in range(1, 6)]
-    for each in segments[1:3]:
+    appends = [_append(number) for number in range(1, 6)]
+    for each in appends[1:3]:
         object.__setattr__(each, "run_id", "locked")
     writer = Writer(answer)
-    futures = _run(writer, segments, writes=5)
+    futures = _run(writer, appends, writes=5)
     assert writer.groups == [[1], [2, 3, 4, 5], [2], [4], [5]]
     assert [future.exception() for future in futures] == [None, locked[0], locked[0], None, None]
 
@@ -138,22 +137,20 @@ def test_whoever_waits_gives_up_at_its_deadline() -> None:
     writer = Writer(lambda _each: True)
     appends = GroupedAppends(writer, leaders=1)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(appends.append, _segment(1))
+        first = pool.submit(appends.append, _append(1))
         assert writer.started.acquire(timeout=30)
         with (
             use(RequestContext(deadline=time.monotonic() + 0.01)),
             pytest.raises(DeadlineExceeded),
         ):
-            appends.append(_segment(2))
+            appends.append(_append(2))
         writer.let_go.release()
         assert first.result() is True
     assert writer.groups == [[1]]
 
 
 def test_a_group_is_bounded_in_bytes() -> None:
-    large = [_segment(number) for number in range(1, 5)]
-    for each in large[1:]:
-        object.__setattr__(each, "payload", bytes(MAX_GROUP_BYTES // 2))
+    large = [_append(1), *(_append(n, MAX_GROUP_BYTES // 2 // POINT_BYTES) for n in (2, 3, 4))]
     writer = Writer(lambda _each: True)
     futures = _run(writer, large, writes=4)
     assert writer.groups == [[1], [2], [3], [4]]

@@ -15,7 +15,6 @@ from runstone_tracking.service_history import HistoryReader
 from runstone_tracking.service_samples import Sampler
 from runstone_tracking.service_watch import Watches
 from runstone_tracking.store import Transactions
-from runstone_tracking.store_metrics import Appended
 
 DEFAULT_PAGE = 1_000
 MAX_PAGE = 10_000
@@ -33,7 +32,7 @@ class MetricService:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._appends = GroupedAppends(self._write)
+        self._appends = GroupedAppends(segment_encode.encode_all, transactions.append)
         self._reader = HistoryReader(transactions)
         self._sampler = Sampler(transactions)
         self._watches = Watches(transactions, self._sampler)
@@ -86,9 +85,6 @@ class MetricService:
         )
         size = min(size, _fitting(found))
         return cut_page(found, size, query, lambda metric: [metric.key])
-
-    def _write(self, appends: Sequence[Append]) -> list[Appended]:
-        return self._transactions.append(segment_encode.encode_all(appends))
 
 
 def _fitting(metrics: Sequence[MetricSummary]) -> int:

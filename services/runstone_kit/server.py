@@ -48,6 +48,10 @@ MAX_RECEIVE_BYTES = 70 * 2**20
 MAX_SEND_BYTES = 64 * 2**20
 """A page of 50,000 small runs; what the client accepts is the client's choice."""
 
+GROUPED = 3
+"""Threads for calls that wait for each other, to one of those that work: the larger the groups, the
+less each call costs."""
+
 GC_THRESHOLD = 20_000
 """Objects made before the youngest are looked at; a call makes some hundred, and drops them all."""
 
@@ -213,14 +217,20 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
         raise StartError(error.for_operator) from error
     activity = Activity()
     calls = CallPool(spec.max_threads)
+    groups = CallPool(GROUPED * spec.max_threads, "group")
     # Probes must be answered however busy the calls keep their threads.
     probes = ThreadPoolExecutor(1, thread_name_prefix="probe")
     refusals = ThreadPoolExecutor(1, thread_name_prefix="refusal")
     # One more than may watch: it tells the others so.
     watchers = ThreadPoolExecutor(spec.max_watches + 1, thread_name_prefix="watch")
     watches = frozenset(f"/{part.name}/{name}" for part in parts for name in part.watches)
-    pools = {HEALTH_SERVICE: probes, **dict.fromkeys(watches, watchers)}
-    gate = WaitingLimit(calls, spec.max_waiting, refusals)
+    grouped = [f"/{part.name}/{name}" for part in parts for name in part.grouped]
+    pools = {
+        HEALTH_SERVICE: probes,
+        **dict.fromkeys(watches, watchers),
+        **dict.fromkeys(grouped, groups),
+    }
+    gate = WaitingLimit([calls, groups], spec.max_waiting, refusals)
     server = grpc.server(
         calls,
         interceptors=[Chain(_layers(spec, activity, watches), pools, gate)],
@@ -262,7 +272,7 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
     tcp_ports = [
         port for address, port in zip(addresses, ports, strict=True) if not _is_unix(address)
     ]
-    closing = [calls, probes, refusals, watchers]
+    closing = [calls, groups, probes, refusals, watchers]
     return Running(server, parts, readiness, closing, page, tcp_ports, activity)
 
 

@@ -26,7 +26,8 @@ class ServiceParts:
     work. ``start`` is called once the server listens (background jobs), ``stopping`` when it is
     about to refuse new calls and give those in progress their grace: what would wait for good ends
     itself then. ``close`` is called after the last call has ended, also when the start of the
-    server failed. ``watches`` names the RPCs that wait most of the time: their threads are apart.
+    server failed. ``watches`` names the RPCs that wait most of the time, ``grouped`` those whose
+    calls gather and are done together: their threads are apart.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ServiceParts:
     stopping: Callable[[], None] = _nothing
     close: Callable[[], None] = _nothing
     watches: Sequence[str] = ()
+    grouped: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,10 +113,13 @@ def summaries(batch: MetricBatch, found: Statistics) -> Records:
 
 def over_ranks(names: tuple[str, ...], records: Records) -> Summaries:
     """The summaries of series with these names, those of a key's ranks merged."""
-    if not any(RANK_MARK in name for name in names):
+    if RANK_MARK not in "".join(names):
         return Summaries(names, records)
     keys = [name.partition(RANK_MARK)[0] for name in names]
-    # Each round takes one series of every key: mostly there is one, this process' own rank.
+    if len(set(keys)) == len(keys):
+        # As mostly: the writer's own rank. A mark sorts below all of a key, so the order stays.
+        return Summaries(tuple(keys), records)
+    # Each round takes one series of every key.
     rounds: list[list[int]] = []
     seen: dict[str, int] = {}
     for place, key in enumerate(keys):

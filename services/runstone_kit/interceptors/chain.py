@@ -58,8 +58,8 @@ class Chain(grpc.ServerInterceptor):
     INVALID_ARGUMENT, counted and logged; gRPC itself would answer INTERNAL. The handler's own
     deserializer is the one used. Handlers that gRPC runs without blocking (health's Watch) pass
     unwrapped: they have another signature. ``pools`` gives services, and methods by their paths,
-    a thread pool of their own; ``gate`` refuses calls of the others while too many wait for a
-    thread.
+    a thread pool of their own; ``gate`` refuses calls of the others, and those of its own pools,
+    while too many wait for a thread.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Chain(grpc.ServerInterceptor):
         pool = self._pools.get(path) or self._pools.get(method.service)
         if pool is not None:
             call.experimental_thread_pool = pool  # type: ignore[attr-defined]
-        elif self._gate is not None:
+        if self._gate is not None and (pool is None or pool in self._gate):
             self._refusals[path] = self._refusal(method, self._gate)
         wrapped: grpc.RpcMethodHandler[Any, Any] = make(
             call, request_deserializer=None, response_serializer=handler.response_serializer

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -27,8 +27,8 @@ RETRY_AFTER_S = (1.0, 2.0)
 class CallPool(ThreadPoolExecutor):
     """A thread pool that knows how many calls wait for one of its threads."""
 
-    def __init__(self, max_workers: int) -> None:
-        super().__init__(max_workers, thread_name_prefix="call")
+    def __init__(self, max_workers: int, name: str = "call") -> None:
+        super().__init__(max_workers, thread_name_prefix=name)
         self._count = threading.Lock()
         self._waiting = 0
 
@@ -57,16 +57,19 @@ class CallPool(ThreadPoolExecutor):
 
 
 class WaitingLimit:
-    """Lets ``limit`` calls wait for a thread of ``calls``; ``pool`` answers the rest."""
+    """Lets ``limit`` calls in all wait for a thread of ``pools``; ``pool`` answers the rest."""
 
-    def __init__(self, calls: CallPool, limit: int, pool: ThreadPoolExecutor) -> None:
-        self._calls = calls
+    def __init__(self, pools: Sequence[CallPool], limit: int, pool: ThreadPoolExecutor) -> None:
+        self._pools = tuple(pools)
         self._limit = limit
         self.pool = pool
 
+    def __contains__(self, pool: ThreadPoolExecutor) -> bool:
+        return pool in self._pools
+
     def is_full(self) -> bool:
         """Whether a call that comes now is one too many."""
-        return self._calls.waiting >= self._limit
+        return sum(pool.waiting for pool in self._pools) >= self._limit
 
     def refuse(self, _requests: Any, _context: grpc.ServicerContext) -> NoReturn:
         """Raises ResourceExhausted (OVERLOADED), with a time to come again."""

@@ -26,6 +26,9 @@ from runstone.tracking.v1 import metric_pb2
 ITEM_SIZE = 8
 """Bytes of one number."""
 
+_SMALL = 16_384
+"""Bytes of a message that is measured in less time than its fields are looked at one by one."""
+
 _FIXED64 = (
     FieldDescriptor.TYPE_FIXED64,
     FieldDescriptor.TYPE_SFIXED64,
@@ -61,6 +64,12 @@ class View:
         ends inside a number, which the public class refuses as well, is found by ``joined``.
         """
         message = self.message_class.FromString(data)
+        if len(data) <= _SMALL:
+            # Nothing was unknown if as many bytes are left without it.
+            message.DiscardUnknownFields()
+            if message.ByteSize() == len(data):
+                return message
+            message = self.message_class.FromString(data)
         if not self._root.is_packed(message):
             packed = self.public_class.FromString(data).SerializeToString()
             message = self.message_class.FromString(packed)

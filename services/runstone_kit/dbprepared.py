@@ -68,7 +68,10 @@ class Prepared:
             if not is_dead(connection.driver_connection):
                 return connection
             connection.invalidate()
-        connection = self._engine.raw_connection()
+        try:
+            connection = self._engine.raw_connection()
+        except sys.modules["psycopg"].Error as error:
+            raise DBAPIError(None, None, error, connection_invalidated=True) from error
         try:
             pgconn: Any = connection.driver_connection.pgconn  # type: ignore[union-attr]
             self._checked(pgconn, pgconn.prepare(_NAME, self._statement.encode()))

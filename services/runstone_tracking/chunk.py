@@ -17,7 +17,7 @@ import numpy as np
 from runstone_tracking.chunk_columns import pack, unpack
 from runstone_tracking.model_chunks import Place
 from runstone_tracking.model_metrics import Columns, Int64s
-from runstone_tracking.planes import SegmentCorrupt
+from runstone_tracking.segment_planes import SegmentCorrupt
 
 MAX_POINTS = 65_536
 """Points of a chunk: 0.25 MB of losses to read for a look at one, and 150 chunks in 10 M points."""

@@ -28,7 +28,7 @@ from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from runstone_tracking.model_metrics import Doubles, Int64s
-from runstone_tracking.planes import (
+from runstone_tracking.segment_planes import (
     SegmentCorrupt,
     decompress,
     join_planes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runstone.tracking.v1 import run_pb2 as pb
 from runstone_kit.errors import Violations
 from runstone_kit.validation import check_run_id
-from runstone_tracking.convert_metrics import check_identity, read_series
+from runstone_tracking.convert_appends import check_identity, read_series
 from runstone_tracking.convert_runs import read_params_and_tags
 from runstone_tracking.model import RunBatch
 from runstone_tracking.model_metrics import MetricBatch

@@ -10,7 +10,7 @@ import numpy as np
 from runstone.tracking.v1 import metric_pb2 as pb
 from runstone_kit.errors import Violations
 from runstone_kit.validation import check_count, check_entity_key, check_range, check_run_id
-from runstone_tracking.convert_metrics import MAX_RANK
+from runstone_tracking.convert_appends import MAX_RANK
 from runstone_tracking.model_metrics import NO_RANK
 from runstone_tracking.model_samples import Axis, Sampled, SampleQuery, Update
 

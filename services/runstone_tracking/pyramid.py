@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from runstone_tracking.chunk_columns import pack, unpack
 from runstone_tracking.model_metrics import Columns, Int64s
-from runstone_tracking.planes import SegmentCorrupt
+from runstone_tracking.segment_planes import SegmentCorrupt
 
 SIZES = (128, 1_024, 8_192)
 """Points of a node, by level, each eight times the one below: of losses 0.16, 0.08 and 0.01 bytes a

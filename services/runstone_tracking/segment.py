@@ -9,9 +9,9 @@
 A header body above 2 KiB is one zstd frame (flag 1); below, a key can be looked for in the header
 as it is. The header's CRC-32 is of the body before compression, an entry's of its frame as stored.
 
-The columns are planes (see ``planes``). Of steps and timestamps they have the differences above
-the least difference of the series, in as many bytes (0, 1, 2, 4 or 8) as the greatest of the frame
-takes; at a series' first point, which its entry has, a zero. Values are whole. A frame of few
+The columns are planes (see ``segment_planes``). Of steps and timestamps they have the differences
+above the least difference of the series, in as many bytes (0, 1, 2, 4 or 8) as the greatest of the
+frame takes; at a series' first point, which its entry has, a zero. Values are whole. A frame of few
 points is PLAIN, a longer one ZSTD.
 """
 
@@ -36,7 +36,7 @@ from runstone_tracking.model_metrics import (
     Records,
     series_name,
 )
-from runstone_tracking.planes import ITEM, SegmentCorrupt, compress, decompress, take_planes
+from runstone_tracking.segment_planes import ITEM, SegmentCorrupt, compress, decompress, take_planes
 
 Planes: TypeAlias = NDArray[np.uint8]
 

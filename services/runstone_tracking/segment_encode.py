@@ -23,8 +23,8 @@ from runstone_tracking.model_metrics import (
     NewSegment,
     Records,
 )
-from runstone_tracking.planes import ITEM, compress, put_planes
 from runstone_tracking.segment import ENTRY, PLAIN, ZSTD, header_of, name_block
+from runstone_tracking.segment_planes import ITEM, compress, put_planes
 from runstone_tracking.segment_statistics import (
     Deltas,
     Statistics,

@@ -25,8 +25,8 @@ from runstone_tracking.model_chunks import (
     WaitingSegment,
 )
 from runstone_tracking.model_metrics import Columns
-from runstone_tracking.planes import SegmentCorrupt
 from runstone_tracking.segment_history import concatenate
+from runstone_tracking.segment_planes import SegmentCorrupt
 from runstone_tracking.store import Transactions
 
 MAX_SEGMENTS = 4_000

@@ -16,6 +16,7 @@ from runstone.tracking.v1.tracking_service_pb2_grpc import (
     add_TrackingServiceServicer_to_server,
 )
 from runstone_tracking import convert_metrics as convert
+from runstone_tracking.convert_appends import read_append
 from runstone_tracking.convert_samples import read_sample, write_sampled, write_update
 from runstone_tracking.service import TrackingService
 
@@ -23,17 +24,14 @@ from runstone_tracking.service import TrackingService
 class MetricRpcs:
     """The part of TrackingService that is about metrics.
 
-    AppendMetrics takes, and GetMetricHistory gives, views of the public messages; see
-    ``add_tracking_servicer``.
+    AppendMetrics takes what ``read_append`` made of the bytes, and GetMetricHistory gives views of
+    the public messages; see ``add_tracking_servicer``.
     """
 
     _service: TrackingService
 
-    def AppendMetrics(
-        self, request: Any, context: grpc.ServicerContext
-    ) -> pb.AppendMetricsResponse:
+    def AppendMetrics(self, asked: Any, context: grpc.ServicerContext) -> pb.AppendMetricsResponse:
         """See the proto."""
-        asked = convert.read_append(request)
         applied = self._service.metrics.append(
             asked.run_id, asked.writer_id, asked.sequence, asked.batch
         )
@@ -75,7 +73,7 @@ def add_tracking_servicer(servicer: TrackingServiceServicer, server: grpc.Server
     columns = {
         "AppendMetrics": grpc.unary_unary_rpc_method_handler(
             cast("Any", servicer.AppendMetrics),
-            request_deserializer=convert.parse_append,
+            request_deserializer=read_append,
             response_serializer=pb.AppendMetricsResponse.SerializeToString,
         ),
         "GetMetricHistory": grpc.unary_stream_rpc_method_handler(

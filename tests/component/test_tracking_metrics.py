@@ -13,7 +13,7 @@ from runstone.tracking.v1 import metric_pb2, run_pb2
 from runstone.tracking.v1.tracking_service_pb2_grpc import TrackingServiceStub
 from runstone_kit.peers import failure
 from runstone_kit.server import ServerSpec, start
-from runstone_tracking.convert_metrics import MAX_APPEND_BYTES
+from runstone_tracking.convert_appends import MAX_APPEND_BYTES
 from runstone_tracking.main import build
 from runstone_tracking.settings import TrackingSettings
 from support.suites import channel

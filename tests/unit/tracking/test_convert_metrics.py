@@ -12,16 +12,17 @@ from runstone.tracking import columnar
 from runstone.tracking.v1 import metric_pb2 as pb
 from runstone_kit.errors import InvalidArgument, Violations
 from runstone_tracking import convert_metrics as convert
+from runstone_tracking.convert_appends import MAX_SERIES, read_append, read_series
 from support.metric_points import columns, points_of
 
 RUN = "a" * 32
 
 
-def _request(*series: pb.Series, **fields: Any) -> Any:
+def _request(*series: pb.Series, **fields: Any) -> bytes:
     sent = pb.AppendMetricsRequest(
         **{"run_id": RUN, "writer_id": "w", "sequence": 1, **fields}, series=series
     )
-    return columnar.append_metrics_request().parse(sent.SerializeToString())
+    return sent.SerializeToString()
 
 
 def _series(key: str, count: int = 1, **fields: Any) -> pb.Series:
@@ -36,15 +37,15 @@ def _series(key: str, count: int = 1, **fields: Any) -> pb.Series:
     )
 
 
-def _violations(request: Any) -> dict[str, str]:
+def _violations(request: bytes) -> dict[str, str]:
     with pytest.raises(InvalidArgument) as caught:
-        convert.read_append(request)
+        read_append(request)
     assert caught.value.reason == "INVALID_FIELD"
     return {each.field: each.description for each in caught.value.violations}
 
 
 def test_series_are_sorted_by_key_and_their_points_keep_their_order() -> None:
-    asked = convert.read_append(
+    asked = read_append(
         _request(
             _series("b", 2, steps=[9, 8], values=[math.inf, -0.0]),
             _series("a/x y", 1, timestamps_ms=[7]),
@@ -64,8 +65,8 @@ def test_series_are_sorted_by_key_and_their_points_keep_their_order() -> None:
 def test_public_messages_are_read_like_views() -> None:
     sent = [_series("b", 3, values=[math.nan, 1.0, 2.0]), _series("a", 2)]
     violations = Violations()
-    batch = convert.read_series(violations, sent)
-    viewed = convert.read_append(_request(*sent)).batch
+    batch = read_series(violations, sent)
+    viewed = read_append(_request(*sent)).batch
     assert not violations
     assert batch is not None
     assert batch.names == viewed.names
@@ -110,9 +111,9 @@ def test_a_negative_time_is_named_where_it_was_sent() -> None:
 
 
 def test_a_column_that_ends_inside_a_number_is_named() -> None:
-    request = _request(_series("a"), _series("b"))
+    request = columnar.append_metrics_request().parse(_request(_series("a"), _series("b")))
     request.series[1].values[0] = b"1234"
-    found = _violations(request)
+    found = _violations(request.SerializeToString())
     assert found["series[1].values"] == "must hold whole 8-byte numbers"
 
 
@@ -128,18 +129,18 @@ def test_a_column_that_ends_inside_a_number_is_named() -> None:
     ],
 )
 def test_limits_at_and_past(field: str, allowed: Any, refused: Any) -> None:
-    convert.read_append(_request(_series("a"), **{field: allowed}))
+    read_append(_request(_series("a"), **{field: allowed}))
     assert set(_violations(_request(_series("a"), **{field: refused}))) == {field}
 
 
 def test_key_limit_at_and_past() -> None:
-    convert.read_append(_request(_series("k" * 250)))
+    read_append(_request(_series("k" * 250)))
     assert set(_violations(_request(_series("k" * 251)))) == {"series[0].key"}
 
 
 def test_series_limit_at_and_past() -> None:
-    many = [_series(f"k{i}") for i in range(convert.MAX_SERIES + 1)]
-    assert len(convert.read_append(_request(*many[:-1])).batch.names) == convert.MAX_SERIES
+    many = [_series(f"k{i}") for i in range(MAX_SERIES + 1)]
+    assert len(read_append(_request(*many[:-1])).batch.names) == MAX_SERIES
     assert set(_violations(_request(*many))) == {"series"}
     assert set(_violations(_request())) == {"series"}
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from runstone_tracking import segment, segment_encode
 from runstone_tracking.model_chunks import StoredSegment
 from runstone_tracking.model_metrics import Append, MetricBatch, NewSegment, series_name
-from runstone_tracking.planes import SegmentCorrupt
 from runstone_tracking.segment_encode import FRAME_POINTS, MIN_COMPRESSED
+from runstone_tracking.segment_planes import SegmentCorrupt
 from support.metric_points import Point, batch, bits, points_of, total_order
 
 INT64 = st.integers(-(2**63), 2**63 - 1)

@@ -65,7 +65,7 @@ class Calls:
 def _run(writer: Writer, appends: Sequence[Append], writes: int) -> list[Future[Appended]]:
     """All appends appended, the first alone while the others gather; one leader."""
     with ThreadPoolExecutor(len(appends)) as pool:
-        calls = Calls(GroupedAppends(writer, leaders=1), pool)
+        calls = Calls(GroupedAppends(list, writer, leaders=1), pool)
         futures = [calls.start(each) for each in appends]
         for _ in range(writes):
             writer.let_go.release()
@@ -113,7 +113,7 @@ def test_a_database_that_is_away_is_told_to_the_whole_group_and_work_goes_on() -
     assert [future.exception() for future in futures] == [None, away[0], away[0]]
     with ThreadPoolExecutor(1) as pool:
         writer.let_go.release()
-        assert pool.submit(GroupedAppends(writer).append, _append(9)).result() is True
+        assert pool.submit(GroupedAppends(list, writer).append, _append(9)).result() is True
 
 
 def test_a_locked_run_fails_only_its_own_appends_and_is_tried_once() -> None:
@@ -135,7 +135,7 @@ def test_a_locked_run_fails_only_its_own_appends_and_is_tried_once() -> None:
 
 def test_whoever_waits_gives_up_at_its_deadline() -> None:
     writer = Writer(lambda _each: True)
-    appends = GroupedAppends(writer, leaders=1)
+    appends = GroupedAppends(list, writer, leaders=1)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(appends.append, _append(1))
         assert writer.started.acquire(timeout=30)
@@ -155,3 +155,54 @@ def test_a_group_is_bounded_in_bytes() -> None:
     futures = _run(writer, large, writes=4)
     assert writer.groups == [[1], [2], [3], [4]]
     assert all(future.result() for future in futures)
+
+
+class Preparer:
+    """Prepares when it is told to."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.let_go: dict[int, threading.Event] = {}
+
+    def __call__(self, appends: Sequence[Append]) -> list[Append]:
+        self.groups.append([each.sequence for each in appends])
+        assert self.let_go[appends[0].sequence].wait(30)
+        return list(appends)
+
+
+def test_a_group_is_prepared_while_the_one_before_is_written_and_written_behind_it() -> None:
+    writer = Writer(lambda _each: True)
+    preparer = Preparer()
+    preparer.let_go = {number: threading.Event() for number in (1, 2, 3)}
+    appends = GroupedAppends(preparer, writer)
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(appends.append, _append(1))]
+        wait_until(lambda: preparer.groups == [[1]], 30, "the first is prepared")
+        futures.append(pool.submit(appends.append, _append(2)))
+        wait_until(lambda: len(preparer.groups) == 2, 30, "the second is prepared")
+        futures += [pool.submit(appends.append, _append(number)) for number in (3, 4)]
+        wait_until(lambda: len(appends._waiting) == 2, 30, "the others wait")
+        # The second is ready first, and waits for the first all the same.
+        preparer.let_go[2].set()
+        time.sleep(0.05)
+        assert writer.groups == []
+        preparer.let_go[1].set()
+        preparer.let_go[3].set()
+        for _ in range(3):
+            writer.let_go.release()
+        assert [future.result(30) for future in futures] == [True] * 4
+    assert writer.groups[:2] == [[1], [2]]
+    assert sorted(number for group in writer.groups for number in group) == [1, 2, 3, 4]
+
+
+def test_a_group_that_cannot_be_prepared_fails_alone() -> None:
+    def prepare(appends: Sequence[Append]) -> Sequence[Append]:
+        if any(each.sequence == 2 for each in appends):
+            raise ValueError("poison")
+        return appends
+
+    appends = GroupedAppends(prepare, lambda group: [True] * len(group))
+    assert appends.append(_append(1)) is True
+    with pytest.raises(ValueError, match="poison"):
+        appends.append(_append(2))
+    assert appends.append(_append(3)) is True

@@ -26,9 +26,6 @@ from runstone.tracking.v1 import metric_pb2
 ITEM_SIZE = 8
 """Bytes of one number."""
 
-_SMALL = 16_384
-"""Bytes of a message that is measured in less time than its fields are looked at one by one."""
-
 _FIXED64 = (
     FieldDescriptor.TYPE_FIXED64,
     FieldDescriptor.TYPE_SFIXED64,
@@ -44,7 +41,9 @@ class View:
     packed field in several, so read with ``joined``. ``message_class`` builds such messages;
     they serialize to what the public class parses.
 
-    Raises ValueError for a field that is not a packed repeated 64-bit fixed-width one.
+    A repeated message field may be named too; its elements are then the serialized messages.
+
+    Raises ValueError for any other field.
     """
 
     def __init__(self, message_class: type[Message], fields: Sequence[str]) -> None:
@@ -64,12 +63,6 @@ class View:
         ends inside a number, which the public class refuses as well, is found by ``joined``.
         """
         message = self.message_class.FromString(data)
-        if len(data) <= _SMALL:
-            # Nothing was unknown if as many bytes are left without it.
-            message.DiscardUnknownFields()
-            if message.ByteSize() == len(data):
-                return message
-            message = self.message_class.FromString(data)
         if not self._root.is_packed(message):
             packed = self.public_class.FromString(data).SerializeToString()
             message = self.message_class.FromString(packed)
@@ -125,9 +118,13 @@ def _add(pool: descriptor_pool.DescriptorPool, file: Any, fields: frozenset[str]
             if name in missing:
                 missing.remove(name)
                 public = file.message_types_by_name[message.name].fields_by_name[field.name]
-                if public.type not in _FIXED64 or not public.is_packed:
-                    raise ValueError(f"{name} is not a packed repeated 64-bit fixed-width field")
+                packed = public.type in _FIXED64 and public.is_packed
+                if not packed and (public.message_type is None or not public.is_repeated):
+                    raise ValueError(
+                        f"{name} is no repeated field of packed 64-bit numbers or of messages"
+                    )
                 field.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
+                field.ClearField("type_name")
                 field.options.ClearField("packed")
     if missing:
         raise ValueError(f"{file.name} has no field {', '.join(sorted(missing))}")
@@ -140,6 +137,18 @@ def append_metrics_request() -> View:
     return View(
         metric_pb2.AppendMetricsRequest, ("Series.steps", "Series.timestamps_ms", "Series.values")
     )
+
+
+@cache
+def append_metrics_envelope() -> View:
+    """The view of AppendMetricsRequest with each of its series as a serialized message."""
+    return View(metric_pb2.AppendMetricsRequest, ("AppendMetricsRequest.series",))
+
+
+@cache
+def metric_series() -> View:
+    """The view of Series with its columns as bytes."""
+    return View(metric_pb2.Series, ("Series.steps", "Series.timestamps_ms", "Series.values"))
 
 
 @cache

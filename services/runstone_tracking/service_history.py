@@ -28,6 +28,9 @@ READ_POINTS = 262_144
 READ_PIECES = 1_000
 """The same for a series of tiny pieces."""
 
+MAX_HELD = 2_097_152
+"""Points held at a time, of 24 bytes each: the first chunks of a thousand ranks have 65 million."""
+
 Piece: TypeAlias = Block | ChunkRef
 
 
@@ -78,25 +81,37 @@ class HistoryReader:
     ) -> Iterator[tuple[Columns, int | None]]:
         """Points of which no piece to come has earlier ones, and the time they all are before.
 
-        In a series logged in order that is nearly all that was read, so little is held.
+        In a series logged in order that is nearly all that was read, so little is held. Of many
+        ranks a piece each is open at any time; when they are too much to hold, only the first of
+        their points are kept, and the pieces are read again for the others.
         """
-        if given is not None:
-            pieces = [piece for piece in pieces if piece.max_timestamp_ms >= given]
-        held = NO_POINTS
-        at = 0
-        while at < len(pieces):
-            end = _read_ahead(pieces, at)
-            read = concatenate(self._points(run_id, pieces[at:end]))
+        until: int | None = None
+        while True:
+            given = given if until is None else until
             if given is not None:
-                read = split(read, given)[1]
-            held = concatenate([held, read])
-            at = end
-            if at == len(pieces):
-                yield held, None
+                pieces = [piece for piece in pieces if piece.max_timestamp_ms >= given]
+            until = None
+            held = NO_POINTS
+            at = 0
+            while at < len(pieces) and (until is None or pieces[at].min_timestamp_ms < until):
+                end = _read_ahead(pieces, at)
+                read = concatenate(self._points(run_id, pieces[at:end]))
+                if given is not None:
+                    read = split(read, given)[1]
+                if until is not None:
+                    read = split(read, until)[0]
+                held = concatenate([held, read])
+                at = end
+                if len(held) > MAX_HELD:
+                    until = _middle(held)
+                    held = split(held, until)[0]
+                before = pieces[at].min_timestamp_ms if at < len(pieces) else None
+                if before is not None and (until is None or before < until):
+                    complete, held = split(held, before)
+                    yield complete, before
+            yield held, until
+            if until is None:
                 return
-            before = pieces[at].min_timestamp_ms
-            complete, held = split(held, before)
-            yield complete, before
 
     def _points(self, run_id: str, pieces: Sequence[Piece]) -> list[Columns]:
         blocks = [piece for piece in pieces if isinstance(piece, Block)]
@@ -123,6 +138,13 @@ def _ranked(points: Columns, rank: int) -> Columns:
         return points
     ranks = np.full(len(points), rank, np.int32)
     return Columns(points.steps, points.timestamps_ms, points.values, ranks)
+
+
+def _middle(points: Columns) -> int:
+    """A time with about half of the points before it; behind the first time in any case."""
+    times = points.timestamps_ms
+    middle = int(np.partition(times, len(times) // 2)[len(times) // 2])
+    return max(middle, int(times.min()) + 1)
 
 
 def _read_ahead(pieces: Sequence[Piece], at: int) -> int:

@@ -44,17 +44,26 @@ def tracking_stub(address: str) -> Iterator[TrackingServiceStub]:
 
 
 @contextmanager
-def tracking_server(database_url: str) -> Iterator[grpc.Channel]:
-    """A channel to the service, which runs in this process."""
+def tracking_address(database_url: str) -> Iterator[str]:
+    """Where the service, which runs in this process, is reached."""
     settings = TrackingSettings.load(
         database_url=database_url, listen="127.0.0.1:0", access_log="off"
     )
     running = start(ServerSpec.from_settings("tracking", settings, lambda: [build(settings)]))
     try:
-        with grpc.insecure_channel(f"127.0.0.1:{running.port}", LARGE) as opened:
-            yield opened
+        yield f"127.0.0.1:{running.port}"
     finally:
         running.stop(grace_s=5.0)
+
+
+@contextmanager
+def tracking_server(database_url: str) -> Iterator[grpc.Channel]:
+    """A channel to the service, which runs in this process."""
+    with (
+        tracking_address(database_url) as address,
+        grpc.insecure_channel(address, LARGE) as opened,
+    ):
+        yield opened
 
 
 @dataclass(frozen=True)

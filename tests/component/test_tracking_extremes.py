@@ -203,3 +203,12 @@ def test_other_ways_in(tracking_url: str) -> None:
             told = list(zip(found.steps, found.timestamps, found.values, strict=True))
             assert sorted(bits(told)) == sorted(bits(points))
             fold(transactions, each)
+
+
+def test_steps_of_a_batch_whose_difference_wraps(tracking_url: str) -> None:
+    """From the greatest step to the least is 1, modulo 2**64."""
+    with started(tracking_url) as (client, _):
+        run = client.create_run("0").info.run_id
+        client.append_metrics(run, {"k": ([HIGH, LOW, LOW + 1], [0, 0, 0], [1.0, 2.0, 3.0])})
+        [found] = client.list_metric_keys(run)
+        assert (found.first_step, found.step, found.value) == (LOW, HIGH, 1.0)

@@ -216,6 +216,7 @@ def test_a_batch_that_is_too_large(stub: TrackingServiceStub, run_id: str, send:
     found = refused(lambda: send(stub, run_id, [good(), large], NEXT))
     assert (found.code, found.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
     assert found.fields == ["request" if send is append else "series"]
+    assert f"; series[1] has {large.ByteSize()} of them" in found.message
     assert state(stub, run_id) == before
 
 

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -74,6 +74,7 @@ class Refusal:
     reason: str
     metadata: dict[str, str]
     fields: list[str]
+    message: str = field(default="", compare=False)
 
 
 def refused(act: Callable[[], object]) -> Refusal:
@@ -88,4 +89,6 @@ def refused(act: Callable[[], object]) -> Refusal:
             detail.Unpack(message)
     assert info.domain == "tracking.runstone"
     fields = [each.field for each in bad.field_violations]
-    return Refusal(caught.value.code().name, info.reason, dict(info.metadata), fields)
+    return Refusal(
+        caught.value.code().name, info.reason, dict(info.metadata), fields, status.message
+    )

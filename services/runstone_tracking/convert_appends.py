@@ -70,11 +70,10 @@ def read_append(data: bytes) -> AppendRequest:
 
     Raises InvalidArgument naming all that is wrong, DecodeError for what is no such message.
     """
-    if len(data) > MAX_APPEND_BYTES:
-        raise invalid_field(
-            "request", f"must have at most {MAX_APPEND_BYTES} bytes, not {len(data)}"
-        )
     request = columnar.append_metrics_envelope().parse(data)
+    if len(data) > MAX_APPEND_BYTES:
+        sizes = list(map(len, request.series))
+        raise invalid_field("request", too_large(len(data), MAX_APPEND_BYTES, sizes))
     violations = Violations()
     check_run_id(violations, "run_id", request.run_id)
     check_identity(violations, request.writer_id, request.sequence)
@@ -82,6 +81,15 @@ def read_append(data: bytes) -> AppendRequest:
     violations.raise_if_any()
     assert batch is not None
     return AppendRequest(request.run_id, request.writer_id, request.sequence, batch)
+
+
+def too_large(size: int, limit: int, series: Sequence[int]) -> str:
+    """What is wrong with a batch of so many bytes; names the series that has most of them."""
+    found = f"must have at most {limit} bytes, not {size}"
+    if not series:
+        return found
+    largest = max(series)
+    return f"{found}; series[{series.index(largest)}] has {largest} of them"
 
 
 def check_identity(violations: Violations, writer_id: str, sequence: int) -> None:

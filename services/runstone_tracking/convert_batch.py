@@ -5,7 +5,7 @@ from __future__ import annotations
 from runstone.tracking.v1 import run_pb2 as pb
 from runstone_kit.errors import Violations
 from runstone_kit.validation import check_run_id
-from runstone_tracking.convert_appends import check_identity, read_series
+from runstone_tracking.convert_appends import check_identity, read_series, too_large
 from runstone_tracking.convert_runs import read_params_and_tags
 from runstone_tracking.model import RunBatch
 from runstone_tracking.model_metrics import MetricBatch
@@ -22,9 +22,10 @@ def read_batch(request: pb.LogBatchRequest) -> tuple[RunBatch, MetricBatch | Non
     points = None
     if request.series:
         check_identity(violations, request.writer_id, request.sequence)
-        size = sum(series.ByteSize() for series in request.series)
+        sizes = [series.ByteSize() for series in request.series]
+        size = sum(sizes)
         if size > MAX_SERIES_BYTES:
-            violations.add("series", f"must have at most {MAX_SERIES_BYTES} bytes, not {size}")
+            violations.add("series", too_large(size, MAX_SERIES_BYTES, sizes))
         else:
             points = read_series(violations, request.series)
     else:

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -44,17 +44,26 @@ def tracking_stub(address: str) -> Iterator[TrackingServiceStub]:
 
 
 @contextmanager
-def tracking_server(database_url: str) -> Iterator[grpc.Channel]:
-    """A channel to the service, which runs in this process."""
+def tracking_address(database_url: str) -> Iterator[str]:
+    """Where the service, which runs in this process, is reached."""
     settings = TrackingSettings.load(
         database_url=database_url, listen="127.0.0.1:0", access_log="off"
     )
     running = start(ServerSpec.from_settings("tracking", settings, lambda: [build(settings)]))
     try:
-        with grpc.insecure_channel(f"127.0.0.1:{running.port}", LARGE) as opened:
-            yield opened
+        yield f"127.0.0.1:{running.port}"
     finally:
         running.stop(grace_s=5.0)
+
+
+@contextmanager
+def tracking_server(database_url: str) -> Iterator[grpc.Channel]:
+    """A channel to the service, which runs in this process."""
+    with (
+        tracking_address(database_url) as address,
+        grpc.insecure_channel(address, LARGE) as opened,
+    ):
+        yield opened
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Refusal:
     reason: str
     metadata: dict[str, str]
     fields: list[str]
+    message: str = field(default="", compare=False)
 
 
 def refused(act: Callable[[], object]) -> Refusal:
@@ -79,4 +89,6 @@ def refused(act: Callable[[], object]) -> Refusal:
             detail.Unpack(message)
     assert info.domain == "tracking.runstone"
     fields = [each.field for each in bad.field_violations]
-    return Refusal(caught.value.code().name, info.reason, dict(info.metadata), fields)
+    return Refusal(
+        caught.value.code().name, info.reason, dict(info.metadata), fields, status.message
+    )

@@ -11,6 +11,7 @@ import pytest
 
 import runstone
 from runstone import Client
+from runstone.entities import Metric
 from runstone.exceptions import InvalidArgument, InvalidField
 from runstone.tracking.v1 import experiment_pb2, run_pb2
 
@@ -67,6 +68,52 @@ def test_text_that_cannot_be_encoded(server: Any, call: Call, field: str) -> Non
 def test_other_arguments(server: Any, call: Call, said: str) -> None:
     with pytest.raises(InvalidArgument, match=re.escape(said)):
         call(Client(server.uri))
+    assert server.calls == []
+
+
+COLUMNS: tuple[list[Any], list[Any], list[Any]] = ([1, 2], [3, 4], [0.5, 0.25])
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda client, n: client.log_metric("r", "k", 1.0, step=n), "step"),
+        (lambda client, n: client.log_metric("r", "k", 1.0, timestamp=n), "timestamp"),
+        (lambda client, n: client.log_batch("r", [Metric("k", 1.0, 1, n)]), "step"),
+        (lambda client, n: client.append_metrics("r", [Metric("k", 1.0, n, 1)]), "timestamp"),
+        (
+            lambda client, n: client.append_metrics("r", {"ok": COLUMNS, "k": ([n], [1], [1.0])}),
+            "metrics['k'].steps",
+        ),
+        (
+            lambda client, n: client.append_metrics("r", {"ok": COLUMNS, "k": ([1], [n], [1.0])}),
+            "metrics['k'].timestamps_ms",
+        ),
+        (lambda client, n: client.sample_metrics("r", "k", start=n), "start"),
+    ],
+)
+def test_numbers_past_64_bits(server: Any, call: Any, field: str, number: int) -> None:
+    with pytest.raises(InvalidField, match=re.escape(field)) as caught:
+        call(Client(server.uri), number)
+    assert [each.field for each in caught.value.field_violations] == [field]
+    assert server.calls == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (([1.5], [1], [1.0]), "metrics['k'].steps must be whole numbers that fit 64 bits"),
+        (([1], [None], [1.0]), "metrics['k'].timestamps_ms must be whole numbers"),
+        (([1], [1], ["1"]), "metrics['k'].values must be real numbers"),
+        ((1, [1], [1.0]), "metrics['k'].steps must be whole numbers"),
+        (([1], [1]), "metrics['k'] must be three columns: steps, timestamps_ms, values"),
+        (5, "metrics['k'] must be three columns"),
+    ],
+)
+def test_columns_of_a_series(server: Any, columns: Any, said: str) -> None:
+    with pytest.raises(InvalidField, match=re.escape(said)):
+        Client(server.uri).append_metrics("r", {"ok": COLUMNS, "k": columns})
     assert server.calls == []
 
 

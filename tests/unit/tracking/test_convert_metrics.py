@@ -12,7 +12,12 @@ from runstone.tracking import columnar
 from runstone.tracking.v1 import metric_pb2 as pb
 from runstone_kit.errors import InvalidArgument, Violations
 from runstone_tracking import convert_metrics as convert
-from runstone_tracking.convert_appends import MAX_SERIES, read_append, read_series
+from runstone_tracking.convert_appends import (
+    MAX_APPEND_BYTES,
+    MAX_SERIES,
+    read_append,
+    read_series,
+)
 from support.metric_points import columns, points_of
 
 RUN = "a" * 32
@@ -143,6 +148,20 @@ def test_series_limit_at_and_past() -> None:
     assert len(read_append(_request(*many[:-1])).batch.names) == MAX_SERIES
     assert set(_violations(_request(*many))) == {"series"}
     assert set(_violations(_request())) == {"series"}
+
+
+def test_of_a_request_that_is_too_large_the_largest_series_is_named() -> None:
+    sent = pb.AppendMetricsRequest(series=[_series("a", 3), _series("b", 180_000), _series("c")])
+    data = sent.SerializeToString()
+    with pytest.raises(InvalidArgument) as caught:
+        read_append(data)
+    [violation] = caught.value.violations
+    assert violation.field == "request"
+    largest = f"series[1] has {sent.series[1].ByteSize()} of them"
+    assert violation.description.endswith(f", not {len(data)}; {largest}")
+    empty = pb.AppendMetricsRequest(run_id="r" * MAX_APPEND_BYTES).SerializeToString()
+    with pytest.raises(InvalidArgument, match=f"not {len(empty)}$"):
+        read_append(empty)
 
 
 def test_points_are_written_as_the_public_message() -> None:

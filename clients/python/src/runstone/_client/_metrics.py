@@ -317,10 +317,7 @@ def messages_of(
 ) -> list[metric_pb2.Series]:
     """What ``append_metrics`` takes, as messages."""
     if isinstance(series, Mapping):
-        return [
-            metric_pb2.Series(key=key, steps=steps, timestamps_ms=times, values=values, rank=rank)
-            for key, (steps, times, values) in series.items()
-        ]
+        return [_message(key, columns, rank) for key, columns in series.items()]
     messages: list[metric_pb2.Series] = []
     points: list[Metric] = []
     for each in series:
@@ -329,3 +326,28 @@ def messages_of(
         else:
             messages.append(each)
     return messages + series_of(points, rank)
+
+
+_COLUMNS = {
+    "steps": "must be whole numbers that fit 64 bits",
+    "timestamps_ms": "must be whole numbers that fit 64 bits",
+    "values": "must be real numbers",
+}
+"""Those of a series in the order in which they are given, and what each must be."""
+
+
+def _message(key: str, columns: Sequence[Any], rank: int | None) -> metric_pb2.Series:
+    """The message of a series. Raises InvalidField for what no message can hold."""
+    message = metric_pb2.Series(key=key, rank=rank)
+    try:
+        named = list(zip(_COLUMNS, columns, strict=True))
+    except (TypeError, ValueError):
+        raise _values.invalid(
+            f"metrics[{key!r}]", "must be three columns: steps, timestamps_ms, values"
+        ) from None
+    for name, column in named:
+        try:
+            getattr(message, name).extend(column)
+        except (TypeError, ValueError):
+            raise _values.invalid(f"metrics[{key!r}].{name}", _COLUMNS[name]) from None
+    return message

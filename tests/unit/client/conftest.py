@@ -39,6 +39,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         del os.environ[name]
 
 
+_used_ports: set[int] = set()
+
+
 class FakeServer:
     """The three services, answering what a test says: ``answers["GetRun"] = function``."""
 
@@ -51,16 +54,23 @@ class FakeServer:
         self.port = 0
 
     def start(self) -> None:
-        self._server = grpc.server(
-            futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)]
-        )
+        while True:
+            self._server = grpc.server(
+                futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)]
+            )
+            port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+            # A connection that failed at an earlier test's server would fail here at once.
+            if port == self.port or port not in _used_ports:
+                break
+            self._server.stop(None)
+        self.port = port
+        _used_ports.add(port)
         for name in ("tracking", "artifact", "registry"):
             module = importlib.import_module(f"runstone.{name}.v1.{name}_service_pb2")
             (service,) = module.DESCRIPTOR.services_by_name.values()
             handlers = {each.name: self._handler(each) for each in service.methods}
             generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
             self._server.add_generic_rpc_handlers((generic,))
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         self._server.start()
 
     def stop(self) -> None:

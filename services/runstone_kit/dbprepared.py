@@ -6,13 +6,14 @@ execution, in which nobody else may run Python.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from runstone_kit.dbengine import is_dead
 
@@ -20,8 +21,13 @@ DIVISION_BY_ZERO = "22012"
 NOT_PREPARED = "26000"
 """A pooler gave us another connection to the server than the one that knows the statement."""
 
+ALREADY_PREPARED = "42P05"
+"""It gave us one that does."""
+
+KEPT = 2
+"""Idle connections kept: one for whoever writes, one for the next."""
+
 _BINARY = 1
-_NAME = b"runstone_prepared"
 
 
 class Prepared:
@@ -30,15 +36,19 @@ class Prepared:
     def __init__(self, engine: Engine, statement: str) -> None:
         self._engine = engine
         self._statement = statement
+        digest = hashlib.blake2b(statement.encode(), digest_size=8).hexdigest()
+        self._name = f"runstone_{digest}".encode()
         self._lock = threading.Lock()
         self._idle: list[Any] = []
+        self._closings = 0
 
     def run(self, values: Sequence[bytes]) -> bool:
         """Execute it with ``values``, in PostgreSQL's binary formats.
 
         False, and nothing was done, if it divided by zero: so a statement may say that it does not
-        apply. Raises DBAPIError.
+        apply. Raises DBAPIError, IntegrityError.
         """
+        closings = self._closings
         connection = self._take()
         try:
             state = self._execute(connection.driver_connection.pgconn, values)
@@ -49,12 +59,17 @@ class Prepared:
             connection.invalidate()
             return False
         with self._lock:
-            self._idle.append(connection)
+            keep = closings == self._closings and len(self._idle) < KEPT
+            if keep:
+                self._idle.append(connection)
+        if not keep:
+            connection.close()
         return state != DIVISION_BY_ZERO
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the idle connections; those in use are closed when they come back."""
         with self._lock:
+            self._closings += 1
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
@@ -74,16 +89,16 @@ class Prepared:
             raise DBAPIError(None, None, error, connection_invalidated=True) from error
         try:
             pgconn: Any = connection.driver_connection.pgconn  # type: ignore[union-attr]
-            self._checked(pgconn, pgconn.prepare(_NAME, self._statement.encode()))
+            self._checked(pgconn, pgconn.prepare(self._name, self._statement.encode()))
         except BaseException:
             connection.invalidate()
             raise
         return connection
 
     def _execute(self, pgconn: Any, values: Sequence[bytes]) -> str | None:
-        """None when it was done, else which of the two reasons for which it was not."""
+        """None when it was done, else why it was not: DIVISION_BY_ZERO or NOT_PREPARED."""
         try:
-            result = pgconn.exec_prepared(_NAME, values, [_BINARY] * len(values), _BINARY)
+            result = pgconn.exec_prepared(self._name, values, [_BINARY] * len(values), _BINARY)
         except MemoryError as error:
             # What psycopg says of no result at all, which is what a dead connection gives.
             raise self._failed(pgconn, error) from error
@@ -95,10 +110,12 @@ class Prepared:
         if result.status in (psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.TUPLES_OK):
             return None
         state = (result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) or b"").decode()
-        if state in (DIVISION_BY_ZERO, NOT_PREPARED):
+        if state in (DIVISION_BY_ZERO, NOT_PREPARED, ALREADY_PREPARED):
             return state
         raise self._failed(pgconn, psycopg.errors.error_from_result(result))
 
     def _failed(self, pgconn: Any, error: Exception) -> DBAPIError:
         lost = pgconn.status != sys.modules["psycopg"].pq.ConnStatus.OK
-        return DBAPIError(self._statement, None, error, connection_invalidated=lost)
+        broken = isinstance(error, sys.modules["psycopg"].IntegrityError)
+        kind = IntegrityError if broken else DBAPIError
+        return kind(self._statement, None, error, connection_invalidated=lost)

@@ -230,7 +230,7 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
         **dict.fromkeys(watches, watchers),
         **dict.fromkeys(grouped, groups),
     }
-    gate = WaitingLimit([calls, groups], spec.max_waiting, refusals)
+    gate = WaitingLimit(calls, spec.max_waiting, refusals)
     server = grpc.server(
         calls,
         interceptors=[Chain(_layers(spec, activity, watches), pools, gate)],

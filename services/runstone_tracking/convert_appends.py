@@ -3,18 +3,16 @@
     AppendMetrics: bytes -> an envelope whose series are bytes -> columns
     LogBatch:      public messages -> columns
 
-Nearly every series looks like one that came before: the same key and rank, fields as long, in the
-order of their numbers. Such a one is taken apart by its shape, at a fifth of what protobuf's Python
-takes for its fields. Any other is read as the message that it is, and told what is wrong with it.
+Nearly every series has its fields in the order of their numbers, each column in one packed run, and
+a key and a rank that came before. Such a one is taken apart here, at a quarter of what protobuf's
+Python takes for its fields. Any other is read as the message that it is, and told what is wrong.
 """
 
 from __future__ import annotations
 
-import struct
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -29,7 +27,7 @@ from runstone_kit.validation import (
     check_range,
     check_run_id,
 )
-from runstone_tracking.model_metrics import Columns, Int64s, MetricBatch, series_name
+from runstone_tracking.model_metrics import Append, Columns, Int64s, MetricBatch, series_name
 
 MAX_SERIES = 10_000
 """Series in a batch, as the contract says: each costs a summary's row and a lock on it."""
@@ -43,44 +41,42 @@ MAX_RANK = 2**20 - 1
 MAX_WRITER_ID = 64
 """Room for a host name and a process id; it is part of every segment's key."""
 
-KNOWN_NAMES = 32_768
-"""Names of series remembered, so that each is checked once: some ten megabytes."""
+KNOWN = 16_384
+"""Keys remembered, and ranks, so that each is checked once: a few megabytes of usual ones."""
 
-KNOWN_SHAPES = 4_096
-"""Lengths of series and keys remembered."""
+PARSED = 2
+"""A message up to so many times too large is still parsed, to name its largest series."""
 
 _COLUMNS = ("steps", "timestamps_ms", "values")
+
+_KEY, _STEPS = 0x0A, 0x12
+_TIMES, _VALUES = b"\x1a", b"\x22"
+"""Tags of a Series' fields."""
 
 _Series: TypeAlias = tuple[str, int, bytes, bytes, bytes]
 """Name, place in the request, and the columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class AppendRequest:
-    """A checked AppendMetrics."""
-
-    run_id: str
-    writer_id: str
-    sequence: int
-    batch: MetricBatch
-
-
-def read_append(data: bytes) -> AppendRequest:
-    """A serialized AppendMetricsRequest.
-
-    Raises InvalidArgument naming all that is wrong, DecodeError for what is no such message.
-    """
+def parse_append(data: bytes) -> Any:
+    """A serialized AppendMetricsRequest as an envelope. Raises InvalidArgument, DecodeError."""
+    if len(data) > PARSED * MAX_APPEND_BYTES:
+        raise invalid_field("request", too_large(len(data), MAX_APPEND_BYTES, ()))
     request = columnar.append_metrics_envelope().parse(data)
     if len(data) > MAX_APPEND_BYTES:
         sizes = list(map(len, request.series))
         raise invalid_field("request", too_large(len(data), MAX_APPEND_BYTES, sizes))
+    return request
+
+
+def read_append(request: Any) -> Append:
+    """The batch of an envelope. Raises InvalidArgument naming all that is wrong."""
     violations = Violations()
     check_run_id(violations, "run_id", request.run_id)
     check_identity(violations, request.writer_id, request.sequence)
     batch = read_series(violations, request.series)
     violations.raise_if_any()
     assert batch is not None
-    return AppendRequest(request.run_id, request.writer_id, request.sequence, batch)
+    return Append(request.run_id, request.writer_id, request.sequence, batch)
 
 
 def too_large(size: int, limit: int, series: Sequence[int]) -> str:
@@ -128,57 +124,85 @@ def _read_all(violations: Violations, series: Sequence[Any]) -> list[_Series]:
         if not isinstance(each, bytes):
             found.append(_read_message(violations, place, each))
             continue
-        shape = _shapes.get((len(each), each[1:2]))
-        if shape is not None:
-            key_tag, key, steps_tag, steps, times_tag, times, values_tag, values, rank = (
-                shape.unpack(each)
-            )
-            name = _names.get((key, rank))
-            if name is not None and key_tag + steps_tag + times_tag + values_tag == shape.tags:
-                found.append((name, place, steps, times, values))
-                continue
-        message = columnar.metric_series().parse(each)
-        read = _read_message(violations, place, message)
-        found.append(read)
+        plain = _take_apart(place, each)
+        if plain is not None:
+            found.append(plain)
+            continue
+        try:
+            message = columnar.metric_series().parse(each)
+        except DecodeError:
+            violations.add(f"series[{place}]", "cannot be read: it is no Series, or not UTF-8")
+            continue
+        found.append(_read_message(violations, place, message))
         if not violations:
-            _remember(each, message, read)
+            _remember(message)
     return found
 
 
-class _Shape(NamedTuple):
-    """Where the fields of a serialized Series lie: tags with lengths, and contents, in turns."""
+def _take_apart(place: int, data: bytes) -> _Series | None:
+    """A series as nearly all are; None for any other, and for one of a new key or rank."""
+    try:
+        # A number of 128 and more has the highest bit set, and goes on in the next byte.
+        key_end = 2 + data[1]
+        if data[0] != _KEY or data[1] > 127 or data[key_end] != _STEPS:
+            return None
+        start = key_end + 2
+        size = data[start - 1]
+        if size > 127:
+            size = size & 127 | data[start] << 7
+            start += 1
+            if size > 16_383:
+                size = size & 16_383 | data[start] << 14
+                start += 1
+    except IndexError:
+        return None
+    length = data[key_end + 1 : start]
+    head = 1 + len(length)
+    times = start + size
+    values = times + head + size
+    end = values + head + size
+    if not (
+        0 < size <= MAX_APPEND_BYTES
+        and not size % columnar.ITEM_SIZE
+        and end <= len(data)
+        and data[times : times + head] == _TIMES + length
+        and data[values : values + head] == _VALUES + length
+    ):
+        return None
+    key = _keys.get(data[2:key_end])
+    rank = _ranks.get(data[end:])
+    if key is None or rank is None:
+        return None
+    return (
+        key + rank,
+        place,
+        data[start:times],
+        data[values - size : values],
+        data[end - size : end],
+    )
 
-    unpack: Callable[[bytes], tuple[bytes, ...]]
-    tags: bytes
+
+_keys: dict[bytes, str] = {}
+"""Keys that were checked, by their bytes."""
+
+_ranks: dict[bytes, str] = {b"": ""}
+"""What a rank adds to a series' name, by its field as it is serialized."""
 
 
-_shapes: dict[tuple[int, bytes], _Shape] = {}
-"""By the length of a Series and that of its key."""
+def _remember(message: Any) -> None:
+    """Have the next series of this key and rank taken apart at once."""
+    key = message.key
+    _keep(_keys, key.encode(), key)
+    if message.HasField("rank"):
+        field = type(message)(rank=message.rank).SerializeToString()
+        _keep(_ranks, field, series_name("", message.rank))
 
-_names: dict[tuple[bytes, bytes], str] = {}
-"""Names of series by a key and a rank's field as they are serialized."""
 
-
-def _remember(data: bytes, message: Any, read: _Series) -> None:
-    """Have the next series of this name and shape read at once; nothing if it is an odd one."""
-    name, _, steps, _, _ = read
-    key = message.key.encode()
-    rank = type(message)(rank=message.rank).SerializeToString() if message.HasField("rank") else b""
-    alone = type(message)(key=message.key).SerializeToString()
-    tags = [alone[: len(alone) - len(key)]]
-    for field in _COLUMNS:
-        column = type(message)(**{field: [steps]}).SerializeToString()
-        tags.append(column[: len(column) - len(steps)])
-    sizes = [len(key), len(steps), len(steps), len(steps)]
-    layout = "".join(f"{len(tag)}s{size}s" for tag, size in zip(tags, sizes, strict=True))
-    shape = _Shape(struct.Struct(f"{layout}{len(rank)}s").unpack, b"".join(tags))
-    if data != message.SerializeToString() or len(data) != struct.calcsize(layout) + len(rank):
-        return
-    for known, limit in ((_names, KNOWN_NAMES), (_shapes, KNOWN_SHAPES)):
-        if len(known) >= limit:
-            known.clear()
-    _names[key, rank] = name
-    _shapes[len(data), data[1:2]] = shape
+def _keep(known: dict[bytes, str], data: bytes, text: str) -> None:
+    while len(known) >= KNOWN:
+        # Another thread may have been faster.
+        known.pop(next(iter(known)), None)
+    known[data] = text
 
 
 def _read_message(violations: Violations, place: int, message: Any) -> _Series:

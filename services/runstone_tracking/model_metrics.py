@@ -90,7 +90,9 @@ class Append:
     @property
     def size(self) -> int:
         """Bytes in memory, about."""
-        return POINT_BYTES * (len(self.batch.points) + SERIES_POINTS * len(self.batch.names))
+        batch = self.batch
+        points = len(batch.points) + SERIES_POINTS * len(batch.names)
+        return POINT_BYTES * points + sum(map(len, batch.names))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,8 @@
     frame   := steps | timestamps | values, three columns of all its points, series after series
 
 A header body above 2 KiB is one zstd frame (flag 1); below, a key can be looked for in the header
-as it is. The header's CRC-32 is of the body before compression, an entry's of its frame as stored.
+as it is. The header's CRC-32 is of what stands before it and of the body before compression, an
+entry's of its frame as stored.
 
 The columns are planes (see ``segment_planes``). Of steps and timestamps they have the differences
 above the least difference of the series, in as many bytes (0, 1, 2, 4 or 8) as the greatest of the
@@ -45,12 +46,16 @@ VERSION = 2
 COMPRESSED_HEADER = 2_048
 """PostgreSQL keeps rows up to about 2 KiB in one piece, where compressing gains nothing."""
 
+MAX_HEADER = 64 * 1024 * 1024
+"""Of a body; the largest batch has 4 MiB of keys and 1.5 of entries."""
+
 PLAIN = 0
 ZSTD = 1
 
 _FLAG_COMPRESSED = 1
 
-_HEAD = struct.Struct("<BBHIII")
+_HEAD = struct.Struct("<BBHII")
+_CRC = struct.Struct("<I")
 
 ENTRY = np.dtype(
     [
@@ -142,9 +147,9 @@ def key_patterns(key: str, rank: int | None = None) -> list[bytes]:
     return [name_block((key,)), f"\n{key}{RANK_MARK}".encode()]
 
 
-def is_compressed_prefix() -> bytes:
-    """The first bytes of a header in which ``key_patterns`` cannot be looked for."""
-    return bytes((VERSION, _FLAG_COMPRESSED))
+def flags_of_compressed() -> bytes:
+    """The second byte of a header in which ``key_patterns`` cannot be looked for."""
+    return bytes((_FLAG_COMPRESSED,))
 
 
 def decode_blocks(blocks: Sequence[Block], data: Sequence[bytes]) -> list[Columns]:
@@ -295,25 +300,25 @@ def name_block(names: tuple[str, ...]) -> bytes:
 def header_of(keys: bytes, entries: Records) -> bytes:
     """The header of a ``name_block`` and its entries."""
     body = keys + entries.tobytes()
-    crc = crc32(body)
-    flags = 0
-    if len(body) > COMPRESSED_HEADER:
-        flags = _FLAG_COMPRESSED
-        body = compress(body)
-    return _HEAD.pack(VERSION, flags, 0, len(entries), len(keys), crc) + body
+    flags = _FLAG_COMPRESSED if len(body) > COMPRESSED_HEADER else 0
+    head = _HEAD.pack(VERSION, flags, 0, len(entries), len(keys))
+    stored = compress(body) if flags else body
+    return head + _CRC.pack(crc32(body, crc32(head))) + stored
 
 
 def _decode_header(header: bytes) -> tuple[bytes, int]:
     """The body, uncompressed, and how many bytes of it are keys."""
-    if len(header) < _HEAD.size:
+    at = _HEAD.size + _CRC.size
+    if len(header) < at:
         raise SegmentCorrupt(f"header has {len(header)} bytes")
-    version, flags, _, series, key_bytes, crc = _HEAD.unpack_from(header)
+    version, flags, _, series, key_bytes = _HEAD.unpack_from(header)
     if version != VERSION or flags > _FLAG_COMPRESSED:
         raise SegmentCorrupt(f"header has version {version} and flags {flags}")
     size = key_bytes + series * ENTRY.itemsize
-    body = header[_HEAD.size :]
-    if flags & _FLAG_COMPRESSED:
-        body = decompress(body, size)
-    if len(body) != size or crc32(body) != crc:
+    if size > MAX_HEADER:
+        raise SegmentCorrupt(f"header claims {size} bytes")
+    body = decompress(header[at:], size) if flags else header[at:]
+    (crc,) = _CRC.unpack_from(header, _HEAD.size)
+    if len(body) != size or crc32(body, crc32(header[: _HEAD.size])) != crc:
         raise SegmentCorrupt("header is damaged")
     return body, key_bytes

@@ -38,7 +38,7 @@ from runstone_tracking.segment_statistics import (
 MIN_COMPRESSED = 64
 """Points worth a frame of zstd: below, its 10 µs cost more than the half kilobyte it saves."""
 
-FRAME_POINTS = 16_384
+FRAME_POINTS = 4_096
 """Points of a frame, unless one series has more: whoever reads one series reads its frame."""
 
 BUNCH_POINTS = 12_288

@@ -10,9 +10,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Generic, TypeVar
 
-from runstone_kit.context import current
+from runstone_kit.context import current, use
 from runstone_kit.errors import DeadlineExceeded, RunstoneError, Unavailable
 from runstone_tracking.errors import TooManyMetrics
 from runstone_tracking.model_metrics import Append
@@ -52,11 +53,40 @@ class _Ticket:
         with suppress(RuntimeError):
             self.ready.release()
 
+    def end(self) -> None:
+        """It has all that it will have."""
+        if self.outcome is None and self.error is None:
+            self.error = Unavailable(
+                "the batch was not written; try again", reason="OVERLOADED", retry_after=0.5
+            )
+        self.wake()
+
     def result(self) -> Appended:
         if self.error is not None:
             raise self.error
         assert self.outcome is not None
         return self.outcome
+
+
+class _Turn:
+    """A group's turn to be written: behind ``before``'s, and over at ``end``."""
+
+    __slots__ = ("before", "over")
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.before: _Turn | None = None
+
+    def wait(self) -> None:
+        if self.before is not None:
+            self.before.over.wait()
+            # Else each turn would keep all that were before it.
+            self.before = None
+
+    def end(self) -> None:
+        # One that failed before it came must not let the next one in early.
+        self.wait()
+        self.over.set()
 
 
 class GroupedAppends(Generic[T]):
@@ -72,8 +102,8 @@ class GroupedAppends(Generic[T]):
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket] = deque()
         self._free_leaders = leaders
-        self._written = threading.Lock()
-        """Free once the group that gathered last is written."""
+        self._last: _Turn | None = None
+        """Of the group that gathered last."""
 
     def append(self, append: Append) -> Appended:
         """The batch's outcome, once it is committed.
@@ -81,7 +111,8 @@ class GroupedAppends(Generic[T]):
         Raises what ``write`` raised, and DeadlineExceeded when the call's deadline passes while
         another writes: the batch may be committed then. Another call's batch never fails this
         one: when a group fails for a reason that may be one batch's (a run that is locked, an
-        error that is no RunstoneError), its batches are written one by one.
+        error that is no RunstoneError), its batches are written one by one. Whoever leads a group
+        waits for all of it, past the deadline if need be.
         """
         ticket = _Ticket(append)
         with self._lock:
@@ -107,70 +138,61 @@ class GroupedAppends(Generic[T]):
         raise DeadlineExceeded("the deadline passed before the points were written")
 
     def _lead(self, mine: _Ticket) -> None:
-        group, before, written = self._gather(mine)
+        group, turn = [mine], _Turn()
         try:
-            self._commit(group, before)
+            group += self._gather(mine.size, turn)
+            self._commit(group, turn)
         finally:
-            written.release()
+            turn.end()
             self._appoint()
-            for ticket in group[1:]:
-                ticket.wake()
+            for ticket in group:
+                ticket.end()
 
-    def _gather(self, mine: _Ticket) -> tuple[list[_Ticket], threading.Lock, threading.Lock]:
-        """A group, what is free once the one before is written, and what says so of this one."""
-        group = [mine]
-        size = mine.size
-        written = threading.Lock()
-        written.acquire()
+    def _gather(self, size: int, turn: _Turn) -> list[_Ticket]:
+        """Who goes with a ticket of ``size``; the group's turn comes behind the one before."""
+        group: list[_Ticket] = []
         with self._lock:
             while self._waiting and size + self._waiting[0].size <= MAX_GROUP_BYTES:
                 group.append(self._waiting.popleft())
                 size += group[-1].size
-            before, self._written = self._written, written
-        return group, before, written
+            turn.before, self._last = self._last, turn
+        return group
 
-    def _commit(self, group: Sequence[_Ticket], before: threading.Lock) -> None:
-        """Give every ticket its outcome or error; raises nothing."""
-        error = self._try(group, before)
-        if error is None:
-            return
-        if len(group) > 1 and _may_be_one_batchs(error):
-            self._commit_each(group)
-            return
-        for ticket in group:
-            ticket.error = error
+    def _commit(self, group: Sequence[_Ticket], turn: _Turn) -> None:
+        """Give every ticket its outcome or error."""
+        # The deadline of one call is not that of the others.
+        with use(replace(current(), deadline=None)):
+            try:
+                try:
+                    prepared = self._prepare([ticket.append for ticket in group])
+                finally:
+                    turn.wait()
+                self._write_group(prepared, group)
+            except BaseException as error:
+                if len(group) > 1 and _may_be_one_batchs(error):
+                    self._commit_each(group)
+                    return
+                for ticket in group:
+                    ticket.error = error
 
-    def _try(
-        self, group: Sequence[_Ticket], before: threading.Lock | None = None
-    ) -> BaseException | None:
-        error: BaseException | None = None
-        prepared: T | None = None
-        try:
-            prepared = self._prepare([ticket.append for ticket in group])
-        except BaseException as found:
-            error = found
-        if before is not None:
-            before.acquire()
-        if prepared is None:
-            return error
-        try:
-            outcomes = self._write(prepared)
-        except BaseException as found:
-            return found
-        for ticket, outcome in zip(group, outcomes, strict=True):
+    def _write_group(self, prepared: T, group: Sequence[_Ticket]) -> None:
+        for ticket, outcome in zip(group, self._write(prepared), strict=True):
             ticket.outcome = outcome
-        return None
 
     def _commit_each(self, group: Sequence[_Ticket]) -> None:
         locked: dict[str, BaseException] = {}
         for ticket in group:
             run_id = ticket.append.run_id
             # The others of a locked run would each wait as long again.
-            ticket.error = locked[run_id] if run_id in locked else self._try([ticket])
-            if ticket.error is not None and _is_locked(ticket.error):
-                locked[run_id] = ticket.error
-            if ticket is not group[0]:
-                ticket.wake()
+            ticket.error = locked.get(run_id)
+            if ticket.error is None:
+                try:
+                    self._write_group(self._prepare([ticket.append]), [ticket])
+                except BaseException as error:
+                    ticket.error = error
+                    if _is_locked(error):
+                        locked[run_id] = error
+            ticket.end()
 
     def _appoint(self) -> None:
         with self._lock:

@@ -10,28 +10,22 @@ are looked up anew, and reading goes on behind the time up to which all points w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from functools import partial
 
 import numpy as np
 
+from runstone_kit.validation import INT64_MAX
 from runstone_tracking import chunk, segment
 from runstone_tracking.errors import MetricNotFound
 from runstone_tracking.model_chunks import ChunkRef
 from runstone_tracking.model_metrics import NO_RANK, Block, Columns
 from runstone_tracking.segment_history import NO_POINTS, concatenate, cut, ordered, split
+from runstone_tracking.service_pieces import Piece, by_frame, read_ahead, read_pieces
 from runstone_tracking.store import Session, Transactions
 from runstone_tracking.store_chunks import ChangedMeanwhile
 
-READ_POINTS = 262_144
-"""Points read from the store at a time: some megabytes, and few round trips for a long series."""
-
-READ_PIECES = 1_000
-"""The same for a series of tiny pieces."""
-
-MAX_HELD = 2_097_152
+MAX_HELD = 4_194_304
 """Points held at a time, of 24 bytes each: the first chunks of a thousand ranks have 65 million."""
-
-Piece: TypeAlias = Block | ChunkRef
 
 
 class HistoryReader:
@@ -91,39 +85,35 @@ class HistoryReader:
             if given is not None:
                 pieces = [piece for piece in pieces if piece.max_timestamp_ms >= given]
             until = None
-            held = NO_POINTS
-            at = 0
+            held: list[Columns] = [NO_POINTS]
+            earliest, at = INT64_MAX, 0
             while at < len(pieces) and (until is None or pieces[at].min_timestamp_ms < until):
-                end = _read_ahead(pieces, at)
-                read = concatenate(self._points(run_id, pieces[at:end]))
-                if given is not None:
-                    read = split(read, given)[1]
-                if until is not None:
-                    read = split(read, until)[0]
-                held = concatenate([held, read])
+                end = read_ahead(pieces, at)
+                earliest = min(earliest, pieces[at].min_timestamp_ms)
+                held.append(
+                    _between(concatenate(self._points(run_id, pieces[at:end])), given, until)
+                )
                 at = end
-                if len(held) > MAX_HELD:
-                    until = _middle(held)
-                    held = split(held, until)[0]
+                if sum(map(len, held)) > MAX_HELD:
+                    whole = concatenate(held)
+                    until = _middle(whole)
+                    held = [split(whole, until)[0]]
                 before = pieces[at].min_timestamp_ms if at < len(pieces) else None
-                if before is not None and (until is None or before < until):
-                    complete, held = split(held, before)
+                if before is not None and earliest < before and (until is None or before < until):
+                    complete, rest = split(concatenate(held), before)
+                    held, earliest = [rest], before
                     yield complete, before
-            yield held, until
+            yield concatenate(held), until
             if until is None:
                 return
 
     def _points(self, run_id: str, pieces: Sequence[Piece]) -> list[Columns]:
-        blocks = [piece for piece in pieces if isinstance(piece, Block)]
+        blocks = by_frame(piece for piece in pieces if isinstance(piece, Block))
         chunks = [piece for piece in pieces if isinstance(piece, ChunkRef)]
 
-        def work(session: Session) -> tuple[list[bytes], list[bytes]]:
-            return (
-                session.metrics.read_frames(run_id, blocks) if blocks else [],
-                session.chunks.read(run_id, chunks) if chunks else [],
-            )
-
-        of_blocks, of_chunks = self._transactions.read(work, bounded=True)
+        of_chunks, of_blocks = self._transactions.read(
+            partial(read_pieces, run_id, chunks, blocks), bounded=True
+        )
         return [
             *segment.decode_blocks(blocks, of_blocks),
             *(
@@ -140,18 +130,15 @@ def _ranked(points: Columns, rank: int) -> Columns:
     return Columns(points.steps, points.timestamps_ms, points.values, ranks)
 
 
+def _between(points: Columns, given: int | None, until: int | None) -> Columns:
+    """The points from ``given`` on and before ``until``."""
+    if given is not None:
+        points = split(points, given)[1]
+    return points if until is None else split(points, until)[0]
+
+
 def _middle(points: Columns) -> int:
     """A time with about half of the points before it; behind the first time in any case."""
     times = points.timestamps_ms
     middle = int(np.partition(times, len(times) // 2)[len(times) // 2])
     return max(middle, int(times.min()) + 1)
-
-
-def _read_ahead(pieces: Sequence[Piece], at: int) -> int:
-    """The end of the pieces to be read at once; one at least."""
-    points = pieces[at].count
-    end = at + 1
-    while end < min(len(pieces), at + READ_PIECES) and points + pieces[end].count <= READ_POINTS:
-        points += pieces[end].count
-        end += 1
-    return end

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from runstone_kit.paging import Page, cut_page, decode_token, query_hash, resolve_page_size
 from runstone_tracking import segment_encode
 from runstone_tracking.model import MetricSummary
-from runstone_tracking.model_metrics import Append, Columns, MetricBatch
+from runstone_tracking.model_metrics import Append, Columns
 from runstone_tracking.model_samples import Sampled, SampleQuery, Update
 from runstone_tracking.service_appends import GroupedAppends
 from runstone_tracking.service_history import HistoryReader
@@ -37,12 +37,12 @@ class MetricService:
         self._sampler = Sampler(transactions)
         self._watches = Watches(transactions, self._sampler)
 
-    def append(self, run_id: str, writer_id: str, sequence: int, batch: MetricBatch) -> bool:
+    def append(self, append: Append) -> bool:
         """Commit a batch; False when it had been applied before and nothing was written.
 
         Raises RunNotFound, RunDeleted, SequenceReused, SequenceGap, TooManyMetrics.
         """
-        outcome = self._appends.append(Append(run_id, writer_id, sequence, batch))
+        outcome = self._appends.append(append)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from runstone_tracking.model_metrics import NO_RANK, Block, Columns, Int64s
 from runstone_tracking.model_samples import Axis, Sampled, SampleQuery
 from runstone_tracking.pyramid import Nodes
 from runstone_tracking.segment_history import concatenate
+from runstone_tracking.service_pieces import by_frame, read_ahead, read_pieces
 from runstone_tracking.store import Session, Transactions
 from runstone_tracking.store_chunks import ChangedMeanwhile
 
@@ -190,21 +192,21 @@ class Sampler:
     def _points(
         self, run_id: str, chunks: Sequence[ChunkRef], blocks: Sequence[Block]
     ) -> Columns | None:
-        def work(session: Session) -> tuple[list[bytes], list[bytes]]:
-            return (
-                session.chunks.read(run_id, chunks) if chunks else [],
-                session.metrics.read_frames(run_id, blocks) if blocks else [],
+        parts: list[Columns] = []
+        ordered, at = by_frame(blocks), 0
+        while chunks or at < len(ordered):
+            end = read_ahead(ordered, at)
+            some = ordered[at:end]
+            of_chunks, of_blocks = self._transactions.read(
+                partial(read_pieces, run_id, chunks, some), bounded=True
             )
-
-        if not chunks and not blocks:
-            return None
-        of_chunks, of_blocks = self._transactions.read(work, bounded=True)
-        parts = [chunk.decode(data) for data in of_chunks]
-        parts += (
-            Columns(points.steps, points.timestamps_ms, points.values)
-            for points in segment.decode_blocks(blocks, of_blocks)
-        )
-        return chunk.in_order(concatenate(parts))
+            parts += map(chunk.decode, of_chunks)
+            parts += (
+                Columns(points.steps, points.timestamps_ms, points.values)
+                for points in segment.decode_blocks(some, of_blocks)
+            )
+            chunks, at = (), end
+        return chunk.in_order(concatenate(parts)) if parts else None
 
 
 class _Buckets:

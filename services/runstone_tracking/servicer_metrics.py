@@ -16,7 +16,7 @@ from runstone.tracking.v1.tracking_service_pb2_grpc import (
     add_TrackingServiceServicer_to_server,
 )
 from runstone_tracking import convert_metrics as convert
-from runstone_tracking.convert_appends import read_append
+from runstone_tracking.convert_appends import parse_append, read_append
 from runstone_tracking.convert_samples import read_sample, write_sampled, write_update
 from runstone_tracking.service import TrackingService
 
@@ -24,17 +24,17 @@ from runstone_tracking.service import TrackingService
 class MetricRpcs:
     """The part of TrackingService that is about metrics.
 
-    AppendMetrics takes what ``read_append`` made of the bytes, and GetMetricHistory gives views of
-    the public messages; see ``add_tracking_servicer``.
+    AppendMetrics takes, and GetMetricHistory gives, views of the public messages; see
+    ``add_tracking_servicer``.
     """
 
     _service: TrackingService
 
-    def AppendMetrics(self, asked: Any, context: grpc.ServicerContext) -> pb.AppendMetricsResponse:
+    def AppendMetrics(
+        self, request: Any, context: grpc.ServicerContext
+    ) -> pb.AppendMetricsResponse:
         """See the proto."""
-        applied = self._service.metrics.append(
-            asked.run_id, asked.writer_id, asked.sequence, asked.batch
-        )
+        applied = self._service.metrics.append(read_append(request))
         return pb.AppendMetricsResponse(duplicate=not applied)
 
     def GetMetricHistory(
@@ -73,7 +73,7 @@ def add_tracking_servicer(servicer: TrackingServiceServicer, server: grpc.Server
     columns = {
         "AppendMetrics": grpc.unary_unary_rpc_method_handler(
             cast("Any", servicer.AppendMetrics),
-            request_deserializer=read_append,
+            request_deserializer=parse_append,
             response_serializer=pb.AppendMetricsResponse.SerializeToString,
         ),
         "GetMetricHistory": grpc.unary_stream_rpc_method_handler(

@@ -157,7 +157,7 @@ class _PostgreSQL:
         SELECT writer_id, sequence, header FROM runstone_tracking.metric_segments
         WHERE run_id = %b AND (
             position(%b::bytea IN header) > 0 OR position(%b::bytea IN header) > 0
-            OR substring(header FROM 1 FOR 2) = %b::bytea
+            OR substring(header FROM 2 FOR 1) = %b::bytea
         )
     """
 
@@ -311,7 +311,7 @@ class _SQLite:
     _headers = """
         SELECT writer_id, sequence, header FROM metric_segments
         WHERE run_id = ?
-            AND (instr(header, ?) > 0 OR instr(header, ?) > 0 OR substr(header, 1, 2) = ?)
+            AND (instr(header, ?) > 0 OR instr(header, ?) > 0 OR substr(header, 2, 1) = ?)
     """
 
     _frame = """
@@ -376,7 +376,7 @@ def _select_headers(
     connection: Connection, statement: str, run_id: str, patterns: Sequence[bytes]
 ) -> Iterable[tuple[str, int, bytes]]:
     # One pattern is looked for twice: where it is found, the second look is not taken.
-    parameters = (run_id, patterns[0], patterns[-1], segment.is_compressed_prefix())
+    parameters = (run_id, patterns[0], patterns[-1], segment.flags_of_compressed())
     binary = {BINARY_OPTION: True}
     first = connection.exec_driver_sql(
         f"{statement} LIMIT {HEADER_ROWS}", parameters, execution_options=binary

@@ -54,9 +54,10 @@ class MetricStore(Protocol):
         ...
 
     def read_frames(self, run_id: str, blocks: Sequence[Block]) -> list[bytes]:
-        """The bytes of blocks that ``find_blocks`` gave, in the order given.
+        """The frame of each block that ``find_blocks`` gave, in the order given.
 
-        MUST raise ``store_chunks.ChangedMeanwhile`` when one is gone: its segment was folded, or
-        the run purged.
+        Of blocks in one frame it MUST be the same object: it is opened once then. MUST raise
+        ``store_chunks.ChangedMeanwhile`` when one is gone: its segment was folded, or the run
+        purged.
         """
         ...

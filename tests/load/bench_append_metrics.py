@@ -36,6 +36,11 @@ from support.processes import free_port
 from support.services import ServiceProcess
 from support.suites import clean_environment
 
+VIEW = columnar.View(
+    metric_pb2.AppendMetricsRequest, ("Series.steps", "Series.timestamps_ms", "Series.values")
+)
+"""Columns of requests as bytes, as they go over the wire."""
+
 KEYS = 10
 POINTS = 1_000
 CALLERS = 8
@@ -70,9 +75,7 @@ def columns(caller: int, call: int, points: int = POINTS) -> Iterator[tuple[str,
 
 def request(caller: int, run_id: str, points: int = POINTS) -> Any:
     """A call's message; ``advance`` makes the next one of it."""
-    message = columnar.append_metrics_request().message_class(
-        run_id=run_id, writer_id=f"rank-{caller}"
-    )
+    message = VIEW.message_class(run_id=run_id, writer_id=f"rank-{caller}")
     for key, steps, times, values in columns(caller, 0, points):
         message.series.add(
             key=key,
@@ -118,7 +121,7 @@ def append_calls(address: str, run_ids: list[str], points: int, callers: range) 
     calls = {
         caller: channel.unary_unary(
             APPEND,
-            request_serializer=columnar.append_metrics_request().message_class.SerializeToString,
+            request_serializer=VIEW.message_class.SerializeToString,
             response_deserializer=metric_pb2.AppendMetricsResponse.FromString,
         )
         for caller, channel in channels.items()

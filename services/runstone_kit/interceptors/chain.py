@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from runstone_kit.errors import INVALID_FIELD, InvalidArgument, Violation
-from runstone_kit.interceptors.waiting import WaitingLimit
+from runstone_kit.interceptors.waiting import CallPool, WaitingLimit
 
 Call = Callable[[Any, grpc.ServicerContext], Any]
 """(request or request iterator, context) -> response, or iterator of responses."""
@@ -51,6 +51,14 @@ class Layer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Limited:
+    """The pool that a method's calls wait for, and what those get that are too many."""
+
+    pool: CallPool
+    refusal: grpc.RpcMethodHandler[Any, Any]
+
+
 class Chain(grpc.ServerInterceptor):
     """Runs ``layers`` (outermost first) around every RPC, known to the server or not.
 
@@ -58,8 +66,8 @@ class Chain(grpc.ServerInterceptor):
     INVALID_ARGUMENT, counted and logged; gRPC itself would answer INTERNAL. The handler's own
     deserializer is the one used. Handlers that gRPC runs without blocking (health's Watch) pass
     unwrapped: they have another signature. ``pools`` gives services, and methods by their paths,
-    a thread pool of their own; ``gate`` refuses calls of the others, and those of its own pools,
-    while too many wait for a thread.
+    a thread pool of their own; ``gate`` refuses calls of the others, and of those whose pool is a
+    CallPool, while too many wait for a thread of the same pool.
     """
 
     def __init__(
@@ -71,7 +79,7 @@ class Chain(grpc.ServerInterceptor):
         self._layers = tuple(layers)
         self._pools = dict(pools or {})
         self._gate = gate
-        self._refusals: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._limited: dict[str, _Limited] = {}
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         unknown = Method("/unknown/unknown", True, True, known=False)
         self._unknown: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
@@ -93,8 +101,9 @@ class Chain(grpc.ServerInterceptor):
                 return self._unknown
             wrapped = self._wrap(path, handler)
             self._handlers[path] = wrapped
-        if self._gate is not None and self._gate.is_full():
-            return self._refusals.get(path, wrapped)
+        limited = self._limited.get(path)
+        if limited is not None and self._gate is not None and self._gate.is_full(limited.pool):
+            return limited.refusal
         return wrapped
 
     def _wrap(
@@ -108,8 +117,9 @@ class Chain(grpc.ServerInterceptor):
         pool = self._pools.get(path) or self._pools.get(method.service)
         if pool is not None:
             call.experimental_thread_pool = pool  # type: ignore[attr-defined]
-        if self._gate is not None and (pool is None or pool in self._gate):
-            self._refusals[path] = self._refusal(method, self._gate)
+        calls = self._gate.calls if pool is None and self._gate is not None else pool
+        if self._gate is not None and isinstance(calls, CallPool):
+            self._limited[path] = _Limited(calls, self._refusal(method, self._gate))
         wrapped: grpc.RpcMethodHandler[Any, Any] = make(
             call, request_deserializer=None, response_serializer=handler.response_serializer
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -57,19 +57,19 @@ class CallPool(ThreadPoolExecutor):
 
 
 class WaitingLimit:
-    """Lets ``limit`` calls in all wait for a thread of ``pools``; ``pool`` answers the rest."""
+    """Lets ``limit`` calls wait for a thread of each pool of calls; ``pool`` answers the rest.
 
-    def __init__(self, pools: Sequence[CallPool], limit: int, pool: ThreadPoolExecutor) -> None:
-        self._pools = tuple(pools)
+    ``calls`` is the pool of those that have no other.
+    """
+
+    def __init__(self, calls: CallPool, limit: int, pool: ThreadPoolExecutor) -> None:
+        self.calls = calls
         self._limit = limit
         self.pool = pool
 
-    def __contains__(self, pool: ThreadPoolExecutor) -> bool:
-        return pool in self._pools
-
-    def is_full(self) -> bool:
-        """Whether a call that comes now is one too many."""
-        return sum(pool.waiting for pool in self._pools) >= self._limit
+    def is_full(self, pool: CallPool) -> bool:
+        """Whether a call that comes now, for a thread of ``pool``, is one too many."""
+        return pool.waiting >= self._limit
 
     def refuse(self, _requests: Any, _context: grpc.ServicerContext) -> NoReturn:
         """Raises ResourceExhausted (OVERLOADED), with a time to come again."""

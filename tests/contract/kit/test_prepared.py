@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import IntegrityError
 
 from runstone_kit.database import Database
 from runstone_kit.dberrors import LostRace
@@ -107,7 +108,7 @@ def test_other_python_runs_meanwhile(database: Database) -> None:
 
 def test_errors_are_kinds(database: Database, prepared: Prepared) -> None:
     assert database.run_prepared(prepared, [number(5)])
-    with pytest.raises(DBAPIError, match="duplicate key"):
+    with pytest.raises(IntegrityError, match="duplicate key"):
         database.run_prepared(prepared, [number(5)])
     with database.write() as connection, ThreadPoolExecutor(1) as pool:
         connection.execute(text("LOCK TABLE numbers"))
@@ -148,6 +149,29 @@ def test_threads_have_connections_of_their_own(database: Database) -> None:
     with ThreadPoolExecutor(6) as pool:
         done = list(pool.map(lambda _: database.run_prepared(together, [number(1)]), range(12)))
     assert done == [True] * 12
-    assert len(together._idle) <= 6
+    assert len(together._idle) <= 2
     database.dispose()
     assert together._idle == []
+
+
+def test_a_connection_in_use_is_closed_when_it_comes_back(
+    database: Database, prepared: Prepared
+) -> None:
+    slow = database.prepared("SELECT pg_sleep(0.5), $1::int8")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(database.run_prepared, slow, [number(1)])
+        time.sleep(0.2)
+        database.dispose()
+        assert asked.result(30) is True
+    assert slow._idle == []
+    assert database.run_prepared(prepared, [number(5)])
+
+
+def test_a_pooler_that_knows_it_already(database: Database) -> None:
+    one, other = database.prepared(INSERT), database.prepared(INSERT)
+    assert database.run_prepared(one, [number(5)])
+    [connection] = one._idle
+    state = connection.driver_connection.pgconn.prepare(one._name, INSERT.encode())
+    assert one._checked(connection.driver_connection.pgconn, state) == "42P05"
+    assert other._name == one._name
+    assert database.prepared("SELECT 1 / $1::int8")._name != one._name

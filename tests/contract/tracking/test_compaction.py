@@ -17,6 +17,7 @@ from runstone_tracking import (
     pyramid,
     segment_encode,
     service_history,
+    service_pieces,
 )
 from runstone_tracking.errors import MetricNotFound, SequenceGap
 from runstone_tracking.model_chunks import ChunkRef
@@ -328,7 +329,7 @@ def test_whoever_has_lost_the_run_to_another_changes_nothing(
 def test_a_history_goes_on_when_its_segments_are_folded(
     transactions: SqlTransactions, run: str, monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
-    monkeypatch.setattr(service_history, "READ_POINTS", 20)
+    monkeypatch.setattr(service_pieces, "READ_POINTS", 20)
     writer = Writer(transactions, run)
     chance = random.Random(pieces)
     points = [(step, step // 3, float(step)) for step in range(200)]
@@ -351,7 +352,7 @@ def test_a_history_that_is_looked_up_anew_twice_gives_no_point_twice(
     transactions: SqlTransactions, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pieces that overlap: the next one to be read begins before what was given."""
-    monkeypatch.setattr(service_history, "READ_PIECES", 1)
+    monkeypatch.setattr(service_pieces, "READ_PIECES", 1)
     for number, (begin, end) in enumerate([(0, 30), (10, 40), (20, 50)]):
         points = [(time, time, 0.5) for time in range(begin, end + 1, 10)]
         Writer(transactions, run, f"w{number}").append({"k": points})

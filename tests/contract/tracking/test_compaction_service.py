@@ -13,6 +13,7 @@ from runstone_kit.database import Database
 from runstone_kit.ids import SystemIds
 from runstone_tracking import service_compaction
 from runstone_tracking.errors import MetricNotFound
+from runstone_tracking.model_metrics import Append
 from runstone_tracking.service_compaction import Compaction
 from runstone_tracking.service_folds import Folds
 from runstone_tracking.service_metrics import MetricService
@@ -277,7 +278,7 @@ def test_two_services_beside_writers_and_readers(
         for call in range(calls):
             first = call * 10
             points = [(step, step, step * 4.0 + number) for step in range(first, first + 10)]
-            service.append(run, f"w{number}", call + 1, batch({"k": points}))
+            service.append(Append(run, f"w{number}", call + 1, batch({"k": points})))
 
     def read() -> int:
         reads = most = 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runstone_tracking import service_history
+from runstone_tracking import service_history, service_pieces
 from runstone_tracking.model_metrics import series_name
 from runstone_tracking.sqlstore import SqlTransactions
 from support.compaction import Writer, fold, history
@@ -36,7 +36,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(service_history, "_middle", noted)
     monkeypatch.setattr(service_history, "MAX_HELD", HELD)
-    monkeypatch.setattr(service_history, "READ_POINTS", READ)
+    monkeypatch.setattr(service_pieces, "READ_POINTS", READ)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from runstone_tracking import segment_encode, sqlstore_metrics
 from runstone_tracking.errors import TooManyMetrics
 from runstone_tracking.model_metrics import Append, NewSegment
-from runstone_tracking.service_appends import GroupedAppends, _Ticket
+from runstone_tracking.service_appends import GroupedAppends, _Ticket, _Turn
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
 from support.metric_points import batch
@@ -63,12 +62,12 @@ def test_a_group_loses_only_the_batch_that_is_too_much(transactions: SqlTransact
     full, other = transactions.write(add_run), transactions.write(add_run)
     service = MetricService(transactions)
     points = batch({f"k{key:07}": [(1, 1, 0.5)] for key in range(LIMIT)})
-    assert service.append(full, "w", 1, points)
+    assert service.append(Append(full, "w", 1, points))
     appends = GroupedAppends(segment_encode.encode_all, transactions.append)
     one = Append(full, "w", 2, batch({"new": [(1, 1, 0.5)]}))
     two = Append(other, "w", 1, batch({f"k{key}": [(1, 1, 0.5)] for key in range(3)}))
     tickets = [_Ticket(each) for each in (one, two)]
-    appends._commit(tickets, threading.Lock())
+    appends._commit(tickets, _Turn())
     assert isinstance(tickets[0].error, TooManyMetrics)
     assert tickets[1].outcome is True
     assert (stored(transactions, full), stored(transactions, other)) == (LIMIT, 3)

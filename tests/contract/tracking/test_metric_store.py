@@ -23,7 +23,7 @@ from runstone_tracking.errors import (
     SequenceReused,
 )
 from runstone_tracking.model import MetricSummary
-from runstone_tracking.model_metrics import NO_RANK, NewSegment, series_name
+from runstone_tracking.model_metrics import NO_RANK, Append, NewSegment, series_name
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.store_chunks import ChangedMeanwhile
@@ -369,13 +369,15 @@ def test_a_locked_run_stops_no_other(transactions: SqlTransactions, database: Da
     ):
         connection.execute(select(runs).where(runs.c.run_id == locked).with_for_update())
         points = batch({"k": [(1, 1, 0.5)]})
-        stopped = [pool.submit(service.append, locked, each, 1, points) for each in ("v", "w")]
-        assert pool.submit(service.append, free, "w", 1, points).result(timeout=30)
+        stopped = [
+            pool.submit(service.append, Append(locked, each, 1, points)) for each in ("v", "w")
+        ]
+        assert pool.submit(service.append, Append(free, "w", 1, points)).result(timeout=30)
         for future in stopped:
             error = future.exception(timeout=30)
             assert isinstance(error, Unavailable)
             assert error.reason == "OVERLOADED"
-    assert service.append(locked, "w", 1, points)
+    assert service.append(Append(locked, "w", 1, points))
 
 
 @ON_POSTGRESQL
@@ -435,7 +437,7 @@ def test_the_same_batch_sent_at_once_by_many_is_written_once(
     service = MetricService(transactions)
     sent = batch({"k": [(1, 1, 0.5)]})
     with ThreadPoolExecutor(8) as pool:
-        futures = [pool.submit(service.append, run, "w", 1, sent) for _ in range(24)]
+        futures = [pool.submit(service.append, Append(run, "w", 1, sent)) for _ in range(24)]
     assert sorted(future.result() for future in futures) == [False] * 23 + [True]
     assert _rows(database) == 1
     assert _summaries(transactions, run)["k"].count == 1

@@ -15,10 +15,16 @@ from runstone_tracking import convert_metrics as convert
 from runstone_tracking.convert_appends import (
     MAX_APPEND_BYTES,
     MAX_SERIES,
-    read_append,
+    parse_append,
     read_series,
 )
+from runstone_tracking.convert_appends import read_append as read_envelope
+from runstone_tracking.model_metrics import Append
 from support.metric_points import columns, points_of
+
+VIEW = columnar.View(
+    pb.AppendMetricsRequest, ("Series.steps", "Series.timestamps_ms", "Series.values")
+)
 
 RUN = "a" * 32
 
@@ -40,6 +46,10 @@ def _series(key: str, count: int = 1, **fields: Any) -> pb.Series:
             **fields,
         }
     )
+
+
+def read_append(data: bytes) -> Append:
+    return read_envelope(parse_append(data))
 
 
 def _violations(request: bytes) -> dict[str, str]:
@@ -116,7 +126,7 @@ def test_a_negative_time_is_named_where_it_was_sent() -> None:
 
 
 def test_a_column_that_ends_inside_a_number_is_named() -> None:
-    request = columnar.append_metrics_request().parse(_request(_series("a"), _series("b")))
+    request = VIEW.parse(_request(_series("a"), _series("b")))
     request.series[1].values[0] = b"1234"
     found = _violations(request.SerializeToString())
     assert found["series[1].values"] == "must hold whole 8-byte numbers"

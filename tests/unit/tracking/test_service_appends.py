@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from runstone_kit.context import RequestContext, use
+from runstone_kit.context import RequestContext, current, use
 from runstone_kit.errors import DeadlineExceeded, Unavailable
 from runstone_tracking.errors import RunDeleted
 from runstone_tracking.model_metrics import POINT_BYTES, Append
@@ -173,7 +173,7 @@ class Preparer:
 def test_a_group_is_prepared_while_the_one_before_is_written_and_written_behind_it() -> None:
     writer = Writer(lambda _each: True)
     preparer = Preparer()
-    preparer.let_go = {number: threading.Event() for number in (1, 2, 3)}
+    preparer.let_go = {number: threading.Event() for number in (1, 2, 3, 4)}
     appends = GroupedAppends(preparer, writer)
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(appends.append, _append(1))]
@@ -188,6 +188,7 @@ def test_a_group_is_prepared_while_the_one_before_is_written_and_written_behind_
         assert writer.groups == []
         preparer.let_go[1].set()
         preparer.let_go[3].set()
+        preparer.let_go[4].set()
         for _ in range(3):
             writer.let_go.release()
         assert [future.result(30) for future in futures] == [True] * 4
@@ -206,3 +207,37 @@ def test_a_group_that_cannot_be_prepared_fails_alone() -> None:
     with pytest.raises(ValueError, match="poison"):
         appends.append(_append(2))
     assert appends.append(_append(3)) is True
+
+
+def test_a_deadline_is_its_own_callers_alone() -> None:
+    seen: list[float | None] = []
+
+    def write(group: Sequence[Append]) -> list[Appended]:
+        seen.append(current().remaining())
+        return [True] * len(group)
+
+    with use(RequestContext(request_id="a", deadline=time.monotonic() + 5)):
+        assert GroupedAppends(list, write).append(_append(1)) is True
+        assert current().remaining() is not None
+    assert seen == [None]
+
+
+def test_a_leader_that_fails_anywhere_leaves_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    appends = GroupedAppends(list, lambda group: [True] * len(group))
+
+    def fails(*_: object) -> list[object]:
+        raise MemoryError
+
+    for _ in range(5):
+        with monkeypatch.context() as patched:
+            patched.setattr(appends, "_gather", fails)
+            with pytest.raises(MemoryError):
+                appends.append(_append(1))
+    assert appends.append(_append(2)) is True
+
+
+def test_too_few_outcomes_are_an_error_for_all() -> None:
+    appends = GroupedAppends(list, lambda _group: [])
+    with pytest.raises(ValueError, match="shorter"):
+        appends.append(_append(1))
+    assert appends._free_leaders == 2

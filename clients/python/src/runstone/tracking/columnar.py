@@ -12,14 +12,12 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from runstone.tracking.v1 import metric_pb2
 
@@ -53,56 +51,21 @@ class View:
         _add(pool, descriptor.file, frozenset(fields))
         view = pool.FindMessageTypeByName(descriptor.full_name)
         self.message_class: Any = message_factory.GetMessageClass(view)
-        self._root = _Place.of(view, frozenset(fields), {})
 
     def parse(self, data: bytes) -> Any:
-        """The view of a serialized message.
+        """The view of a serialized message, without what is unknown in it.
 
-        A field written unpacked is read too, at the public class's speed. Raises
+        A view field that came unpacked is packed first: to the view it is unknown. Raises
         google.protobuf.message.DecodeError for bytes that are no such message; only a run that
         ends inside a number, which the public class refuses as well, is found by ``joined``.
         """
         message = self.message_class.FromString(data)
-        if not self._root.is_packed(message):
-            packed = self.public_class.FromString(data).SerializeToString()
-            message = self.message_class.FromString(packed)
-        return message
-
-
-@dataclass(slots=True)
-class _Place:
-    """A message type on the way to view fields: those it holds, and where to look further."""
-
-    numbers: set[int]
-    inner: list[tuple[str, bool, _Place]]
-
-    @classmethod
-    def of(cls, descriptor: Descriptor, fields: frozenset[str], seen: dict[str, _Place]) -> _Place:
-        place = seen.get(descriptor.full_name)
-        if place is not None:
-            return place
-        place = seen[descriptor.full_name] = cls(set(), [])
-        for field in descriptor.fields:
-            if f"{descriptor.name}.{field.name}" in fields:
-                place.numbers.add(field.number)
-            elif field.message_type is not None:
-                inner = cls.of(field.message_type, fields, seen)
-                if inner.numbers or inner.inner:
-                    place.inner.append((field.name, field.is_repeated, inner))
-        return place
-
-    def is_packed(self, message: Any) -> bool:
-        """False if a view field came unpacked: to the view it is then unknown."""
-        unknown: Any = UnknownFieldSet(message) if self.numbers else ()
-        if any(field.field_number in self.numbers for field in unknown):
-            return False
-        for name, repeated, inner in self.inner:
-            if repeated:
-                if not all(map(inner.is_packed, getattr(message, name))):
-                    return False
-            elif message.HasField(name) and not inner.is_packed(getattr(message, name)):
-                return False
-        return True
+        message.DiscardUnknownFields()
+        if message.ByteSize() == len(data):
+            return message
+        public = self.public_class.FromString(data)
+        public.DiscardUnknownFields()
+        return self.message_class.FromString(public.SerializeToString())
 
 
 def _add(pool: descriptor_pool.DescriptorPool, file: Any, fields: frozenset[str]) -> None:
@@ -129,14 +92,6 @@ def _add(pool: descriptor_pool.DescriptorPool, file: Any, fields: frozenset[str]
     if missing:
         raise ValueError(f"{file.name} has no field {', '.join(sorted(missing))}")
     pool.Add(proto)
-
-
-@cache
-def append_metrics_request() -> View:
-    """The view of AppendMetricsRequest with the columns of its series as bytes."""
-    return View(
-        metric_pb2.AppendMetricsRequest, ("Series.steps", "Series.timestamps_ms", "Series.values")
-    )
 
 
 @cache

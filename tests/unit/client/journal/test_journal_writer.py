@@ -122,14 +122,26 @@ def test_damage_to_a_declaration_costs_no_more_than_a_stretch(make: Make) -> Non
     for step in range(200):
         journal.log("run", None, {"a": 1.0}, step, 0)
     path = frames.file_path(journal.folder, 1)
-    data = bytearray(path.read_bytes())
+    good = path.read_bytes()
+    data = bytearray(good)
     data[frames.HEADER.size] ^= 1
     path.write_bytes(data)
+    # Each of them is there twice.
+    assert logged(journal) == list(range(200))
+    copy = good.index(good[: frames.HEADER.size], 1)
+    data[copy + frames.HEADER.size] ^= 1
+    path.write_bytes(data)
     stretches = list(Reader(journal.folder, final=True))
-    steps = [each.step for part in stretches for each in part.records if isinstance(each, Points)]
+    steps = logged(journal)
     assert steps
     assert steps == list(range(steps[0], 200))
     assert any(part.damage for part in stretches)
+
+
+def logged(journal: Journal) -> list[int]:
+    """The steps that can be read."""
+    stretches = list(Reader(journal.folder, final=True))
+    return [each.step for part in stretches for each in part.records if isinstance(each, Points)]
 
 
 def test_keys_that_are_made_up_anew_do_not_fill_the_memory(make: Make) -> None:

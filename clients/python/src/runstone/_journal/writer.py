@@ -29,7 +29,8 @@ from runstone._journal import rules
 from runstone._journal.progress import Dropped, Progress, ProgressReader, Receipt
 
 DECLARE_BYTES = 2**20
-"""Runs and key sets are declared anew after so much: what damage to a declaration can cost."""
+"""Runs and key sets are declared anew after so much: what damage to a declaration and to the copy
+behind it can cost."""
 
 MAX_KNOWN = 4096
 """Key sets that are remembered. A loop that makes up new keys must not fill the memory."""
@@ -297,7 +298,8 @@ class Journal:
             said += frames.run_frame(run.number, run.run_id, run.rank)
         if keys.epoch != self._epoch:
             said += frames.keys_frame(keys.number, keys.keys)
-        return said
+        # Twice: a bit that flips in one costs no point, for points mean nothing without them.
+        return said * 2
 
     def _turn(self) -> None:
         """Every megabyte: look for room, begin the next file when it is time, declare anew."""

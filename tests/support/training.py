@@ -18,8 +18,8 @@ from support.trainer import KEYS, Record, value
 
 ENDLESS = 10**9
 
-PAUSE_SECONDS = 0.002
-"""Between steps: at most 5,000 points a second."""
+PAUSE_SECONDS = 0.0005
+"""Between steps: at most 20,000 points a second."""
 
 DELIVERY_SECONDS = 90.0
 
@@ -192,11 +192,12 @@ class Training:
         counts = {each.key: each.count for each in self.client.list_metric_keys(self.run_id)}
         lost = twice = strange = 0
         for number, key in enumerate(KEYS):
-            history = self.client.get_metric_history(self.run_id, key)
-            stored = {point.step for point in history if point.value == value(point.step, number)}
+            history = self.client.get_metric_columns(self.run_id, key)
+            points = zip(history.steps, history.values, strict=True)
+            stored = {step for step, stands in points if stands == value(step, number)}
             lost += len(attempted - self.open_steps - self.spared - stored)
             # The count has exact repetitions too, which a history shows once.
-            twice += max(counts.get(key, 0), len(history)) - len(stored)
+            twice += max(counts.get(key, 0), len(history.steps)) - len(stored)
             strange += len(stored - attempted)
         lost -= self.dropped()
         return Outcome(len(attempted) * len(KEYS), lost, twice, strange)

@@ -6,6 +6,8 @@ import resource
 import subprocess
 from pathlib import Path
 
+import psutil
+
 SMALL_BYTES = 4096
 """A page: what is written past it finds no room."""
 
@@ -55,9 +57,11 @@ class FillingDisk:
     def make_room(self) -> None:
         """Room again."""
         for writer, limits in self._limits.items():
-            # It may have been killed meanwhile.
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(writer, resource.RLIMIT_FSIZE, limits)
+            # It may have been killed meanwhile; what it has started has its limit.
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                started = psutil.Process(writer).children(recursive=True)
+                for pid in (writer, *(each.pid for each in started)):
+                    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
         self._limits.clear()
         self._ballast.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import math
@@ -321,6 +322,34 @@ def test_a_disk_that_is_full_costs_the_points_that_find_no_room_and_no_others(
     assert progress.dropped(Path(where)) == progress.Dropped(dropped, kept, 149)
     assert dropped == 2 * (150 - kept)
     assert b"metrics are dropped" in said.stderr
+
+
+def test_a_full_disk_gets_back_the_room_of_what_is_delivered(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a call waits for ever for a file that only the next call would end."""
+    journal = make(drops=True)
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if os.fstat(descriptor).st_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data)
+
+    journal.log("run", None, {"a": 1.0}, 0, 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        journal.log("run", None, {"a": 1.0}, 1, 0)
+        assert frames.file_numbers(journal.folder) == [1]
+        sender = ProgressWriter(journal.folder)
+        sender.at(1, journal.size)
+        sender.close()
+        journal.log("run", None, {"a": 1.0}, 2, 0)
+        journal.log("run", None, {"a": 1.0}, 3, 0)
+    journal.log("run", None, {"a": 1.0}, 4, 0)
+    assert frames.file_numbers(journal.folder) == [1, 2]
+    assert logged(journal) == [0, 3, 4]
+    assert journal.dropped.points == 2
 
 
 def test_a_forked_child_leaves_the_journal_to_its_parent(make: Make) -> None:

@@ -121,6 +121,8 @@ class Journal:
         self._descriptor = -1
         self._file = self._epoch = self._runs_declared = self._sets_declared = 0
         self._offset = self._turn_at = 0
+        self._left = False
+        """The file is delivered, and there is no room: the next write goes to the next file."""
         self._before: dict[int, int] = {}
         """Of each file that may be undelivered: the bytes of all files before it."""
 
@@ -308,7 +310,7 @@ class Journal:
         waiting = self.size - self.delivered
         if waiting >= self._max_bytes:
             raise _NoRoom(f"has {waiting} bytes that wait for delivery, of {self._max_bytes}")
-        if self._descriptor < 0 or self._offset >= self._file_bytes:
+        if self._descriptor < 0 or self._left or self._offset >= self._file_bytes:
             self._next_file()
         self._epoch += 1
         self._turn_at = self._offset + self._step
@@ -327,6 +329,7 @@ class Journal:
         # Without a call in between, so that no signal handler sees half of it.
         old, self._descriptor = self._descriptor, descriptor
         self._file, self._offset, self._before = number, 0, before
+        self._left = False
         self._runs_declared = self._sets_declared = self._turn_at = 0
         self._epoch += 1
         if old >= 0:
@@ -354,8 +357,17 @@ class Journal:
                 self._runs.clear()
             return self._runs.setdefault((run_id, rank), _Run(run_id, rank))
 
+    def _leave_delivered(self) -> None:
+        """Let the sender delete the file that is written to, once it has delivered all of it: on a
+        full disk that may be the only room there will ever be.
+        """
+        with self._lock:
+            if not self._inside and self._offset and self.delivered >= self.size:
+                self._left, self._turn_at = True, 0
+
     def _wait_for_room(self, reason: str, points: int, timestamp_ms: int) -> bool:
         """Whether to try again: after a pause. Else the points were put on the receipt."""
+        self._leave_delivered()
         tell = time.monotonic() > self._told + TELL_SECONDS
         if tell:
             self._told = time.monotonic()

@@ -19,7 +19,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runstone._journal.folder import sync_folder
+from runstone._journal.folder import give_up_reserve, keep_reserve, sync_folder
 
 MAX_BYTES = 2**20
 """Past this the log is written anew with what still counts."""
@@ -69,6 +69,8 @@ class Plan:
         """The last stretch that was planned; None before the first."""
         self.done = False
         """Whether every call of ``stretch`` has been answered."""
+        self._spent = False
+        """The folder's reserve was given up for a line."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             self._size = self._read()
@@ -108,6 +110,10 @@ class Plan:
         self._write({"done": True, "next": after})
         self.next.update(after)
         self.done = True
+        if self._spent:
+            with contextlib.suppress(OSError):
+                keep_reserve(self.path.parent)
+                self._spent = False
         if self._size > MAX_BYTES:
             self._rewrite()
 
@@ -150,6 +156,15 @@ class Plan:
 
     def _write(self, line: dict[str, object]) -> None:
         data = encoded(line)
+        try:
+            self._write_once(data)
+        except OSError:
+            if not give_up_reserve(self.path.parent):
+                raise
+            self._spent = True
+            self._write_once(data)
+
+    def _write_once(self, data: bytes) -> None:
         try:
             written = os.write(self._descriptor, data)
             if written < len(data):

@@ -171,7 +171,10 @@ class Training:
 
     def settled(self) -> bool:
         """Whether nothing waits for delivery; what is kept aside and receipts may be there."""
-        return not any(map(folders.undelivered, folders.journals(self.journals)))
+        try:
+            return not any(map(folders.undelivered, folders.journals(self.journals)))
+        except FileNotFoundError:
+            return False  # one was removed while it was looked at
 
     def dropped(self) -> int:
         """Points that found no room, by the receipts that are there."""

@@ -267,10 +267,12 @@ def test_a_full_disk_under_the_journal(
     with training(tmp_path, address(server), journals=disk.folder) as job:
         job.start()
         for number in times:
+            # Else what is delivered gives its room back at once.
+            server.process.send_signal(signal.SIGSTOP)
             disk.fill(job.pid)
             job.wait_stuck()
+            server.process.send_signal(signal.SIGCONT)
             if number % 3 == 0:
-                # What is delivered gives its room back.
                 job.more(10)
             if number % 3 == 1:
                 job.kill_sender()

@@ -204,6 +204,7 @@ class Delivery:
                 return False
             else:
                 self._tail.advance()
+                self._plan.keep_reserve()
 
     def _begin(self, batch: Batch) -> None:
         self._calls = list(batch.calls())

@@ -19,7 +19,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runstone._journal.folder import give_up_reserve, keep_reserve, sync_folder
+from runstone._journal.folder import RESERVE, give_up_reserve, keep_reserve, sync_folder
 
 MAX_BYTES = 2**20
 """Past this the log is written anew with what still counts."""
@@ -69,8 +69,8 @@ class Plan:
         """The last stretch that was planned; None before the first."""
         self.done = False
         """Whether every call of ``stretch`` has been answered."""
-        self._spent = False
-        """The folder's reserve was given up for a line."""
+        # A sender before may have given it up for a line.
+        self._spent = not (path.parent / RESERVE).exists()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             self._size = self._read()
@@ -110,12 +110,16 @@ class Plan:
         self._write({"done": True, "next": after})
         self.next.update(after)
         self.done = True
+        self.keep_reserve()
+        if self._size > MAX_BYTES:
+            self._rewrite()
+
+    def keep_reserve(self) -> None:
+        """There may be room again for the folder's reserve; soon it may be the owner's."""
         if self._spent:
             with contextlib.suppress(OSError):
                 keep_reserve(self.path.parent)
                 self._spent = False
-        if self._size > MAX_BYTES:
-            self._rewrite()
 
     def close(self) -> None:
         """Close the file."""

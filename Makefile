@@ -57,7 +57,7 @@ test-kill: $(VENV)/.dev ## The tests that kill and restart servers, ten times as
 	@RUNSTONE_TEST_KILLS=10 $(BIN)/python -m pytest tests/e2e/test_kill.py $(PYTEST_ARGS)
 
 .PHONY: test-faults
-test-faults: $(VENV)/.dev ## The fault loops of delivery at full length, with their table
+test-faults: $(VENV)/.dev ## The fault loops of delivery at full length, with their table (about 30 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m support.install
 	@RUNSTONE_TEST_FAULTS=1 $(BIN)/python -m pytest -q tests/e2e/test_delivery_faults.py $(PYTEST_ARGS)
 

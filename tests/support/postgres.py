@@ -187,6 +187,11 @@ class PostgresServer:
         if self.process is not None:
             kill(self.process)
 
+    def stop_at_once(self) -> None:
+        """As `pg_ctl stop -m immediate`: nothing is written any more, and recovery follows."""
+        if self.process is not None:
+            stop(self.process, signal.SIGQUIT)
+
     def restart(self) -> None:
         """A crash and a new start, recovery included."""
         self.kill()

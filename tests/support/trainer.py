@@ -1,7 +1,9 @@
 """A training process that does nothing but log, and leaves behind how far it came.
 
-`python -m support.trainer JOURNALS URI RUN RECORD STEPS` logs `KEYS` at each step until it is
-killed, or so many steps. RECORD is a file that outlives SIGKILL: see `Record`.
+`python -m support.trainer RUN RECORD STEPS PAUSE SENDER` logs `KEYS` at each step until it is
+killed, or so many steps, with so many seconds between them. RECORD is a file that outlives SIGKILL:
+see `Record`. SENDER: `yes` has one from the first point on, `no` has none at all. Where to, and
+where the journals are, is in the environment, as for any training.
 """
 
 import math
@@ -11,13 +13,13 @@ import sys
 import time
 from pathlib import Path
 
-from runstone._journal.writer import Journal
-from runstone._sender.spawn import spawn
+import runstone
+from runstone._fluent import _state
+from runstone._journal import outlet
 
 KEYS = tuple(f"metric/{number}" for number in range(10))
 
-PAUSE_SECONDS = 0.002
-"""Between steps: at most 5,000 points a second."""
+ENDLESS_SECONDS = 3600.0
 
 CLASSES = 400
 PER_OCTAVE = 12
@@ -82,21 +84,26 @@ def value(step: int, number: int) -> float:
     return step + number / 16
 
 
-def main(root: str, uri: str, run_id: str, record_path: str, steps: str) -> None:
+def main(run_id: str, record_path: str, steps: str, pause: str, sender: str) -> None:
     """Log from where the life before ended."""
     record = Record(Path(record_path))
     begin = record.attempted
-    journal = Journal(Path(root), uri)
-    sender = spawn(journal.folder)
+    client = _state.client()
+    destination = outlet.outlet(client.tracking_uri, client.user)
+    if sender == "yes":
+        destination.start_sender()
+    else:
+        # Killed before there was one, however slow the machine is.
+        outlet.START_SECONDS = ENDLESS_SECONDS
+    if int(steps):
+        runstone.start_run(run_id=run_id)
     for step in range(begin, begin + int(steps)):
         metrics = {key: value(step, number) for number, key in enumerate(KEYS)}
         record.begin(step)
         began = time.perf_counter()
-        journal.log(run_id, None, metrics, step, 1_700_000_000_000 + step)
+        runstone.log_metrics(metrics, step=step)
         record.end(step, time.perf_counter() - began)
-        time.sleep(PAUSE_SECONDS)
-    journal.close()
-    sender.close()
+        time.sleep(float(pause))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import math
@@ -122,14 +123,26 @@ def test_damage_to_a_declaration_costs_no_more_than_a_stretch(make: Make) -> Non
     for step in range(200):
         journal.log("run", None, {"a": 1.0}, step, 0)
     path = frames.file_path(journal.folder, 1)
-    data = bytearray(path.read_bytes())
+    good = path.read_bytes()
+    data = bytearray(good)
     data[frames.HEADER.size] ^= 1
     path.write_bytes(data)
+    # Each of them is there twice.
+    assert logged(journal) == list(range(200))
+    copy = good.index(good[: frames.HEADER.size], 1)
+    data[copy + frames.HEADER.size] ^= 1
+    path.write_bytes(data)
     stretches = list(Reader(journal.folder, final=True))
-    steps = [each.step for part in stretches for each in part.records if isinstance(each, Points)]
+    steps = logged(journal)
     assert steps
     assert steps == list(range(steps[0], 200))
     assert any(part.damage for part in stretches)
+
+
+def logged(journal: Journal) -> list[int]:
+    """The steps that can be read."""
+    stretches = list(Reader(journal.folder, final=True))
+    return [each.step for part in stretches for each in part.records if isinstance(each, Points)]
 
 
 def test_keys_that_are_made_up_anew_do_not_fill_the_memory(make: Make) -> None:
@@ -309,6 +322,34 @@ def test_a_disk_that_is_full_costs_the_points_that_find_no_room_and_no_others(
     assert progress.dropped(Path(where)) == progress.Dropped(dropped, kept, 149)
     assert dropped == 2 * (150 - kept)
     assert b"metrics are dropped" in said.stderr
+
+
+def test_a_full_disk_gets_back_the_room_of_what_is_delivered(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a call waits for ever for a file that only the next call would end."""
+    journal = make(drops=True)
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if os.fstat(descriptor).st_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data)
+
+    journal.log("run", None, {"a": 1.0}, 0, 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        journal.log("run", None, {"a": 1.0}, 1, 0)
+        assert frames.file_numbers(journal.folder) == [1]
+        sender = ProgressWriter(journal.folder)
+        sender.at(1, journal.size)
+        sender.close()
+        journal.log("run", None, {"a": 1.0}, 2, 0)
+        journal.log("run", None, {"a": 1.0}, 3, 0)
+    journal.log("run", None, {"a": 1.0}, 4, 0)
+    assert frames.file_numbers(journal.folder) == [1, 2]
+    assert logged(journal) == [0, 3, 4]
+    assert journal.dropped.points == 2
 
 
 def test_a_forked_child_leaves_the_journal_to_its_parent(make: Make) -> None:

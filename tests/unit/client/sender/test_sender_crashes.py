@@ -69,6 +69,9 @@ class Disk:
         for name in ("write", "pwrite", "fdatasync", "pread"):
             monkeypatch.setattr(os, name, self._failing(getattr(os, name)))
         monkeypatch.setattr(Path, "write_bytes", self._failing(Path.write_bytes))
+        # With a reserve a plan would be written in spite of the failure.
+        monkeypatch.setattr(plans, "give_up_reserve", lambda folder: False)
+        monkeypatch.setattr(plans, "keep_reserve", lambda folder: None)
 
     def _failing(self, real: Any) -> Any:
         def operation(*arguments: Any) -> Any:

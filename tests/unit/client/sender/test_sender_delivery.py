@@ -30,6 +30,7 @@ class FakeServer:
         self.calls = 0
         self.failures: list[Exception] = []
         self.lose: list[bool] = []
+        self.taken: dict[tuple[str, str, int], bytes] = {}
         self.refused: set[str] = set()
 
     def append(self, request: bytes) -> bool:
@@ -44,6 +45,9 @@ class FakeServer:
         if batch.sequence > expected:
             raise Gap(expected, f"expected {expected}")
         new = batch.sequence == expected
+        content = self.taken.setdefault((*writer, batch.sequence), request)
+        if content != request:
+            raise Refused("ALREADY_EXISTS", "SEQUENCE_REUSED", "another batch")
         if new:
             self.last[writer] = expected
             for series in batch.series:
@@ -209,6 +213,7 @@ def test_a_server_that_lost_batches_is_followed(journal: Journal, server: FakeSe
     # As after a restore from a backup that has the first batch alone.
     (writer,) = server.last
     server.last[writer] = 1
+    server.taken.clear()
     server.points = rows(10)
     log(journal, 10, begin=30)
     deliver(journal)
@@ -245,6 +250,45 @@ def test_damage_is_kept_aside_and_what_follows_is_delivered(
     assert damaged.name == f"00000001-{place:08d}.damaged"
     assert damaged.read_bytes() == b"not a frame at all"
     assert progress.read(journal.folder).bytes_damaged == 18
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_stretch_that_is_damaged_after_it_was_taken_is_not_there_twice(
+    journal: Journal, server: FakeServer, cut: bool
+) -> None:
+    """The answer was lost with the sender, and the next one finds other points in the journal."""
+    log(journal, 10)
+    server.lose = [True]
+    with pytest.raises(NotNow):
+        deliver(journal)
+    data = bytearray(journal.path.read_bytes())
+    if cut:
+        del data[-90:]
+    else:
+        data[-100] ^= 1
+    journal.path.write_bytes(data)
+    journal.rotate()
+    log(journal, 10, begin=10)
+    deliver(journal)
+    assert sorted(server.points) == sorted(rows(20))
+    damaged = sum(path.stat().st_size for path in (journal.folder / "rejected").iterdir())
+    assert damaged == progress.read(journal.folder).bytes_damaged > 0
+
+
+def test_a_stretch_that_is_damaged_before_it_is_taken_is_delivered_but_for_that(
+    journal: Journal, server: FakeServer
+) -> None:
+    log(journal, 10)
+    server.failures = [NotNow("away")]
+    with pytest.raises(NotNow):
+        deliver(journal)
+    data = bytearray(journal.path.read_bytes())
+    data[-1] ^= 1
+    journal.path.write_bytes(data)
+    log(journal, 10, begin=10)
+    deliver(journal)
+    assert sorted(server.points) == sorted(rows(9) + rows(10, begin=10))
+    assert len(list((journal.folder / "rejected").iterdir())) == 1
 
 
 def test_a_frame_that_is_not_whole_yet_is_waited_for(journal: Journal, server: FakeServer) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from runstone._journal import folder as folders
 from runstone._sender import plan as plans
 from runstone._sender.plan import Plan, PlanDamaged, Stretch
 
@@ -98,7 +100,32 @@ def test_a_long_plan_is_written_anew(path: Path, monkeypatch: pytest.MonkeyPatch
     again = reopened(path)
     assert (again.writer_id, again.next, again.done) == ("writer", {"a": 201}, True)
     assert again.stretch == Stretch(1, 199, 200, {"a": 200})
-    assert list(path.parent.iterdir()) == [path]
+    assert set(path.parent.iterdir()) == {path, path.with_name(folders.RESERVE)}
+
+
+def test_a_full_disk_gives_up_the_reserve_for_a_line(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing is delivered, and nothing makes room."""
+    reserve = path.with_name(folders.RESERVE)
+    folders.keep_reserve(path.parent)
+    plan = begun(path)
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if reserve.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        plan.finish({"a": 1})
+        # There is room again.
+        assert reserve.stat().st_size == folders.RESERVE_BYTES
+        reserve.unlink()
+        plan.begin(Stretch(1, 200, 210, {"a": 4}))
+    plan.close()
+    assert reopened(path).stretch == Stretch(1, 200, 210, {"a": 4})
 
 
 def test_a_write_that_fails_leaves_no_half_line(

@@ -7,6 +7,8 @@ NNNNNNNN.journal    what was logged; deleted when delivered
 progress            what the sender tells the owner
 dropped             the receipt of points that found no room
 plan, rejected/     the sender's
+reserve             room on the disk that the sender gives up when there is no other: without a
+                    plan it cannot deliver, and so not make room either
 
 A folder whose two locks are free belongs to nobody any more: whoever takes both may deliver it,
 and remove it when nothing is left in it.
@@ -14,6 +16,7 @@ and remove it when nothing is left in it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -30,6 +33,10 @@ META = "meta.json"
 OWNER_LOCK = "owner.lock"
 SENDER_LOCK = "sender.lock"
 REJECTED = "rejected"
+RESERVE = "reserve"
+
+RESERVE_BYTES = 2**14
+"""Plans of some hundred stretches."""
 
 _NAME = re.compile(r"\d{8}T\d{6}-\d+-[0-9a-f]{8}")
 
@@ -110,11 +117,37 @@ def create(below: Path, tracking_uri: str, user: str) -> tuple[Path, int]:
         )
         (new / META).write_text(json.dumps(asdict(meta), indent=1), "utf-8")
         progress.create(new)
+        # A disk that has no room for this one may have some for the journal.
+        with contextlib.suppress(OSError):
+            keep_reserve(new)
         return new.rename(below / name), lock
     except BaseException:
         os.close(lock)
         _remove(new)
         raise
+
+
+def keep_reserve(folder: Path) -> None:
+    """Take the room that ``give_up_reserve`` gives up.
+
+    Raises:
+        OSError: there is none.
+    """
+    path = folder / RESERVE
+    try:
+        path.write_bytes(bytes(RESERVE_BYTES))
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def give_up_reserve(folder: Path) -> bool:
+    """Make room on a full disk; False when that was done before."""
+    try:
+        (folder / RESERVE).unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def journals(below: Path) -> list[Path]:

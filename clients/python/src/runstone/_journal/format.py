@@ -9,10 +9,10 @@ the next place where marker, zero byte, length and checksum agree.
     KEYS    key set u32 | keys, UTF-8, each ended by a tab
     POINTS  run u32 | key set u32 | step i64 | timestamp i64, unix ms | a double for each key
 
-Numbers of runs and key sets are those of one file: it says what each means before it uses it, and
-says it again every megabyte, so that damage there costs no more than that. A number never changes
-its meaning within a file. Types from 16 on are kept for what is no point (JSON payloads); a reader
-passes over a type that it does not know.
+Numbers of runs and key sets are those of one file: it says what each means before it uses it, twice
+over, and says it again every megabyte: damage to one copy costs nothing, and to both no more than
+that. A number never changes its meaning within a file. Types from 16 on are kept for what is no
+point (JSON payloads); a reader passes over a type that it does not know.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ from runstone._journal import rules
 from runstone._journal.progress import Dropped, Progress, ProgressReader, Receipt
 
 DECLARE_BYTES = 2**20
-"""Runs and key sets are declared anew after so much: what damage to a declaration can cost."""
+"""Runs and key sets are declared anew after so much: what damage to a declaration and to the copy
+behind it can cost."""
 
 MAX_KNOWN = 4096
 """Key sets that are remembered. A loop that makes up new keys must not fill the memory."""
@@ -120,6 +121,8 @@ class Journal:
         self._descriptor = -1
         self._file = self._epoch = self._runs_declared = self._sets_declared = 0
         self._offset = self._turn_at = 0
+        self._left = False
+        """The file is delivered, and there is no room: the next write goes to the next file."""
         self._before: dict[int, int] = {}
         """Of each file that may be undelivered: the bytes of all files before it."""
 
@@ -297,7 +300,8 @@ class Journal:
             said += frames.run_frame(run.number, run.run_id, run.rank)
         if keys.epoch != self._epoch:
             said += frames.keys_frame(keys.number, keys.keys)
-        return said
+        # Twice: a bit that flips in one costs no point, for points mean nothing without them.
+        return said * 2
 
     def _turn(self) -> None:
         """Every megabyte: look for room, begin the next file when it is time, declare anew."""
@@ -306,7 +310,7 @@ class Journal:
         waiting = self.size - self.delivered
         if waiting >= self._max_bytes:
             raise _NoRoom(f"has {waiting} bytes that wait for delivery, of {self._max_bytes}")
-        if self._descriptor < 0 or self._offset >= self._file_bytes:
+        if self._descriptor < 0 or self._left or self._offset >= self._file_bytes:
             self._next_file()
         self._epoch += 1
         self._turn_at = self._offset + self._step
@@ -325,6 +329,7 @@ class Journal:
         # Without a call in between, so that no signal handler sees half of it.
         old, self._descriptor = self._descriptor, descriptor
         self._file, self._offset, self._before = number, 0, before
+        self._left = False
         self._runs_declared = self._sets_declared = self._turn_at = 0
         self._epoch += 1
         if old >= 0:
@@ -352,8 +357,17 @@ class Journal:
                 self._runs.clear()
             return self._runs.setdefault((run_id, rank), _Run(run_id, rank))
 
+    def _leave_delivered(self) -> None:
+        """Let the sender delete the file that is written to, once it has delivered all of it: on a
+        full disk that may be the only room there will ever be.
+        """
+        with self._lock:
+            if not self._inside and self._offset and self.delivered >= self.size:
+                self._left, self._turn_at = True, 0
+
     def _wait_for_room(self, reason: str, points: int, timestamp_ms: int) -> bool:
         """Whether to try again: after a pause. Else the points were put on the receipt."""
+        self._leave_delivered()
         tell = time.monotonic() > self._told + TELL_SECONDS
         if tell:
             self._told = time.monotonic()

@@ -71,9 +71,13 @@ class Adoption:
                 return
             if folder == self._own:
                 continue
-            with adopted(folder) as ours:
-                if ours:
-                    self._deliver(folder)
+            try:
+                with adopted(folder) as ours:
+                    if ours:
+                        self._deliver(folder)
+            except Exception:
+                # One that cannot be read must not keep the others waiting.
+                _log.exception("%s cannot be delivered", folder)
 
     def _deliver(self, folder: Path) -> None:
         delivery = Delivery(folder, stretch_bytes=STRETCH_BYTES)

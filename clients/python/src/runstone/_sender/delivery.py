@@ -63,6 +63,8 @@ class Delivery:
         self._todo: list[int] = []
         self._applied: dict[str, list[int]] = {}
         self._gap: tuple[str, int] | None = None
+        self._changed = False
+        """The stretch is no more what it was when it was planned: the disk has damaged it."""
         self._astray = False
         """What was read was not planned: it is to be read again."""
         # A sender before may have been killed in an outage. What was refused stays told.
@@ -154,9 +156,13 @@ class Delivery:
             # The sender before may have been killed before it could say so.
             self._progress.at(self._tail.file, self._tail.offset)
         elif self._tail.file == stretch.file:
+            now = self._tail.checksum(stretch.start, stretch.end)
+            self._changed = stretch.checksum not in (None, now)
             batch = Batch()
             self._tail.take(batch, until=stretch.end)
-            # Put aside before the stretch was planned.
+            # The rest was put aside before the stretch was planned.
+            if self._changed:
+                self._keep_damage()
             self._tail.damage.clear()
             self._begin(batch)
             # What was refused before the crash took no number; sent again it might take one now.
@@ -187,7 +193,10 @@ class Delivery:
                     self.secure()
                     runs = batch.runs()
                     first = {run_id: self._plan.next.get(run_id, 1) for run_id in runs}
-                    self._plan.begin(Stretch(file, start, self._tail.offset, first))
+                    end = self._tail.offset
+                    checksum = self._tail.checksum(start, end)
+                    self._plan.begin(Stretch(file, start, end, first, checksum))
+                    self._changed = False
                     self._begin(batch)
                     return True
                 self._progress.at(self._tail.file, self._tail.offset)
@@ -195,6 +204,7 @@ class Delivery:
                 return False
             else:
                 self._tail.advance()
+                self._plan.keep_reserve()
 
     def _begin(self, batch: Batch) -> None:
         self._calls = list(batch.calls())
@@ -214,6 +224,10 @@ class Delivery:
             self._close(gap, call.run_id, index)
             return
         except Refused as refusal:
+            if refusal.reason == REASON_REUSED and self._changed:
+                # It stands for these points as they were before the damage: the server has them.
+                self._taken(call, index, applied)
+                return
             if refusal.reason == REASON_REUSED:
                 # The number stands for other points. These go under the next one.
                 self._plan.renumber(call.run_id, self._plan.next.get(call.run_id, 1) + 1)
@@ -221,6 +235,9 @@ class Delivery:
             self._keep_refused(index, call, request, refusal)
             self._todo.remove(index)
             return
+        self._taken(call, index, applied)
+
+    def _taken(self, call: Call, index: int, applied: list[int]) -> None:
         # First of all: sent again it would have the next number, and be there twice.
         applied.append(index)
         self._todo.remove(index)

@@ -5,7 +5,7 @@ first call of the stretch has. It is on disk (fdatasync) before the stretch is s
 a sender that starts anew sends the same stretch with the same numbers, and the server takes each
 batch once. A line that a crash tore was not followed by a call, and is left out.
 
-    3f9a0c11 {"writer": "...", "file": 3, "start": 40, "end": 9120, "first": {"<run>": 17}}
+    3f9a0c11 {"writer": "...", "file": 3, "start": 40, "end": 9120, "first": {"<run>": 17}, …}
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runstone._journal.folder import sync_folder
+from runstone._journal.folder import RESERVE, give_up_reserve, keep_reserve, sync_folder
 
 MAX_BYTES = 2**20
 """Past this the log is written anew with what still counts."""
@@ -39,6 +39,14 @@ class Stretch:
     start: int
     end: int
     first: dict[str, int] = field(default_factory=dict)
+    checksum: int | None = None
+    """Of the range's bytes; None in a plan that a release before wrote."""
+
+    def line(self, writer_id: str) -> dict[str, object]:
+        """As the plan has it."""
+        said: dict[str, object] = {"writer": writer_id, "file": self.file}
+        said |= {"start": self.start, "end": self.end, "first": self.first}
+        return said if self.checksum is None else {**said, "checksum": self.checksum}
 
 
 class Plan:
@@ -61,6 +69,8 @@ class Plan:
         """The last stretch that was planned; None before the first."""
         self.done = False
         """Whether every call of ``stretch`` has been answered."""
+        # A sender before may have given it up for a line.
+        self._spent = not (path.parent / RESERVE).exists()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             self._size = self._read()
@@ -82,15 +92,7 @@ class Plan:
 
     def begin(self, stretch: Stretch) -> None:
         """Put a stretch on disk; it may be sent when this returns."""
-        self._append(
-            {
-                "writer": self.writer_id,
-                "file": stretch.file,
-                "start": stretch.start,
-                "end": stretch.end,
-                "first": stretch.first,
-            }
-        )
+        self._append(stretch.line(self.writer_id))
         self.stretch, self.done = stretch, False
 
     def renumber(self, run_id: str, number: int) -> None:
@@ -108,8 +110,16 @@ class Plan:
         self._write({"done": True, "next": after})
         self.next.update(after)
         self.done = True
+        self.keep_reserve()
         if self._size > MAX_BYTES:
             self._rewrite()
+
+    def keep_reserve(self) -> None:
+        """There may be room again for the folder's reserve; soon it may be the owner's."""
+        if self._spent:
+            with contextlib.suppress(OSError):
+                keep_reserve(self.path.parent)
+                self._spent = False
 
     def close(self) -> None:
         """Close the file."""
@@ -135,7 +145,8 @@ class Plan:
     def _apply(self, line: dict[str, object]) -> None:
         self.writer_id = str(line.get("writer", self.writer_id))
         if "file" in line:
-            self.stretch = Stretch(line["file"], line["start"], line["end"], line["first"])  # type: ignore[arg-type]
+            named = ("file", "start", "end", "first", "checksum")
+            self.stretch = Stretch(*(line.get(name) for name in named))  # type: ignore[arg-type]
             self.next.update(self.stretch.first)
             self.done = False
         if "next" in line:
@@ -150,6 +161,15 @@ class Plan:
     def _write(self, line: dict[str, object]) -> None:
         data = encoded(line)
         try:
+            self._write_once(data)
+        except OSError:
+            if not give_up_reserve(self.path.parent):
+                raise
+            self._spent = True
+            self._write_once(data)
+
+    def _write_once(self, data: bytes) -> None:
+        try:
             written = os.write(self._descriptor, data)
             if written < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
@@ -163,17 +183,7 @@ class Plan:
         """One snapshot in the place of the log; the old one counts until the new one is whole."""
         assert self.stretch is not None
         new = self.path.with_name(f"{self.path.name}.new")
-        stretch = self.stretch
-        lines = (
-            {
-                "writer": self.writer_id,
-                "file": stretch.file,
-                "start": stretch.start,
-                "end": stretch.end,
-                "first": stretch.first,
-            },
-            {"done": True, "next": self.next},
-        )
+        lines = (self.stretch.line(self.writer_id), {"done": True, "next": self.next})
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(new, flags, 0o600)
         # Without room for it the log grows on.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
 from runstone._journal import format as frames
@@ -86,6 +87,16 @@ class Tail:
     def unread(self) -> int:
         """Bytes of this file that were not taken yet."""
         return os.fstat(self._descriptor).st_size - self.offset if self.is_open else 0
+
+    def checksum(self, start: int, end: int) -> int:
+        """Of a range of this file as it is now."""
+        found = 0
+        while start < end and (
+            data := os.pread(self._descriptor, min(READ_BYTES, end - start), start)
+        ):
+            found = zlib.crc32(data, found)
+            start += len(data)
+        return found
 
     def close(self) -> None:
         """Close the file."""

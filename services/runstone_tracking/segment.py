@@ -96,6 +96,9 @@ _ENTRY = struct.Struct("<7I4B6qd2qd2q2d")
 
 _NOTHING = np.empty(0, np.uint8)
 
+_FIRSTS = ("step", "timestamp_ms")
+_LOWS = ("step_delta", "timestamp_delta")
+
 
 def find_blocks(
     writer_id: str, sequence: int, header: bytes, key: str, rank: int | None = None
@@ -246,6 +249,8 @@ def _series(planes: Planes, place: _Place) -> Columns:
 
 def _all_series(planes: Planes, place: _Place, entries: Any) -> list[Columns]:
     """The points of each series of a frame."""
+    if place.points == place.frame_points:
+        return [_series(planes, place)]
     counts = entries["count"].astype(np.int64)
     ends = np.cumsum(counts)
     starts = ends - counts
@@ -253,15 +258,14 @@ def _all_series(planes: Planes, place: _Place, entries: Any) -> list[Columns]:
         raise SegmentCorrupt(f"a frame has {place.frame_points} points and its series {ends[-1]}")
     columns = _columns(planes, place, 0, place.frame_points)
     found = []
-    for rests, name in zip(columns[:2], ("step", "timestamp"), strict=True):
-        first = entries["step" if name == "step" else "timestamp_ms"]
-        column = np.repeat(entries[f"{name}_delta"], counts)
+    for rests, first, low in zip(columns[:2], _FIRSTS, _LOWS, strict=True):
+        column = np.repeat(entries[low], counts)
         if rests is not None:
             column += rests
         column[starts] = 0
         np.cumsum(column, out=column)
         # Each series goes on where the one before ended; that is taken away again.
-        column += np.repeat(first - column[starts], counts)
+        column += np.repeat(entries[first] - column[starts], counts)
         found.append(column)
     steps, times, values = found[0], found[1], columns[2]
     return [

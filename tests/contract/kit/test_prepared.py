@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from runstone_kit.database import Database
+from runstone_kit.dbengine import is_dead
 from runstone_kit.dberrors import LostRace
 from runstone_kit.dbprepared import Prepared
 from runstone_kit.errors import ResourceExhausted, Unavailable
@@ -70,6 +71,9 @@ def test_a_connection_that_died_while_idle_is_replaced(
 ) -> None:
     assert database.run_prepared(prepared, [number(5)])
     end_backends(database)
+    # The server has it off its list a moment before the goodbye is here.
+    [idle] = prepared._idle
+    wait_until(lambda: is_dead(idle.driver_connection), 30, "the goodbye")
     assert database.run_prepared(prepared, [number(10)])
     assert numbers(database) == [10, 20]
 

@@ -111,6 +111,11 @@ class NewSegment:
     payload: bytes
     summaries: Summaries
 
+    @property
+    def size(self) -> int:
+        """Bytes in memory, about."""
+        return len(self.header) + len(self.payload) + self.summaries.records.nbytes
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

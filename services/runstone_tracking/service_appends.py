@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from runstone_kit.context import current, use
 from runstone_kit.errors import DeadlineExceeded, RunstoneError, Unavailable
 from runstone_tracking.errors import TooManyMetrics
-from runstone_tracking.model_metrics import Append
+from runstone_tracking.model_metrics import Append, NewSegment
 from runstone_tracking.store_metrics import Appended
 
 LEADERS = 2
@@ -27,7 +27,10 @@ MAX_GROUP_BYTES = 16 * 1024 * 1024
 
 T = TypeVar("T")
 
-Prepare = Callable[[Sequence[Append]], T]
+Batch: TypeAlias = Append | NewSegment
+"""A batch as it came, or one that its own call has encoded already."""
+
+Prepare = Callable[[Sequence[Batch]], T]
 """Makes of batches what is written."""
 
 Write = Callable[[T], list[Appended]]
@@ -37,11 +40,11 @@ Write = Callable[[T], list[Appended]]
 class _Ticket:
     """One waiting call. ``ready`` is free when it has an outcome, an error, or is to lead."""
 
-    __slots__ = ("append", "error", "leads", "outcome", "ready", "size")
+    __slots__ = ("batch", "error", "leads", "outcome", "ready", "size")
 
-    def __init__(self, append: Append) -> None:
-        self.append = append
-        self.size = append.size
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.size = batch.size
         self.ready = threading.Lock()
         self.ready.acquire()
         self.leads = False
@@ -105,7 +108,7 @@ class GroupedAppends(Generic[T]):
         self._last: _Turn | None = None
         """Of the group that gathered last."""
 
-    def append(self, append: Append) -> Appended:
+    def append(self, batch: Batch) -> Appended:
         """The batch's outcome, once it is committed.
 
         Raises what ``write`` raised, and DeadlineExceeded when the call's deadline passes while
@@ -114,7 +117,7 @@ class GroupedAppends(Generic[T]):
         error that is no RunstoneError), its batches are written one by one. Whoever leads a group
         waits for all of it, past the deadline if need be.
         """
-        ticket = _Ticket(append)
+        ticket = _Ticket(batch)
         with self._lock:
             if self._free_leaders:
                 self._free_leaders -= 1
@@ -164,7 +167,7 @@ class GroupedAppends(Generic[T]):
         with use(replace(current(), deadline=None)):
             try:
                 try:
-                    prepared = self._prepare([ticket.append for ticket in group])
+                    prepared = self._prepare([ticket.batch for ticket in group])
                 finally:
                     turn.wait()
                 self._write_group(prepared, group)
@@ -182,12 +185,12 @@ class GroupedAppends(Generic[T]):
     def _commit_each(self, group: Sequence[_Ticket]) -> None:
         locked: dict[str, BaseException] = {}
         for ticket in group:
-            run_id = ticket.append.run_id
+            run_id = ticket.batch.run_id
             # The others of a locked run would each wait as long again.
             ticket.error = locked.get(run_id)
             if ticket.error is None:
                 try:
-                    self._write_group(self._prepare([ticket.append]), [ticket])
+                    self._write_group(self._prepare([ticket.batch]), [ticket])
                 except BaseException as error:
                     ticket.error = error
                     if _is_locked(error):

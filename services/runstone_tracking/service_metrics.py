@@ -8,13 +8,17 @@ from collections.abc import Iterator, Sequence
 from runstone_kit.paging import Page, cut_page, decode_token, query_hash, resolve_page_size
 from runstone_tracking import segment_encode
 from runstone_tracking.model import MetricSummary
-from runstone_tracking.model_metrics import Append, Columns
+from runstone_tracking.model_metrics import Append, Columns, NewSegment
 from runstone_tracking.model_samples import Sampled, SampleQuery, Update
-from runstone_tracking.service_appends import GroupedAppends
+from runstone_tracking.service_appends import Batch, GroupedAppends
 from runstone_tracking.service_history import HistoryReader
 from runstone_tracking.service_samples import Sampler
 from runstone_tracking.service_watch import Watches
 from runstone_tracking.store import Transactions
+
+ALONE_POINTS = 4_096
+"""A batch of so many points is encoded by its own call: numpy and zstd work on all cores then, and
+what a group saves is little beside them."""
 
 DEFAULT_PAGE = 1_000
 MAX_PAGE = 10_000
@@ -32,7 +36,7 @@ class MetricService:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._appends = GroupedAppends(segment_encode.encode_all, transactions.append)
+        self._appends = GroupedAppends(_segments, transactions.append)
         self._reader = HistoryReader(transactions)
         self._sampler = Sampler(transactions)
         self._watches = Watches(transactions, self._sampler)
@@ -42,7 +46,10 @@ class MetricService:
 
         Raises RunNotFound, RunDeleted, SequenceReused, SequenceGap, TooManyMetrics.
         """
-        outcome = self._appends.append(append)
+        batch: Batch = append
+        if len(append.batch.points) >= ALONE_POINTS:
+            [batch] = segment_encode.encode_all([append])
+        outcome = self._appends.append(batch)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -85,6 +92,12 @@ class MetricService:
         )
         size = min(size, _fitting(found))
         return cut_page(found, size, query, lambda metric: [metric.key])
+
+
+def _segments(batches: Sequence[Batch]) -> list[NewSegment]:
+    """The segments of a group: the small batches are encoded together."""
+    small = iter(segment_encode.encode_all([each for each in batches if isinstance(each, Append)]))
+    return [each if isinstance(each, NewSegment) else next(small) for each in batches]
 
 
 def _fitting(metrics: Sequence[MetricSummary]) -> int:

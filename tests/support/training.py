@@ -46,6 +46,10 @@ class Outcome:
         return not (self.lost or self.twice or self.strange)
 
 
+SENDER_S = 90.0
+"""For a new sender: one that died again and again without delivering is started after a pause."""
+
+
 class Training:
     """`support.trainer` on one run, through many lives."""
 
@@ -157,13 +161,13 @@ class Training:
                     return pid if pid and psutil.pid_exists(pid) else 0
             return 0
 
-        return int(wait_until(running, 30.0, "a sender"))
+        return int(wait_until(running, SENDER_S, "a sender"))
 
     def kill_sender(self) -> None:
         """SIGKILL for it; returns when another has taken its place."""
         killed = self.sender()
         os.kill(killed, 9)
-        wait_until(lambda: self.sender() != killed, 30.0, "another sender")
+        wait_until(lambda: self.sender() != killed, SENDER_S, "another sender")
 
     def delivered(self) -> bool:
         """Whether no journal is left."""

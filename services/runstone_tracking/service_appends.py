@@ -143,7 +143,7 @@ class GroupedAppends(Generic[T]):
     def _lead(self, mine: _Ticket) -> None:
         group, turn = [mine], _Turn()
         try:
-            group += self._gather(mine.size, turn)
+            self._gather(group, turn)
             self._commit(group, turn)
         finally:
             turn.end()
@@ -151,15 +151,14 @@ class GroupedAppends(Generic[T]):
             for ticket in group:
                 ticket.end()
 
-    def _gather(self, size: int, turn: _Turn) -> list[_Ticket]:
-        """Who goes with a ticket of ``size``; the group's turn comes behind the one before."""
-        group: list[_Ticket] = []
+    def _gather(self, group: list[_Ticket], turn: _Turn) -> None:
+        """Add who goes with the leader; the group's turn comes behind the one before."""
+        size = group[0].size
         with self._lock:
             while self._waiting and size + self._waiting[0].size <= MAX_GROUP_BYTES:
                 group.append(self._waiting.popleft())
                 size += group[-1].size
             turn.before, self._last = self._last, turn
-        return group
 
     def _commit(self, group: Sequence[_Ticket], turn: _Turn) -> None:
         """Give every ticket its outcome or error."""

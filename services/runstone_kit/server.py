@@ -7,21 +7,19 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from types import FrameType
 from typing import Any
 
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2_grpc
 
-from runstone_kit import metricspage, workers
+from runstone_kit import metricspage, signals, workers
 from runstone_kit.errors import RunstoneError, Unavailable
 from runstone_kit.health import Readiness
 from runstone_kit.ids import SystemIds
@@ -155,12 +153,7 @@ def serve(
             return _refuse(spec, f"cannot listen on {', '.join(spec.addresses)}: {error}")
     stop = stop if stop is not None else threading.Event()
     impatient = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        (impatient if stop.is_set() else stop).set()
-
-    previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
-    try:
+    with signals.ending(stop, impatient):
         reuse = workers.is_worker()
         addresses = [workers.address()] if reuse else spec.addresses
         try:
@@ -185,12 +178,6 @@ def serve(
             workers.clean_up()
         _log.info("stopped", server=spec.name)
         return 0
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def _start_patiently(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -19,13 +18,12 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client.multiprocess import mark_process_dead
 
-from runstone_kit import metricspage
+from runstone_kit import metricspage, signals
 from runstone_kit.spec import split_address
 
 if TYPE_CHECKING:
@@ -112,10 +110,10 @@ class _Supervisor:
         os.set_inheritable(self._pipe_out, True)
 
     def run(self) -> int:
-        previous = {
-            number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        with signals.ending(self._ending):
+            return self._watch_over()
+
+    def _watch_over(self) -> int:
         page = None
         status = 0
         crew = [_Worker(None) for _ in range(self._spec.workers)]
@@ -138,12 +136,7 @@ class _Supervisor:
                 page.close()
             os.close(self._pipe_in)
             os.close(self._pipe_out)
-            for number, handler in previous.items():
-                signal.signal(number, handler)
         return status
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._ending.set()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         told = json.dumps({"address": self._address, "pipe": self._pipe_out})

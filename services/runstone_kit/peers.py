@@ -41,7 +41,14 @@ def channel(address: str, *, service_config: str | None = None) -> grpc.Channel:
     ``service_config`` is the text of the ``service_config.json`` beside the peer's proto. Calls
     carry the current call's request id and actor, and its deadline if that is the nearer one.
     """
-    options: list[tuple[str, Any]] = [
+    return grpc.intercept_channel(
+        grpc.insecure_channel(address, options(service_config)), _PassOn()
+    )
+
+
+def options(service_config: str | None = None) -> list[tuple[str, Any]]:
+    """What a channel to a service of ours is opened with."""
+    chosen: list[tuple[str, Any]] = [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.keepalive_time_ms", 30_000),
@@ -51,8 +58,8 @@ def channel(address: str, *, service_config: str | None = None) -> grpc.Channel:
         ("grpc.max_reconnect_backoff_ms", 2_000),
     ]
     if service_config is not None:
-        options.append(("grpc.service_config", service_config))
-    return grpc.intercept_channel(grpc.insecure_channel(address, options), _PassOn())
+        chosen.append(("grpc.service_config", service_config))
+    return chosen
 
 
 def failure(error: grpc.RpcError) -> PeerFailure:

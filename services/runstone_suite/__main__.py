@@ -17,6 +17,8 @@ def main() -> int:
     parser.add_argument("--socket", type=Path, help="unix socket; default: in the data folder")
     parser.add_argument("--host", help="default: 127.0.0.1")
     parser.add_argument("--grpc-port", type=int, help="default: 5051; 0: any free one")
+    parser.add_argument("--http-port", type=int, help="default: 5000; 0: any free one")
+    parser.add_argument("--no-http", action="store_true", help="no REST API")
     parser.add_argument("--metrics-port", type=int, help="Prometheus metrics; default: none")
     parser.add_argument("--workers", type=int, help="processes; needs PostgreSQL")
     parser.add_argument("--json", dest="as_json", action="store_true", help="say where in JSON")

@@ -23,7 +23,7 @@ from runstone_kit import logs, workers
 from runstone_kit.server import Running, ServerSpec, serve
 from runstone_kit.settings import SettingsError
 from runstone_kit.spec import split_address
-from runstone_suite import idle
+from runstone_suite import http, idle
 from runstone_suite.compose import Composition
 from runstone_suite.datadir import DataDir, HeldByAnother, Mode, SuiteError
 from runstone_suite.settings import SuiteSettings, leave_servers_out
@@ -45,6 +45,8 @@ class Options:
     data_dir: Path | None = None
     host: str | None = None
     grpc_port: int | None = None
+    http_port: int | None = None
+    no_http: bool = False
     workers: int | None = None
     metrics_port: int | None = None
     idle_timeout: float | None = None
@@ -74,6 +76,7 @@ def _settings(options: Options) -> SuiteSettings:
     given = {
         "data_dir": options.data_dir,
         "workers": options.workers,
+        "http_port": None if workers.is_worker() else options.http_port,
         "metrics_port": options.metrics_port,
         "idle_timeout": options.idle_timeout,
     }
@@ -88,6 +91,8 @@ def _settings(options: Options) -> SuiteSettings:
         host = options.host or host
         port = options.grpc_port if options.grpc_port is not None else port
         settings = settings.model_copy(update={"listen": _address(host, port)})
+    if options.no_http or options.background:
+        settings = settings.model_copy(update={"http_port": None})
     return settings
 
 
@@ -109,14 +114,16 @@ def _run(options: Options, settings: SuiteSettings) -> int:
         if not workers.is_worker():
             composition.prepare()
         stop = threading.Event()
+        front = http.open_front(settings)
 
         def started(running: Running) -> None:
             if place is not None:
                 # Said once more: not every system's bind heeds the umask.
                 place.chmod(0o600)
+            front.start(f"unix:{place}" if place is not None else _own(settings, running.ports))
             if workers.is_worker():
                 return
-            _tell(options, settings, folder, running.ports, place)
+            _tell(options, settings, folder, running.ports, place, front.port)
             if folder is not None:
                 idle.withdraw_first(folder, stop)
                 if options.background:
@@ -124,13 +131,15 @@ def _run(options: Options, settings: SuiteSettings) -> int:
 
         if settings.workers > 1 and not workers.is_worker():
             _tell_later(options, settings)
-        spec = ServerSpec.from_settings("suite", settings, composition.build, addresses=addresses)
+        build = front.before(composition.build)
+        spec = ServerSpec.from_settings("suite", settings, build, addresses=addresses)
         # All modules are loaded, and stay: no collection need look at them again.
         gc.freeze()
         gc.enable()
         try:
             return serve(spec, stop=stop, on_started=started)
         finally:
+            front.stop()
             if place is not None:
                 place.unlink(missing_ok=True)
 
@@ -150,8 +159,12 @@ def _for_workers(
         raise SuiteError("several workers share a TCP port, not a socket; leave --workers out")
     host, port = split_address(settings.listen)
     # The workers are told a number: with 0 each would be somewhere else.
-    listen = _address(host, _free_port(host, port))
-    return settings.model_copy(update={"listen": listen})
+    told: dict[str, Any] = {"listen": _address(host, _free_port(host, port))}
+    if settings.http_port is not None:
+        told["http_port"] = _free_port(host, settings.http_port, "--http-port")
+        # The command line of the workers is this one's.
+        os.environ["RUNSTONE_SUITE_HTTP_PORT"] = str(told["http_port"])
+    return settings.model_copy(update=told)
 
 
 def _check_ports(options: Options, settings: SuiteSettings) -> None:
@@ -159,6 +172,8 @@ def _check_ports(options: Options, settings: SuiteSettings) -> None:
         return
     host, port = split_address(settings.listen)
     _free_port(host, port)
+    if settings.http_port is not None:
+        _free_port(host, settings.http_port, "--http-port")
     if settings.metrics_port is not None:
         _free_port(host, settings.metrics_port, "--metrics-port")
 
@@ -212,6 +227,16 @@ def _free_port(host: str, port: int, option: str = "--grpc-port") -> int:
         raise SuiteError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 
+def _own(settings: SuiteSettings, ports: Sequence[int]) -> str:
+    """Where a process calls itself over TCP."""
+    host = split_address(settings.listen)[0]
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        if address.is_unspecified:
+            host = "127.0.0.1" if address.version == 4 else "::1"
+    return _address(host, ports[0])
+
+
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -227,7 +252,7 @@ def _tell_later(options: Options, settings: SuiteSettings) -> None:
             except OSError:
                 time.sleep(LOOK_SECONDS)
             else:
-                return _tell(options, settings, None, [port], None)
+                return _tell(options, settings, None, [port], None, settings.http_port)
 
     threading.Thread(target=wait, name="tell", daemon=True).start()
 
@@ -238,6 +263,7 @@ def _tell(
     folder: DataDir | None,
     ports: Sequence[int],
     place: Path | None,
+    http_port: int | None,
 ) -> None:
     host = split_address(settings.listen)[0]
     tcp = _address(host, ports[0]) if ports else ""
@@ -246,9 +272,13 @@ def _tell(
     if options.background:
         return
     uri = f"runstone://{_address(_name_for_clients(host), ports[0])}"
+    web = None
+    if http_port is not None:
+        web = f"http://{_address(_name_for_clients(host), http_port)}"
     facts: dict[str, Any] = {
         "address": tcp,
         "uri": uri,
+        "http": web,
         "socket": str(place) if place else None,
         "data_dir": str(folder.path) if folder else None,
         "pid": os.getpid(),
@@ -266,6 +296,10 @@ def _tell(
         "  next          in another terminal:",
         f"                export RUNSTONE_TRACKING_URI={uri}",
         "                runstone experiments list",
+    ]
+    if web is not None:
+        lines.append(f"  with MLflow   export MLFLOW_TRACKING_URI={web}")
+    lines += [
         "  stop          Ctrl-C",
     ]
     _say("\n".join(lines))

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator
 from runstone_kit.settings import PREFIX, BaseServiceSettings
 
 DEFAULT_PORT = 5051
+HTTP_PORT = 5000
 DEFAULT_DATA_DIR = Path("runstone-data")
 
 IDLE_SECONDS = 30.0
@@ -33,6 +34,12 @@ class SuiteSettings(BaseServiceSettings):
     objects_public_url: str | None = Field(
         None, description="http(s)://host:port where clients reach the object store, if elsewhere"
     )
+    http_port: int | None = Field(
+        HTTP_PORT,
+        ge=0,
+        le=65535,
+        description="port of MLflow's REST API on the listen host; empty: none",
+    )
     idle_timeout: float = Field(
         IDLE_SECONDS,
         gt=0,
@@ -43,7 +50,7 @@ class SuiteSettings(BaseServiceSettings):
     log_format: Literal["json", "console"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
 
-    @field_validator("objects_url", "objects_public_url", mode="before")
+    @field_validator("objects_url", "objects_public_url", "http_port", mode="before")
     @classmethod
     def _unset(cls, value: object) -> object:
         # As the artifact service takes it.

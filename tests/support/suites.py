@@ -20,9 +20,12 @@ OWN_PREFIX = "RUNSTONE_"
 
 
 def clean_environment(**changes: str) -> dict[str, str]:
-    """The environment without any setting of Runstone's, and with `changes`."""
+    """The environment without any setting of Runstone's, and with `changes`.
+
+    HTTP goes to any free port: tests run side by side.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_PREFIX)}
-    return {**kept, **changes}
+    return {**kept, "RUNSTONE_HTTP_PORT": "0", **changes}
 
 
 def without_patience(text: str) -> str:

@@ -10,11 +10,15 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections import defaultdict
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runstone import _fork
+
+MAX_RUNS = 10_000
+"""Whose writers are remembered: a server for others lives long. A run that comes back after so many
+others gets new writers."""
 
 
 class Writers:
@@ -32,17 +36,20 @@ class Writers:
         self._numbers = itertools.count(1)
         # A signal handler may log in the middle of a call of the same thread.
         self._lock = threading.RLock()
-        self._free: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._free: OrderedDict[str, list[tuple[str, int]]] = OrderedDict()
 
     @contextmanager
     def batch(self, run_id: str) -> Iterator[tuple[str, int]]:
         """A writer's id and the number of its next batch to a run, for one call in a ``with``."""
         with self._lock:
-            free = self._free[run_id]
+            free = self._free.get(run_id)
             writer_id, last = free.pop() if free else (f"{self._process}-{next(self._numbers)}", 0)
         yield writer_id, last + 1
         with self._lock:
-            self._free[run_id].append((writer_id, last + 1))
+            self._free.setdefault(run_id, []).append((writer_id, last + 1))
+            self._free.move_to_end(run_id)
+            if len(self._free) > MAX_RUNS:
+                self._free.popitem(last=False)
 
 
 writers = Writers()

@@ -30,6 +30,12 @@ Examples:
     help="Default: 5051. 0: any free one.",
 )
 @click.option(
+    "--http-port",
+    type=click.IntRange(0, 65535),
+    help="Port of MLflow's REST API. Default: 5000. 0: any free one.",
+)
+@click.option("--no-http", is_flag=True, help="Serve gRPC only.")
+@click.option(
     "--metrics-port",
     type=click.IntRange(0, 65535),
     help="Port of Prometheus metrics. Default: none.",
@@ -47,10 +53,12 @@ def command(
     data_dir: Path | None,
     host: str | None,
     grpc_port: int | None,
+    http_port: int | None,
+    no_http: bool,
     metrics_port: int | None,
     workers: int | None,
 ) -> None:
-    """Serve the whole suite until Ctrl-C.
+    """Serve the whole suite until Ctrl-C: gRPC, and MLflow's REST API over HTTP.
 
     Metadata is kept in SQLite and artifacts in a folder, both in the data folder, unless
     RUNSTONE_DATABASE_URL (postgresql://...) and RUNSTONE_OBJECTS_URL
@@ -65,6 +73,8 @@ def command(
                 data_dir=data_dir,
                 host=host,
                 grpc_port=grpc_port,
+                http_port=http_port,
+                no_http=no_http,
                 metrics_port=metrics_port,
                 workers=workers,
                 as_json=session.as_json,

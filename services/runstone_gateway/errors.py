@@ -1,0 +1,115 @@
+"""Why a request fails, as MLflow's clients expect to be told.
+
+An answer is ``{"error_code": …, "message": …}`` under the status that belongs to the code. MLflow's
+clients repeat 408, 429, 500, 502, 503 and 504 for minutes, so none of them answers a mistake of the
+user.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runstone_kit.peers import PeerFailure
+
+STATUS = {
+    "BAD_REQUEST": 400,
+    "INVALID_PARAMETER_VALUE": 400,
+    "RESOURCE_ALREADY_EXISTS": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "ENDPOINT_NOT_FOUND": 404,
+    "RESOURCE_DOES_NOT_EXIST": 404,
+    "ABORTED": 409,
+    "RESOURCE_CONFLICT": 409,
+    "REQUEST_LIMIT_EXCEEDED": 429,
+    "CANCELLED": 499,
+    "DATA_LOSS": 500,
+    "INTERNAL_ERROR": 500,
+    "NOT_IMPLEMENTED": 501,
+    "TEMPORARILY_UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""MLflow's error codes and their HTTP status."""
+
+_BY_CODE = {
+    "INVALID_ARGUMENT": "INVALID_PARAMETER_VALUE",
+    "OUT_OF_RANGE": "INVALID_PARAMETER_VALUE",
+    # A deleted run, a parameter that has another value: MLflow calls them invalid, too.
+    "FAILED_PRECONDITION": "INVALID_PARAMETER_VALUE",
+    "NOT_FOUND": "RESOURCE_DOES_NOT_EXIST",
+    "ALREADY_EXISTS": "RESOURCE_ALREADY_EXISTS",
+    "UNAUTHENTICATED": "UNAUTHENTICATED",
+    "PERMISSION_DENIED": "PERMISSION_DENIED",
+    "ABORTED": "ABORTED",
+    "RESOURCE_EXHAUSTED": "INVALID_PARAMETER_VALUE",
+    "UNIMPLEMENTED": "NOT_IMPLEMENTED",
+    "UNAVAILABLE": "TEMPORARILY_UNAVAILABLE",
+    "DEADLINE_EXCEEDED": "DEADLINE_EXCEEDED",
+    "CANCELLED": "TEMPORARILY_UNAVAILABLE",
+    "DATA_LOSS": "DATA_LOSS",
+}
+
+_BY_REASON = {
+    # What a repetition may cure; every other limit is the request's own.
+    "OVERLOADED": "REQUEST_LIMIT_EXCEEDED",
+    "STORAGE_FULL": "TEMPORARILY_UNAVAILABLE",
+}
+
+RETRY_AFTER_S = 1
+"""Told with 429 and 503; MLflow's clients wait longer each time by themselves."""
+
+
+class GatewayError(Exception):
+    """A request that is answered by an error; the message is for its sender."""
+
+    def __init__(self, code: str, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = STATUS[code] if status is None else status
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What is sent as JSON."""
+        return {"error_code": self.code, "message": self.message}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is sent beside it."""
+        return {"retry-after": str(RETRY_AFTER_S)} if self.status in (429, 503) else {}
+
+
+_SEE = " See the API docs for more information about request parameters."
+
+
+def missing(name: str) -> GatewayError:
+    """A required parameter is not there, or empty."""
+    message = f"Missing value for required parameter '{name}'.{_SEE}"
+    return GatewayError("INVALID_PARAMETER_VALUE", message)
+
+
+def invalid(name: str, shown: str, hint: str) -> GatewayError:
+    """A parameter has a value that it cannot have."""
+    message = f"Invalid value {shown} for parameter '{name}' supplied: {hint}{_SEE}"
+    return GatewayError("INVALID_PARAMETER_VALUE", message)
+
+
+def refused(message: str) -> GatewayError:
+    """A request that cannot be carried out as it is."""
+    return GatewayError("INVALID_PARAMETER_VALUE", message)
+
+
+def not_found(message: str) -> GatewayError:
+    """What the request names does not exist."""
+    return GatewayError("RESOURCE_DOES_NOT_EXIST", message)
+
+
+def of_failure(failure: PeerFailure) -> GatewayError:
+    """What a service's refusal is to MLflow's clients."""
+    code = _BY_REASON.get(failure.reason) or _BY_CODE.get(failure.code, "INTERNAL_ERROR")
+    if failure.is_away and not failure.reason:
+        # What gRPC says of addresses and sockets is nothing for a client.
+        return GatewayError(code, "A service behind the gateway does not answer; try again.")
+    if code == "INTERNAL_ERROR" and not failure.reason:
+        return GatewayError(code, "A service behind the gateway failed.")
+    return GatewayError(code, failure.message)

@@ -1,0 +1,121 @@
+"""Experiments, runs and metrics as MLflow's JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from runstone.tracking.v1 import experiment_pb2, metric_pb2, run_pb2
+
+Json = dict[str, Any]
+
+LARGEST = 1.7976931348623157e308
+"""MLflow's databases keep no infinity: its servers answer the largest double in its place."""
+
+_STATUS = {number: name.removeprefix("RUN_STATUS_") for name, number in run_pb2.RunStatus.items()}
+_DELETED = experiment_pb2.LIFECYCLE_STAGE_DELETED
+
+
+def milliseconds(time: Timestamp) -> int:
+    """Unix milliseconds."""
+    return int(time.seconds * 1000 + time.nanos // 1_000_000)
+
+
+def pairs(texts: Any) -> list[Json]:
+    """A map as a list of {"key", "value"}, by key."""
+    return [{"key": key, "value": texts[key]} for key in sorted(texts)]
+
+
+def number(value: float) -> float | str:
+    """A metric's value: JSON has no NaN, protobuf's JSON writes it as text."""
+    if math.isnan(value):
+        return "NaN"
+    return max(-LARGEST, min(value, LARGEST))
+
+
+def stage(value: int) -> str:
+    """A lifecycle stage."""
+    return "deleted" if value == _DELETED else "active"
+
+
+def experiment(found: experiment_pb2.Experiment) -> Json:
+    """An experiment."""
+    return {
+        "experiment_id": found.experiment_id,
+        "name": found.name,
+        "artifact_location": f"mlflow-artifacts:/{found.experiment_id}",
+        "lifecycle_stage": stage(found.lifecycle_stage),
+        "last_update_time": milliseconds(found.update_time),
+        "creation_time": milliseconds(found.create_time),
+        "tags": pairs(found.tags),
+    }
+
+
+def run_info(found: run_pb2.Run) -> Json:
+    """What a run is, without what it holds."""
+    info = {
+        "run_uuid": found.run_id,
+        "run_id": found.run_id,
+        "run_name": found.name,
+        "experiment_id": found.experiment_id,
+        "user_id": found.user_id,
+        "status": _STATUS[found.status],
+        "start_time": milliseconds(found.start_time),
+        "artifact_uri": artifact_uri(found),
+        "lifecycle_stage": stage(found.lifecycle_stage),
+    }
+    if found.HasField("end_time"):
+        info["end_time"] = milliseconds(found.end_time)
+    return info
+
+
+def artifact_uri(found: run_pb2.Run) -> str:
+    """Where clients find a run's files: through this gateway."""
+    return f"mlflow-artifacts:/{found.experiment_id}/{found.run_id}/artifacts"
+
+
+def run(found: run_pb2.Run) -> Json:
+    """A run with all it holds."""
+    run_id = found.run_id
+    data: Json = {}
+    if found.metrics:
+        data["metrics"] = [latest(each, run_id) for each in found.metrics]
+    if found.params:
+        data["params"] = pairs(found.params)
+    if found.tags:
+        data["tags"] = pairs(found.tags)
+    return {"info": run_info(found), "data": data, "inputs": _inputs(found)}
+
+
+def latest(found: metric_pb2.MetricSummary, run_id: str) -> Json:
+    """A metric's latest point."""
+    return {
+        "key": found.key,
+        "value": number(found.value),
+        "timestamp": found.timestamp_ms,
+        "step": found.step,
+        "run_id": run_id,
+    }
+
+
+def _inputs(found: run_pb2.Run) -> Json:
+    if not found.inputs:
+        return {}
+    return {"dataset_inputs": [dataset_input(each) for each in found.inputs]}
+
+
+def dataset_input(found: run_pb2.DatasetInput) -> Json:
+    """A data set that a run read."""
+    dataset = {
+        "name": found.dataset.name,
+        "digest": found.dataset.digest,
+        "source_type": found.dataset.source_type,
+        "source": found.dataset.source,
+    }
+    if found.dataset.schema:
+        dataset["schema"] = found.dataset.schema
+    if found.dataset.profile:
+        dataset["profile"] = found.dataset.profile
+    return {"tags": pairs(found.tags), "dataset": dataset}

@@ -1,0 +1,219 @@
+"""Runs and what they hold, but metrics: MLflow's calls as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from runstone.tracking.v1 import run_pb2 as messages
+from runstone_gateway import render_tracking as render
+from runstone_gateway.call import Call
+from runstone_gateway.errors import refused
+from runstone_gateway.fields import wrong
+from runstone_gateway.routes_experiments import VIEWS
+
+DEFAULT_EXPERIMENT = "0"
+
+STATUSES = {
+    name.removeprefix("RUN_STATUS_"): number
+    for name, number in messages.RunStatus.items()
+    if number
+}
+
+MAX_RESULTS = 50_000
+"""Runs of one answer, as MLflow has it."""
+
+MAX_ANSWER_BYTES = 64 * 2**20
+"""Of one answer of runs; a larger page ends early, with a token for the rest."""
+
+MAX_PARAM_VALUE = 6000
+MAX_TAG_VALUE = 8000
+"""Characters; MLflow's servers cut longer values, and their clients count on it."""
+
+LARGEST_MS = 253_402_300_799_999
+"""The last millisecond that a timestamp holds: the end of the year 9999."""
+
+HISTORY_TAG = "mlflow.log-model.history"
+
+
+def timestamp(value: int, name: str) -> Timestamp:
+    """A time from Unix milliseconds. Raises GatewayError."""
+    if not 0 <= value <= LARGEST_MS:
+        raise wrong(value, name, "Unix milliseconds of the years 1970 to 9999")
+    return Timestamp(seconds=value // 1000, nanos=value % 1000 * 1_000_000)
+
+
+def cut(texts: dict[str, str], limit: int) -> dict[str, str]:
+    """The texts, those that are longer than ``limit`` without their end."""
+    return {key: value[:limit] for key, value in texts.items()}
+
+
+async def create(
+    call: Call,
+    experiment_id: str = DEFAULT_EXPERIMENT,
+    user_id: str = "",
+    run_name: str = "",
+    start_time: int | None = None,
+    tags: dict[str, str] | None = None,
+) -> Any:
+    """POST runs/create."""
+    request = messages.CreateRunRequest(
+        experiment_id=experiment_id or DEFAULT_EXPERIMENT,
+        name=run_name,
+        user_id=user_id,
+        tags=cut(tags or {}, MAX_TAG_VALUE),
+    )
+    if start_time is not None:
+        request.start_time.CopyFrom(timestamp(start_time, "start_time"))
+    made = await call.ask(call.tracking.CreateRun, request)
+    return {"run": render.run(made.run)}
+
+
+async def get(call: Call, run_id: str) -> Any:
+    """GET runs/get."""
+    found = await call.ask(call.tracking.GetRun, messages.GetRunRequest(run_id=run_id))
+    return {"run": render.run(found.run)}
+
+
+async def update(
+    call: Call,
+    run_id: str,
+    status: str | None = None,
+    end_time: int | None = None,
+    run_name: str | None = None,
+) -> Any:
+    """POST runs/update."""
+    changed = messages.Run(run_id=run_id)
+    paths = []
+    if status is not None:
+        changed.status = STATUSES[status]
+        paths.append("status")
+    if end_time is not None:
+        changed.end_time.CopyFrom(timestamp(end_time, "end_time"))
+        paths.append("end_time")
+    if run_name:
+        changed.name = run_name
+        paths.append("name")
+    if not paths:
+        found = await call.ask(call.tracking.GetRun, messages.GetRunRequest(run_id=run_id))
+    else:
+        request = messages.UpdateRunRequest(run=changed, update_mask=FieldMask(paths=paths))
+        found = await call.ask(call.tracking.UpdateRun, request)
+    return {"run_info": render.run_info(found.run)}
+
+
+async def delete(call: Call, run_id: str) -> Any:
+    """POST runs/delete."""
+    await call.ask(call.tracking.DeleteRun, messages.DeleteRunRequest(run_id=run_id))
+    return {}
+
+
+async def restore(call: Call, run_id: str) -> Any:
+    """POST runs/restore."""
+    await call.ask(call.tracking.RestoreRun, messages.RestoreRunRequest(run_id=run_id))
+    return {}
+
+
+async def search(
+    call: Call,
+    experiment_ids: Sequence[str] = (),
+    filter: str = "",
+    run_view_type: str = "ACTIVE_ONLY",
+    max_results: int = 1000,
+    order_by: Sequence[str] = (),
+    page_token: str = "",
+) -> Any:
+    """POST runs/search. The services' pages are bounded in bytes; an answer is as many of them as
+    hold what was asked for."""
+    if not 0 <= max_results <= MAX_RESULTS:
+        raise wrong(max_results, "max_results", f"a number of runs from 1 to {MAX_RESULTS}")
+    if not experiment_ids:
+        return {}
+    pieces: list[bytes] = []
+    size = 0
+    left = max_results or MAX_RESULTS
+    while True:
+        page = await call.ask(
+            call.tracking.SearchRuns,
+            messages.SearchRunsRequest(
+                experiment_ids=experiment_ids,
+                filter=filter,
+                order_by=order_by,
+                view_type=VIEWS[run_view_type],
+                page_size=left,
+                page_token=page_token,
+            ),
+        )
+        if page.runs:
+            # Written page by page: the objects of a large answer would weigh ten times its text.
+            pieces.append(orjson.dumps([render.run(each) for each in page.runs])[1:-1])
+            size += len(pieces[-1])
+        left -= len(page.runs)
+        page_token = page.next_page_token
+        if not page_token or left <= 0 or size > MAX_ANSWER_BYTES:
+            break
+    token = b',"next_page_token":' + orjson.dumps(page_token) if page_token else b""
+    return b'{"runs":[' + b",".join(pieces) + b"]" + token + b"}" if pieces else {}
+
+
+async def log_param(call: Call, run_id: str, key: str, value: str = "") -> Any:
+    """POST runs/log-parameter."""
+    params = cut({key: value}, MAX_PARAM_VALUE)
+    await call.ask(call.tracking.LogBatch, messages.LogBatchRequest(run_id=run_id, params=params))
+    return {}
+
+
+async def set_tag(call: Call, run_id: str, key: str, value: str = "") -> Any:
+    """POST runs/set-tag."""
+    tags = cut({key: value}, MAX_TAG_VALUE)
+    await call.ask(call.tracking.LogBatch, messages.LogBatchRequest(run_id=run_id, tags=tags))
+    return {}
+
+
+async def delete_tag(call: Call, run_id: str, key: str) -> Any:
+    """POST runs/delete-tag."""
+    request = messages.DeleteRunTagsRequest(run_id=run_id, keys=[key])
+    await call.ask(call.tracking.DeleteRunTags, request)
+    return {}
+
+
+async def log_inputs(
+    call: Call,
+    run_id: str,
+    datasets: Sequence[dict[str, Any]] = (),
+) -> Any:
+    """POST runs/log-inputs."""
+    inputs = [
+        messages.DatasetInput(dataset=messages.Dataset(**each["dataset"]), tags=each.get("tags"))
+        for each in datasets
+    ]
+    if inputs:
+        request = messages.LogInputsRequest(run_id=run_id, inputs=inputs)
+        await call.ask(call.tracking.LogInputs, request)
+    return {}
+
+
+_MODEL_KEYS = ("artifact_path", "flavors", "utc_time_created", "run_id")
+
+
+async def log_model(call: Call, run_id: str, model_json: str) -> Any:
+    """POST runs/log-model: notes a model in the run's tag of models, as MLflow 2 reads it."""
+    try:
+        model = orjson.loads(model_json)
+    except orjson.JSONDecodeError:
+        raise refused("Malformed model info. The JSON of 'model_json' cannot be read.") from None
+    lacking = [key for key in _MODEL_KEYS if not isinstance(model, dict) or key not in model]
+    if lacking:
+        raise refused(f"Model json is missing mandatory fields: {set(lacking)}")
+    found = await call.ask(call.tracking.GetRun, messages.GetRunRequest(run_id=run_id))
+    try:
+        history = orjson.loads(found.run.tags.get(HISTORY_TAG, "[]"))
+    except orjson.JSONDecodeError:
+        history = []
+    tags = {HISTORY_TAG: orjson.dumps([*history, model]).decode()}
+    await call.ask(call.tracking.LogBatch, messages.LogBatchRequest(run_id=run_id, tags=tags))
+    return {}

@@ -1,0 +1,98 @@
+"""Every route of the gateway: its path, its handler, and what its parameters must be.
+
+A path without a leading slash stands below /api/ and /ajax-api/. The parameters have the names of
+MLflow's REST API; those in braces stand in the path.
+"""
+
+from __future__ import annotations
+
+from runstone_gateway import routes_experiments as experiments
+from runstone_gateway import routes_metrics as metrics
+from runstone_gateway import routes_runs as runs
+from runstone_gateway import routes_server as server
+from runstone_gateway.fields import (
+    ANY,
+    INT,
+    PAIRS,
+    TEXT,
+    TEXTS,
+    UNIQUE_PAIRS,
+    listed,
+    nested,
+    one_of,
+)
+from runstone_gateway.routing import Route, get, post
+
+RUN_ID = TEXT.required.called("run_uuid")
+VIEW = one_of({"ACTIVE_ONLY": 1, "DELETED_ONLY": 2, "ALL": 3})
+STATUS = one_of({"RUNNING": 1, "SCHEDULED": 2, "FINISHED": 3, "FAILED": 4, "KILLED": 5})
+SEARCH = {"filter": TEXT, "order_by": TEXTS, "max_results": INT, "page_token": TEXT}
+DATASET = nested(
+    name=TEXT.required,
+    digest=TEXT.required,
+    source_type=TEXT.required,
+    source=TEXT.required,
+    schema=TEXT,
+    profile=TEXT,
+)
+
+SERVER = [
+    get("/health", server.health),
+    get("/version", server.get_version),
+    get("3.0/mlflow/server-info", server.server_info),
+]
+
+EXPERIMENTS = [
+    post("2.0/mlflow/experiments/create", experiments.create,
+         name=TEXT.required, artifact_location=TEXT, tags=PAIRS),
+    get("2.0/mlflow/experiments/get", experiments.get, experiment_id=TEXT.required),
+    get("2.0/mlflow/experiments/get-by-name", experiments.get_by_name,
+        experiment_name=TEXT.required),
+    get("2.0/mlflow/experiments/search", experiments.search, view_type=VIEW, **SEARCH),
+    post("2.0/mlflow/experiments/search", experiments.search, view_type=VIEW, **SEARCH),
+    post("2.0/mlflow/experiments/delete", experiments.delete, experiment_id=TEXT.required),
+    post("2.0/mlflow/experiments/restore", experiments.restore, experiment_id=TEXT.required),
+    post("2.0/mlflow/experiments/update", experiments.update,
+         experiment_id=TEXT.required, new_name=TEXT.required),
+    post("2.0/mlflow/experiments/set-experiment-tag", experiments.set_tag,
+         experiment_id=TEXT.required, key=TEXT.required, value=TEXT),
+    post("2.0/mlflow/experiments/delete-experiment-tag", experiments.delete_tag,
+         experiment_id=TEXT.required, key=TEXT.required),
+]  # fmt: skip
+
+RUNS = [
+    post("2.0/mlflow/runs/create", runs.create,
+         experiment_id=TEXT, user_id=TEXT, run_name=TEXT, start_time=INT, tags=PAIRS),
+    get("2.0/mlflow/runs/get", runs.get, run_id=RUN_ID),
+    post("2.0/mlflow/runs/update", runs.update,
+         run_id=RUN_ID, status=STATUS, end_time=INT, run_name=TEXT),
+    post("2.0/mlflow/runs/delete", runs.delete, run_id=RUN_ID),
+    post("2.0/mlflow/runs/restore", runs.restore, run_id=RUN_ID),
+    post("2.0/mlflow/runs/search", runs.search,
+         experiment_ids=TEXTS, run_view_type=VIEW, **SEARCH),
+    post("2.0/mlflow/runs/log-parameter", runs.log_param,
+         run_id=RUN_ID, key=TEXT.required, value=TEXT),
+    post("2.0/mlflow/runs/set-tag", runs.set_tag,
+         run_id=RUN_ID, key=TEXT.required, value=TEXT),
+    post("2.0/mlflow/runs/delete-tag", runs.delete_tag, run_id=RUN_ID, key=TEXT.required),
+    post("2.0/mlflow/runs/log-inputs", runs.log_inputs, run_id=RUN_ID,
+         datasets=listed(nested(dataset=DATASET.required, tags=PAIRS))),
+    post("2.0/mlflow/runs/log-model", runs.log_model,
+         run_id=RUN_ID, model_json=TEXT.required),
+    post("2.0/mlflow/runs/log-metric", metrics.log_metric, run_id=RUN_ID, **metrics.POINT),
+    # The points are read by the handler: there may be a thousand.
+    post("2.0/mlflow/runs/log-batch", metrics.log_batch,
+         run_id=RUN_ID, metrics=listed(ANY), params=UNIQUE_PAIRS, tags=PAIRS),
+]  # fmt: skip
+
+METRICS = [
+    get("2.0/mlflow/metrics/get-history", metrics.get_history,
+        run_id=RUN_ID, metric_key=TEXT.required, max_results=INT, page_token=TEXT),
+    get("2.0/mlflow/metrics/get-history-bulk", metrics.get_history_bulk,
+        run_id=TEXTS, metric_key=TEXT.required, max_results=INT),
+    get("2.0/mlflow/metrics/get-history-bulk-interval", metrics.get_history_bulk_interval,
+        run_ids=TEXTS.required, metric_key=TEXT.required, start_step=INT, end_step=INT,
+        max_results=INT),
+]  # fmt: skip
+
+TABLE: list[Route] = [*SERVER, *EXPERIMENTS, *RUNS, *METRICS]

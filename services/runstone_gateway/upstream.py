@@ -1,0 +1,50 @@
+"""The services behind the gateway: asyncio stubs over one channel each."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any, NamedTuple
+
+import grpc
+
+from runstone.artifact.v1 import artifact_service_pb2_grpc
+from runstone.registry.v1 import registry_service_pb2_grpc
+from runstone.tracking.v1 import tracking_service_pb2_grpc
+from runstone_kit import peers
+
+_STUBS = {
+    "tracking": tracking_service_pb2_grpc.TrackingServiceStub,
+    "artifact": artifact_service_pb2_grpc.ArtifactServiceStub,
+    "registry": registry_service_pb2_grpc.RegistryServiceStub,
+}
+
+
+class Addresses(NamedTuple):
+    """``host:port`` or ``unix:/path`` of each service; in a suite they are all the same."""
+
+    tracking: str
+    artifact: str
+    registry: str
+
+
+class Upstream:
+    """Stubs of the three services. Make it in the event loop that uses it."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._channels = []
+        stubs: dict[str, Any] = {}
+        for service, stub in _STUBS.items():
+            config = resources.files(f"runstone.{service}.v1") / "service_config.json"
+            channel = grpc.aio.insecure_channel(
+                getattr(addresses, service), peers.options(config.read_text("utf-8"))
+            )
+            self._channels.append(channel)
+            stubs[service] = stub(channel)
+        self.tracking = stubs["tracking"]
+        self.artifact = stubs["artifact"]
+        self.registry = stubs["registry"]
+
+    async def close(self) -> None:
+        """Let the channels go."""
+        for channel in self._channels:
+            await channel.close()

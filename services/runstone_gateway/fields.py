@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,10 @@ SHOWN_CHARACTERS = 100
 
 FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 """Numbers that JSON has no literals for, as protobuf writes them."""
+
+
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""A number as JSON writes it; float() also takes "1_000" and " 1"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +111,12 @@ def _number(value: Any, path: str) -> float:
         try:
             return float(value)
         except OverflowError:
-            return math.copysign(math.inf, value)
+            return math.inf if value > 0 else -math.inf
     if kind is str:
         if value in FLOATS:
             return FLOATS[value]
-        try:
-            # float() also takes "1_000", "nan" and blanks around; protobuf's JSON does not.
-            if value[-1:].isdigit() and "_" not in value and value.isascii():
-                return float(value)
-        except ValueError:
-            pass
+        if _DECIMAL.fullmatch(value):
+            return float(value)
     raise wrong(value, path, 'a number, "NaN", "Infinity" or "-Infinity"')
 
 

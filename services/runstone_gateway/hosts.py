@@ -70,7 +70,8 @@ class HostGuard:
 def _name(host: str) -> str:
     """The host's name, without its port and without brackets."""
     if host.startswith("["):
-        return host[1:].partition("]")[0]
+        name, closed, _ = host[1:].partition("]")
+        return name if closed else ""
     return host.partition(":")[0]
 
 

@@ -22,7 +22,10 @@ def trace_id(number: int | None = None) -> str:
 def trace_info(given: str = "", **fields: Any) -> TraceInfo:
     """A trace of experiment 0 that began at 1000 and took 5 ms."""
     known: dict[str, Any] = {
-        "experiment_id": "0", "request_time": 1000, "duration": 5, "state": TraceState.OK
+        "experiment_id": "0",
+        "request_time": 1000,
+        "duration": 5,
+        "state": TraceState.OK,
     }
     return TraceInfo(given or trace_id(), **{**known, **fields})
 
@@ -31,6 +34,7 @@ def span_message(trace: str, number: int = 1, parent: int = 0, **fields: Any) ->
     """A span from 1000 to 1005 ms; ``attributes`` are made JSON."""
     attributes = {key: json.dumps(value) for key, value in fields.pop("attributes", {}).items()}
     known: dict[str, Any] = {
+        "parent_span_id": span_id(parent) if parent else "",
         "name": f"span {number}",
         "start_time_ns": 1000 * MS,
         "end_time_ns": 1005 * MS,
@@ -39,7 +43,6 @@ def span_message(trace: str, number: int = 1, parent: int = 0, **fields: Any) ->
     return pb.Span(
         trace_id=trace,
         span_id=span_id(number),
-        parent_span_id=span_id(parent) if parent else "",
         attributes=attributes,
         **{**known, **fields},
     )

@@ -14,7 +14,7 @@ from runstone_kit.validation import (
     check_text,
     shown,
 )
-from runstone_tracking.convert_traces import check_trace_id
+from runstone_tracking.convert_traces import TRACE_ID, check_trace_id
 from runstone_tracking.model_traces import (
     INPUTS,
     OUTPUTS,
@@ -43,6 +43,9 @@ MAX_RESOURCE_ATTRIBUTES = 1000
 DEFAULT_TYPE = "UNKNOWN"
 """As MLflow calls the type of a span that does not say."""
 
+_FACTS = (*SESSION_IDS, USER_ID)
+_ROOT_FACTS = {*_FACTS, INPUTS, OUTPUTS}
+
 _SPAN_ID = re.compile(r"[0-9a-f]{16}")
 
 _STATUSES = {
@@ -70,21 +73,22 @@ def read_spans(request: pb.LogSpansRequest) -> tuple[str, list[NewSpan], dict[st
 
 def _read(violations: Violations, place: int, span: pb.Span) -> NewSpan:
     content = span.SerializeToString()
-    if not _is_good(span, content):
-        _refuse(violations, f"spans[{place}]", span, len(content))
-    type_ = span.attributes.get(SPAN_TYPE, "")
-    return NewSpan(
+    # Each is read once: a field of a message takes as long as all that is done with it here.
+    new = NewSpan(
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_id=span.parent_span_id,
         name=span.name,
-        type=_type(type_),
+        type=_type(span.attributes.get(SPAN_TYPE, "")),
         status=_STATUSES.get(span.status_code, ""),
         start_ns=span.start_time_ns,
         end_ns=span.end_time_ns,
         content=content,
         facts=_facts(span),
     )
+    if not (_is_good(new) and 0 <= span.kind <= pb.SPAN_KIND_CONSUMER):
+        _refuse(violations, f"spans[{place}]", span, len(content))
+    return new
 
 
 def _type(value: str) -> str:
@@ -96,30 +100,27 @@ def _type(value: str) -> str:
 def _facts(span: pb.Span) -> dict[str, str]:
     """The attributes that say something of the trace; inputs may be large, so no others."""
     attributes = span.attributes
-    wanted = {*SESSION_IDS, USER_ID}
     if span.parent_span_id:
-        return {key: attributes[key] for key in wanted if key in attributes}
-    wanted |= {INPUTS, OUTPUTS}
+        return {key: attributes[key] for key in _FACTS if key in attributes}
     return {
-        key: value
-        for key, value in attributes.items()
-        if key in wanted or key.startswith(TAG_PREFIX)
+        key: attributes[key]
+        for key in attributes
+        if key in _ROOT_FACTS or key.startswith(TAG_PREFIX)
     }
 
 
-def _is_good(span: pb.Span, content: bytes) -> bool:
+def _is_good(span: NewSpan) -> bool:
     """Whether there is nothing to refuse: one look for the thousands that are as they should be."""
     return (
-        len(content) <= MAX_SPAN_BYTES
+        TRACE_ID.fullmatch(span.trace_id) is not None
         and _SPAN_ID.fullmatch(span.span_id) is not None
-        and (not span.parent_span_id or _SPAN_ID.fullmatch(span.parent_span_id) is not None)
+        and (not span.parent_id or _SPAN_ID.fullmatch(span.parent_id) is not None)
         and len(span.name) <= MAX_SPAN_NAME
         and "\x00" not in span.name
-        and span.start_time_ns >= 0
-        and span.end_time_ns >= 0
-        and span.status_code in _STATUSES
-        and 0 <= span.kind <= pb.SPAN_KIND_CONSUMER
-        and check_trace_id(Violations(), "", span.trace_id)
+        and span.start_ns >= 0
+        and span.end_ns >= 0
+        and span.status != ""
+        and len(span.content) <= MAX_SPAN_BYTES
     )
 
 

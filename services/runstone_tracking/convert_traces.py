@@ -60,7 +60,7 @@ MAX_NAMED = 1000
 MAX_DURATION_S = 315_576_000_000
 """Where google.protobuf.Duration ends."""
 
-_TRACE_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_\-]{0,49}")
+TRACE_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_\-]{0,49}")
 
 _STATES = {
     TraceState.UNSPECIFIED: pb.TRACE_STATE_UNSPECIFIED,
@@ -76,7 +76,7 @@ def check_trace_id(violations: Violations, field: str, value: str) -> bool:
     if not value:
         violations.add(field, "is required and must not be empty")
         return False
-    if _TRACE_ID.fullmatch(value) is None:
+    if TRACE_ID.fullmatch(value) is None:
         violations.add(
             field,
             f"must be the id of a trace: 1 to {MAX_TRACE_ID} letters, digits, '_' and '-', the"

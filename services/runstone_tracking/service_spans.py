@@ -106,36 +106,39 @@ def with_spans(
     """The row once these spans are stored; ``stored`` are the sizes of those that are there."""
     before = [stored.get((info.trace_id, span_id)) for span_id in gathered.spans]
     grown = sum(len(span.content) for span in gathered.spans.values())
-    changed = replace(
+    time, duration = info.request_time, info.duration
+    if not info.finalized:
+        time, duration = _timed(info, gathered)
+    state, request, response = info.state, info.request_preview, info.response_preview
+    root = gathered.root
+    if root is not None:
+        if state in _OPEN:
+            state = TraceState.ERROR if root.status == "ERROR" else TraceState.OK
+        if request is None and INPUTS in root.facts:
+            request = preview(root.facts[INPUTS], "user")
+        if response is None and OUTPUTS in root.facts:
+            response = preview(root.facts[OUTPUTS], "assistant")
+    return replace(
         info,
+        request_time=time,
+        duration=duration,
+        state=state,
+        name=gathered.tags.get(TRACE_NAME_TAG, info.name),
+        request_preview=request,
+        response_preview=response,
         span_count=info.span_count + before.count(None),
         bytes=info.bytes + grown - sum(size for size in before if size is not None),
-        name=gathered.tags.get(TRACE_NAME_TAG, info.name),
     )
-    if not info.finalized:
-        changed = _timed(changed, gathered)
-    root = gathered.root
-    if root is None:
-        return changed
-    if changed.state in _OPEN:
-        failed = root.status == "ERROR"
-        changed = replace(changed, state=TraceState.ERROR if failed else TraceState.OK)
-    request, response = root.facts.get(INPUTS), root.facts.get(OUTPUTS)
-    if changed.request_preview is None and request is not None:
-        changed = replace(changed, request_preview=preview(request, "user"))
-    if changed.response_preview is None and response is not None:
-        changed = replace(changed, response_preview=preview(response, "assistant"))
-    return changed
 
 
-def _timed(info: TraceInfo, gathered: Gathered) -> TraceInfo:
+def _timed(info: TraceInfo, gathered: Gathered) -> tuple[int, int | None]:
+    """Its time and duration: from the first start to the last end that is known."""
     start = min(info.request_time, gathered.start)
     ends = [gathered.end]
     if info.duration is not None:
         ends.append(info.request_time + info.duration)
     known = [end for end in ends if end is not None]
-    duration = max(0, max(known) - start) if known else None
-    return replace(info, request_time=start, duration=duration)
+    return start, max(0, max(known) - start) if known else None
 
 
 def is_complete(info: TraceInfo, metadata: Mapping[str, str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, exists, select, update
@@ -54,6 +54,10 @@ _UPDATE = (
     .where(traces.c.trace_id == bindparam("this_trace"))
     .values({column.name: bindparam(column.name) for column in traces.c if not column.primary_key})
 )
+
+
+_FIELDS = [field.name for field in fields(TraceInfo)]
+"""Also the names of the columns."""
 
 
 class SqlTraceStore:
@@ -234,7 +238,10 @@ class SqlTraceStore:
 
 
 def _row(info: TraceInfo) -> dict[str, Any]:
-    return {**asdict(info), "experiment_id": int(info.experiment_id), "state": info.state.value}
+    row = {name: getattr(info, name) for name in _FIELDS}
+    row["experiment_id"] = int(info.experiment_id)
+    row["state"] = info.state.value
+    return row
 
 
 def _info(row: Row[Any]) -> TraceInfo:

@@ -165,9 +165,7 @@ def good_trace_requests(stub: TrackingServiceStub, experiment: str, run: str) ->
         ),
         "SetTraceTags": t.SetTraceTagsRequest(trace_id=known, tags=tags),
         "DeleteTraceTags": t.DeleteTraceTagsRequest(trace_id=known, keys=["nope"]),
-        "DeleteTraces": t.DeleteTracesRequest(
-            experiment_id="0", max_request_time={"seconds": 1}, max_traces=1
-        ),
+        "DeleteTraces": t.DeleteTracesRequest(experiment_id="0", trace_ids=["tr-none"]),
         "LogSpans": t.LogSpansRequest(
             experiment_id=experiment, spans=[span], resource_attributes=tags
         ),

@@ -34,6 +34,7 @@ from runstone_tracking.sqlstore_statements import (
 )
 from runstone_tracking.sqlstore_traces_search import find_traces
 from runstone_tracking.sqlstore_traces_spans import (
+    of_rows,
     put_entries,
     put_spans,
     read_sizes,
@@ -70,12 +71,10 @@ class SqlTraceStore:
         """Insert them in the order of their ids, then lock those that were there."""
         self._require_active(experiment_id)
         ordered = sorted(infos, key=lambda info: info.trace_id)
-        insert = insert_into(self._connection, traces).on_conflict_do_nothing(
-            index_elements=["trace_id"]
-        )
-        made = self._connection.execute(
-            insert.returning(traces.c.trace_id), [_row(info) for info in ordered]
-        )
+        rows = [_row(info) for info in ordered]
+        insert, parameters = of_rows(self._connection, insert_into(self._connection, traces), rows)
+        insert = insert.on_conflict_do_nothing(index_elements=["trace_id"])
+        made = self._connection.execute(insert.returning(traces.c.trace_id), parameters)
         new = set(made.scalars())
         others = [info.trace_id for info in ordered if info.trace_id not in new]
         return {info.trace_id: info for info in self._locked(others)}

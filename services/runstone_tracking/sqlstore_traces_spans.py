@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, bindparam, column, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from runstone_tracking.errors import TraceTooLarge
 from runstone_tracking.model_traces import Entries, NewSpan
@@ -103,27 +104,49 @@ def read_spans(connection: Connection, trace_ids: Sequence[str]) -> dict[str, li
     return found
 
 
+def of_rows(
+    connection: Connection,
+    insert: postgresql.Insert | sqlite.Insert,
+    rows: Sequence[Mapping[str, Any]],
+) -> tuple[postgresql.Insert | sqlite.Insert, list[dict[str, Any]] | None]:
+    """The INSERT of these rows, and its parameters: one array a column on PostgreSQL.
+
+    A value of its own for each takes psycopg as long as all the rest.
+    """
+    if not is_postgresql(connection):
+        return insert, [dict(row) for row in rows]
+    names = list(rows[0])
+    types = [insert.table.c[name].type for name in names]
+    arrays = [
+        bindparam(None, [row[name] for row in rows], type_=postgresql.ARRAY(type_))
+        for name, type_ in zip(names, types, strict=True)
+    ]
+    values = (
+        func.unnest(*arrays).table_valued(*map(column, names, types)).render_derived(name="given")
+    )
+    return insert.from_select(names, select(*(values.c[name] for name in names))), None
+
+
 def put_entries(connection: Connection, table: Table, items: Entries, *, replace: bool) -> None:
     """Add rows (trace, key, value) in the order of their keys; see ``put_key_values``.
 
     Raises TraceTooLarge when a trace has more than MAX_ENTRIES then.
     """
     rows = [
-        (trace_id, key, items[trace_id][key])
+        {"trace_id": trace_id, "key": key, "value": items[trace_id][key]}
         for trace_id in sorted(items)
         for key in sorted(items[trace_id])
     ]
     if not rows:
         return
-    names = ("trace_id", "key", "value")
-    insert = insert_into(connection, table)
+    insert, parameters = of_rows(connection, insert_into(connection, table), rows)
     if replace:
         insert = insert.on_conflict_do_update(
             index_elements=["trace_id", "key"], set_={"value": insert.excluded.value}
         )
     else:
         insert = insert.on_conflict_do_nothing(index_elements=["trace_id", "key"])
-    connection.execute(insert, [dict(zip(names, row, strict=True)) for row in rows])
+    connection.execute(insert, parameters)
     count = func.count()
     over = connection.execute(
         select(table.c.trace_id, count)

@@ -17,11 +17,12 @@ from runstone_tracking.errors import (
     TraceTooLarge,
 )
 from runstone_tracking.model_traces import Trace, TraceDeletion, TraceInfo, TraceState
+from runstone_tracking.service_traces import TraceService
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.sqlstore_traces_spans import MAX_ENTRIES
 from runstone_tracking.tables_traces import spans, trace_metadata, trace_runs, trace_tags
 from support.processes import wait_until
-from support.traces import new_span, span_id, trace_id, trace_info
+from support.traces import MS, new_span, span_id, trace_id, trace_info
 from support.tracking import ON_POSTGRESQL, add_experiment
 
 
@@ -263,3 +264,23 @@ def waiting(database: Database) -> bool:
     locks = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     with database.read() as connection:
         return bool(connection.execute(locks).scalar_one())
+
+
+def test_many_who_log_one_trace_lose_nothing(transactions: SqlTransactions) -> None:
+    service, trace = TraceService(transactions), trace_id()
+    numbers = range(1, 21)
+
+    def log(number: int) -> None:
+        one = new_span(trace, number, 1 if number > 1 else 0, start_time_ns=number * MS)
+        service.log_spans("0", [one, new_span(trace, 99, 1, start_time_ns=50 * MS)], {"k": "v"})
+        if number % 5 == 0:
+            service.create(trace_info(trace), {"m": str(number)}, {"t": str(number)})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(log, numbers))
+    found = service.get(trace, spans=True)
+    assert len(set(found.spans)) == len(found.spans) == found.info.span_count == 21
+    assert found.info.bytes == sum(map(len, found.spans))
+    assert (found.info.request_time, found.info.duration, found.info.finalized) == (1000, 5, True)
+    assert found.tags["k"] == "v"
+    assert found.complete

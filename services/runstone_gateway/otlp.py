@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
@@ -149,11 +150,10 @@ def _attributes(of: _Attributed) -> dict[str, str]:
 
 
 def _json(value: Any) -> str:
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:
-        # Deeper than orjson goes: kept as a text.
-        return orjson.dumps(str(value)).decode()
+    """As MLflow writes it: previews of dicts and lists show the blanks."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return orjson.dumps(value).decode()
 
 
 def _value(value: AnyValue) -> Any:

@@ -107,6 +107,12 @@ def test_every_field_of_a_span() -> None:
     assert ended == [TRACE_ID]
 
 
+def test_dicts_and_lists_are_written_as_mlflow_does() -> None:
+    made = export({"attributes": [KeyValue(key="deep", value=nested())]})
+    (call,), _ = otlp.requests(made, "0")
+    assert call.spans[0].attributes["deep"] == '{"list": [1, "two", null]}'
+
+
 def test_enums_are_numbered_alike() -> None:
     for kind in range(6):
         (call,), _ = otlp.requests(export({"kind": kind}), "0")

@@ -38,7 +38,7 @@ MAX_SPAN_NAME = 2000
 """Characters; a name says which operation it was, not what it did."""
 
 MAX_RESOURCE_ATTRIBUTES = 1000
-"""As many as a trace has tags."""
+"""More say nothing of a process; what they become counts for the tags of each trace."""
 
 DEFAULT_TYPE = "UNKNOWN"
 """As MLflow calls the type of a span that does not say."""

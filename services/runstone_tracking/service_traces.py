@@ -44,6 +44,12 @@ FOUND_AT_ONCE = 2000
 MAX_TRACE_BYTES = 48 * 1024 * 1024
 """Spans of one trace: with its tags and metadata it must fit into one message of 64 MiB."""
 
+MAX_BATCH_BYTES = 56 * 1024 * 1024
+"""Traces in one answer: room for a trace that has all it may have."""
+
+TRACES_LOADED = 20
+"""Traces whose tags and metadata are read at once: each may have 8 MiB."""
+
 DELETED_AT_ONCE = 10_000
 """Traces removed by one call, as the contract says."""
 
@@ -148,22 +154,23 @@ class TraceService:
 
         def work(session: Session) -> TraceBatch:
             infos = session.traces.get(list(dict.fromkeys(trace_ids)))
-            fitting: list[TraceInfo] = []
-            left_out: list[str] = []
-            size = 0
-            for info in infos:
-                size += info.bytes if spans else 0
-                if size > MAX_TRACE_BYTES and fitting:
-                    left_out.append(info.trace_id)
-                    size -= info.bytes
-                else:
-                    fitting.append(info)
             found: list[Trace] = []
-            for trace in session.traces.load(fitting, spans=spans):
-                size += size_of_trace(trace)
-                if size > MAX_TRACE_BYTES + MAX_TRACE_BYTES // 4 and found:
-                    left_out.append(trace.info.trace_id)
-                else:
+            left_out: list[str] = []
+            budget = MAX_BATCH_BYTES
+            for start in range(0, len(infos), TRACES_LOADED):
+                fitting: list[TraceInfo] = []
+                for info in infos[start : start + TRACES_LOADED]:
+                    size = info.bytes if spans else 0
+                    if size > budget and (found or fitting):
+                        left_out.append(info.trace_id)
+                    else:
+                        fitting.append(info)
+                        budget -= size
+                for trace in session.traces.load(fitting, spans=spans):
+                    budget -= size_of_trace(trace)
+                    if budget < 0 and found:
+                        left_out.append(trace.info.trace_id)
+                        continue
                     complete = service_spans.is_complete(trace.info, trace.metadata)
                     found.append(replace(trace, complete=complete))
             return TraceBatch(tuple(found), tuple(left_out))

@@ -12,7 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, column, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from runstone_kit.sqltext import TextBytes
 from runstone_tracking.errors import TraceTooLarge
+from runstone_tracking.model import ENTRY_BYTES
 from runstone_tracking.model_traces import Entries, NewSpan
 from runstone_tracking.segment_planes import compress, decompress
 from runstone_tracking.sqlstore_metrics_arrays import ByteaArray, Int8Array, TextArray, teach
@@ -20,9 +22,8 @@ from runstone_tracking.sqlstore_statements import Belonging, among, insert_into,
 from runstone_tracking.tables import SCHEMA
 from runstone_tracking.tables_traces import spans
 
-MAX_ENTRIES = 1000
-"""Tags of a trace, and entries of its metadata, as the contract says: of 8,250 characters each they
-fit into a message."""
+MAX_ENTRIES_BYTES = 4 * 1024 * 1024
+"""Tags of a trace, and metadata: with 48 MiB of spans they fit into a message of 64."""
 
 _TEXTS = ("trace_id", "span_id", "parent_id", "name", "type", "status")
 _NUMBERS = ("start_ns", "end_ns", "size")
@@ -130,7 +131,7 @@ def of_rows(
 def put_entries(connection: Connection, table: Table, items: Entries, *, replace: bool) -> None:
     """Add rows (trace, key, value) in the order of their keys; see ``put_key_values``.
 
-    Raises TraceTooLarge when a trace has more than MAX_ENTRIES then.
+    Raises TraceTooLarge when a trace has more than MAX_ENTRIES_BYTES of them then.
     """
     rows = [
         {"trace_id": trace_id, "key": key, "value": items[trace_id][key]}
@@ -147,16 +148,16 @@ def put_entries(connection: Connection, table: Table, items: Entries, *, replace
     else:
         insert = insert.on_conflict_do_nothing(index_elements=["trace_id", "key"])
     connection.execute(insert, parameters)
-    count = func.count()
+    size = func.sum(TextBytes(table.c.key) + TextBytes(table.c.value) + ENTRY_BYTES)
     over = connection.execute(
-        select(table.c.trace_id, count)
+        select(table.c.trace_id, size)
         .where(among(connection, table.c.trace_id, sorted(items)))
         .group_by(table.c.trace_id)
-        .having(count > MAX_ENTRIES)
+        .having(size > MAX_ENTRIES_BYTES)
     ).first()
     if over is not None:
-        what = "tags" if table.name == "trace_tags" else "entries of metadata"
-        raise TraceTooLarge(over[0], what, over[1], MAX_ENTRIES)
+        what = "bytes of tags" if table.name == "trace_tags" else "bytes of metadata"
+        raise TraceTooLarge(over[0], what, int(over[1]), MAX_ENTRIES_BYTES)
 
 
 def _packed(content: bytes) -> bytes:

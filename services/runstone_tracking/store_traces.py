@@ -48,11 +48,13 @@ class TraceStore(Protocol):
         ...
 
     def put_tags(self, items: Entries) -> None:
-        """Set tags, but for TRACE_NAME_TAG. MUST raise TraceTooLarge beyond MAX_ENTRIES."""
+        """Set tags, but for TRACE_NAME_TAG. MUST raise TraceTooLarge beyond 4 MiB."""
         ...
 
     def put_metadata(self, items: Entries, *, replace: bool) -> None:
-        """Set metadata, or without ``replace`` what is missing. MUST raise TraceTooLarge."""
+        """Set metadata, or without ``replace`` what is missing. MUST raise TraceTooLarge
+        beyond 4 MiB.
+        """
         ...
 
     def delete_tags(self, trace_id: str, keys: Sequence[str]) -> None:

@@ -209,8 +209,9 @@ def test_several_are_read_and_those_too_large_are_named(stub: TrackingServiceStu
     asked = [large[0], "tr-none", large[1], large[2], large[3], small, small]
     request = pb.BatchGetTracesRequest(trace_ids=asked, include_spans=True)
     found = stub.BatchGetTraces(request)
-    assert [each.info.trace_id for each in found.traces] == [large[0], large[1], small]
-    assert list(found.left_out_trace_ids) == large[2:]
+    assert [each.info.trace_id for each in found.traces] == [*large[:3], small]
+    assert list(found.left_out_trace_ids) == large[3:]
+    assert [len(each.spans) for each in found.traces] == [5, 5, 5, 0]
     found = stub.BatchGetTraces(pb.BatchGetTracesRequest(trace_ids=asked))
     assert [each.info.trace_id for each in found.traces] == [*large, small]
     assert [len(each.spans) for each in found.traces] == [0] * 5

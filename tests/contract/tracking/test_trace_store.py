@@ -19,7 +19,7 @@ from runstone_tracking.errors import (
 from runstone_tracking.model_traces import Trace, TraceDeletion, TraceInfo, TraceState
 from runstone_tracking.service_traces import TraceService
 from runstone_tracking.sqlstore import SqlTransactions
-from runstone_tracking.sqlstore_traces_spans import MAX_ENTRIES
+from runstone_tracking.sqlstore_traces_spans import MAX_ENTRIES_BYTES
 from runstone_tracking.tables_traces import spans, trace_metadata, trace_runs, trace_tags
 from support.processes import wait_until
 from support.traces import MS, new_span, span_id, trace_id, trace_info
@@ -121,22 +121,25 @@ def test_tags_and_metadata(transactions: SqlTransactions, made: TraceInfo) -> No
     assert loaded_again.tags == {"a": "☃"}
 
 
-def test_a_trace_has_so_many_entries_and_no_more(
+def test_a_trace_has_so_much_text_and_no_more(
     transactions: SqlTransactions, made: TraceInfo, database: Database
 ) -> None:
-    full = {made.trace_id: {str(number): "" for number in range(MAX_ENTRIES)}}
+    count = MAX_ENTRIES_BYTES // 8000
+    full = {made.trace_id: {f"{number:04}": "é" * 3990 for number in range(count)}}
+    rest = MAX_ENTRIES_BYTES - 8000 * count
+    full[made.trace_id]["rest"] = "x" * (rest - 20)
     transactions.write(lambda s: s.traces.put_tags(full))
     transactions.write(lambda s: s.traces.put_tags(full))
     transactions.write(lambda s: s.traces.put_metadata(full, replace=True))
-    one_more = {made.trace_id: {"x": ""}}
+    one_more = {made.trace_id: {"x": "", "rest": "x" * (rest - 36)}}
     for what in (
         lambda s: s.traces.put_tags(one_more),
-        lambda s: s.traces.put_metadata(one_more, replace=False),
+        lambda s: s.traces.put_metadata(one_more, replace=True),
     ):
         with pytest.raises(TraceTooLarge) as caught:
             transactions.write(what)
-        assert caught.value.metadata["size"] == str(MAX_ENTRIES + 1)
-    assert rows(database) == [MAX_ENTRIES, MAX_ENTRIES, 0, 0]
+        assert caught.value.metadata["size"] == str(MAX_ENTRIES_BYTES + 1)
+    assert rows(database) == [count + 1, count + 1, 0, 0]
 
 
 def test_spans_come_back_as_they_came_roots_first(

@@ -83,7 +83,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TRACE_NOT_FOUND: _ErrorReason.ValueType  # 28
     """NOT_FOUND. Metadata: trace_id."""
     ERROR_REASON_TRACE_TOO_LARGE: _ErrorReason.ValueType  # 29
-    """RESOURCE_EXHAUSTED. The trace would have more than 48 MiB of spans, or 1000 tags or entries of metadata. Metadata:
+    """RESOURCE_EXHAUSTED. The trace would have more than 48 MiB of spans, or 4 MiB of tags or of metadata. Metadata:
     trace_id, size, limit.
     """
 
@@ -153,7 +153,7 @@ ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 27
 ERROR_REASON_TRACE_NOT_FOUND: ErrorReason.ValueType  # 28
 """NOT_FOUND. Metadata: trace_id."""
 ERROR_REASON_TRACE_TOO_LARGE: ErrorReason.ValueType  # 29
-"""RESOURCE_EXHAUSTED. The trace would have more than 48 MiB of spans, or 1000 tags or entries of metadata. Metadata:
+"""RESOURCE_EXHAUSTED. The trace would have more than 48 MiB of spans, or 4 MiB of tags or of metadata. Metadata:
 trace_id, size, limit.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -196,12 +196,12 @@ class TraceInfo(_message.Message):
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What is fixed about it, such as "mlflow.sourceRun" (the run it came from), "mlflow.modelId", "mlflow.trace.session".
-        At most 1000. Keys at most 250 characters, values at most 8000.
+        Keys at most 250 characters, values at most 8000; 4 MiB of UTF-8 in all, each entry counted as 16 bytes more.
         """
 
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What may change. "mlflow.traceName" is its name. At most 1000. Keys at most 250 characters, values at most 8000."""
+        """What may change. "mlflow.traceName" is its name. Limited as metadata."""
 
     def __init__(
         self,
@@ -641,7 +641,7 @@ class GetTraceRequest(_message.Message):
     trace_id: _builtins.str
     """Required."""
     include_spans: _builtins.bool
-    """Read its spans too, up to 48 MiB."""
+    """Read its spans too: of one trace 48 MiB at most."""
     def __init__(
         self,
         *,
@@ -689,7 +689,7 @@ class BatchGetTracesRequest(_message.Message):
     TRACE_IDS_FIELD_NUMBER: _builtins.int
     INCLUDE_SPANS_FIELD_NUMBER: _builtins.int
     include_spans: _builtins.bool
-    """Read their spans too, up to 48 MiB in all."""
+    """Read their spans too."""
     @_builtins.property
     def trace_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required. 1 to 1000; unknown ones are left out of the answer."""
@@ -722,7 +722,7 @@ class BatchGetTracesResponse(_message.Message):
 
     @_builtins.property
     def left_out_trace_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Traces that would have made the answer too large: ask for them again. Never the first one."""
+        """Traces with which the answer would have more than 56 MiB: ask for them again. Never the first one."""
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, or_
+from sqlalchemy import Connection, exists, func, or_
 from sqlalchemy.sql.elements import ColumnElement
 
 from runstone_kit.filterlang import And, Comparison, Expression, In, Operator
@@ -10,6 +10,7 @@ from runstone_kit.sqlfilter import Condition
 from runstone_tracking.model_traces import SOURCE_RUN, TRACE_NAME_TAG
 from runstone_tracking.sqlstore_filter import Joined, Subject, Translator
 from runstone_tracking.sqlstore_search import Found, find, in_experiments
+from runstone_tracking.sqlstore_statements import is_postgresql
 from runstone_tracking.store import Query
 from runstone_tracking.tables_traces import spans, trace_metadata, trace_runs, trace_tags, traces
 
@@ -70,13 +71,18 @@ class _TraceTranslator(Translator):
 
     def _some_span(self, leaves: list[Comparison | In]) -> Condition:
         found: list[Condition] = []
+        indexed = False
         for leaf in leaves:
             column: ColumnElement[str] = spans.c[leaf.key]
             if leaf.key == "name" and isinstance(leaf, Comparison) and leaf.op is Operator.EQ:
                 found += self._equal_indexed(column, str(leaf.value))
+                indexed = True
             else:
                 found.append(self._text(column, leaf))
-        return self._exists(spans, *found)
+        if indexed or is_postgresql(self._connection):
+            return self._exists(spans, *found)
+        # Once for all traces, SQLite would read every span there is.
+        return exists().where(spans.c.trace_id == self._subject.id, *found)
 
     def _attribute(self, leaf: Comparison | In) -> Condition:
         return self._run(leaf) if leaf.key == "run_id" else super()._attribute(leaf)

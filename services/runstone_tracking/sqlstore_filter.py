@@ -15,11 +15,13 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Integer,
     Table,
     Text,
     and_,
     false,
     func,
+    literal_column,
     not_,
     or_,
     select,
@@ -145,17 +147,23 @@ class Translator:
             value = joined.c.value
             return and_(value.is_not(None), self._text(value, leaf))
         table = self._subject.key_values[leaf.entity]
-        found = [table.c.key == leaf.key]
+        return self._exists(table, table.c.key == leaf.key, *self._indexed(table.c.value, leaf))
+
+    def _indexed(self, column: ColumnElement[Any], leaf: Comparison | In) -> list[Condition]:
+        """What is asked of a column whose beginning is indexed."""
         if isinstance(leaf, Comparison) and leaf.op is Operator.EQ:
-            found += self._equal_indexed(table.c.value, str(leaf.value))
-        else:
-            found.append(self._text(table.c.value, leaf))
-        return self._exists(table, *found)
+            return self._equal_indexed(column, str(leaf.value))
+        return [self._text(column, leaf)]
 
     @staticmethod
     def _equal_indexed(column: ColumnElement[Any], value: str) -> list[Condition]:
         """Equality by the index, which holds the beginning of a value only."""
-        start = func.substr(column, 1, INDEXED_VALUE_CHARS, type_=ExactText)
+        # Written out: SQLite knows the index's expression by its text, not with parameters in it.
+        first, last = (
+            literal_column("1", Integer),
+            literal_column(str(INDEXED_VALUE_CHARS), Integer),
+        )
+        start = func.substr(column, first, last, type_=ExactText)
         found = [start == value[:INDEXED_VALUE_CHARS]]
         # Said twice, it would be half as likely to a planner that takes both for independent.
         return found if len(value) < INDEXED_VALUE_CHARS else [*found, column == value]

@@ -75,8 +75,8 @@ class _TraceTranslator(Translator):
         for leaf in leaves:
             column: ColumnElement[str] = spans.c[leaf.key]
             if leaf.key == "name" and isinstance(leaf, Comparison) and leaf.op is Operator.EQ:
-                found += self._equal_indexed(column, str(leaf.value))
                 indexed = True
+                found += self._indexed(column, leaf)
             else:
                 found.append(self._text(column, leaf))
         if indexed or is_postgresql(self._connection):
@@ -95,6 +95,8 @@ class _TraceTranslator(Translator):
         """Any run of the trace's: the one it came from, and those that it was linked to."""
         source = trace_metadata.c
         return or_(
-            self._exists(trace_metadata, source.key == SOURCE_RUN, self._text(source.value, leaf)),
+            self._exists(
+                trace_metadata, source.key == SOURCE_RUN, *self._indexed(source.value, leaf)
+            ),
             self._exists(trace_runs, self._text(trace_runs.c.run_id, leaf)),
         )

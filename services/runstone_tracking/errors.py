@@ -4,6 +4,7 @@ NotFound
 ├── ExperimentNotFound      EXPERIMENT_NOT_FOUND
 ├── RunNotFound             RUN_NOT_FOUND
 ├── TagNotFound             TAG_NOT_FOUND
+├── TraceNotFound           TRACE_NOT_FOUND
 └── MetricNotFound          METRIC_NOT_FOUND
 AlreadyExists
 ├── ExperimentNameTaken     EXPERIMENT_NAME_TAKEN
@@ -18,7 +19,8 @@ FailedPrecondition
 └── ParamImmutable          PARAM_IMMUTABLE
 ResourceExhausted
 ├── RunTooLarge             RUN_TOO_LARGE
-└── TooManyMetrics          TOO_MANY_METRICS
+├── TooManyMetrics          TOO_MANY_METRICS
+└── TraceTooLarge           TRACE_TOO_LARGE
 Unavailable
 └── ServerStopping          SERVER_STOPPING
 """
@@ -71,6 +73,16 @@ class TagNotFound(NotFound):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"there is no tag {key!r}", metadata={"key": key})
+
+
+class TraceNotFound(NotFound):
+    """No trace has this id."""
+
+    domain = DOMAIN
+    reason = "TRACE_NOT_FOUND"
+
+    def __init__(self, trace_id: str) -> None:
+        super().__init__(f"there is no trace with id {trace_id}", metadata={"trace_id": trace_id})
 
 
 class MetricNotFound(NotFound):
@@ -233,6 +245,20 @@ class TooManyMetrics(ResourceExhausted):
             f"metric {key!r} would be one more than the {limit} keys that run {run_id} may have; "
             "nothing was written; let what changes be the step, or log a file",
             metadata={"run_id": run_id, "key": key, "limit": str(limit)},
+        )
+
+
+class TraceTooLarge(ResourceExhausted):
+    """The trace would hold more than a message can bring."""
+
+    domain = DOMAIN
+    reason = "TRACE_TOO_LARGE"
+
+    def __init__(self, trace_id: str, what: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"trace {trace_id} would have {size} {what}; a trace has at most {limit}; "
+            "nothing was written",
+            metadata={"trace_id": trace_id, "size": str(size), "limit": str(limit)},
         )
 
 

@@ -10,6 +10,7 @@ from runstone_tracking.service_names import NameMaker
 from runstone_tracking.service_repeats import Repeats
 from runstone_tracking.service_runs import RunService
 from runstone_tracking.service_search import SearchService
+from runstone_tracking.service_traces import TraceService
 from runstone_tracking.store import Transactions
 
 
@@ -24,3 +25,4 @@ class TrackingService:
         self.runs = RunService(transactions, clock, ids, names, repeats)
         self.search = SearchService(transactions)
         self.metrics = MetricService(transactions)
+        self.traces = TraceService(transactions)

@@ -19,6 +19,9 @@ from runstone_tracking.store import Session, Transactions
 PURGED_AT_ONCE = 1000
 """Entities removed by one call, as the contract says."""
 
+TRACES_OF_A_PURGE = 200
+"""Traces removed by one transaction: each may have thousands of spans, and whoever writes waits."""
+
 
 class ExperimentService:
     """Experiments: each method is one RPC and one transaction."""
@@ -97,12 +100,22 @@ class ExperimentService:
         )
 
     def purge(self, deleted_before: int | None, *, dry_run: bool) -> Purged:
-        """Remove deleted experiments that have no runs; ``dry_run`` only names them."""
+        """Remove deleted experiments that have no runs, and their traces; ``dry_run`` only names
+        them.
+        """
 
-        def work(session: Session) -> Purged:
+        def work(session: Session, *, dry_run: bool = dry_run) -> Purged:
             return session.experiments.purge(deleted_before, PURGED_AT_ONCE, dry_run=dry_run)
 
-        return self._transactions.read(work) if dry_run else self._transactions.write(work)
+        would = self._transactions.read(lambda session: work(session, dry_run=True))
+        if dry_run or not would.ids:
+            return would
+        # Before, and in parts: an experiment may have a million traces.
+        while self._transactions.write(
+            lambda session: session.traces.drop_of_deleted(would.ids, TRACES_OF_A_PURGE)
+        ):
+            pass
+        return self._transactions.write(work)
 
 
 def _refuse_default(experiment_id: str) -> None:

@@ -99,7 +99,7 @@ EXPERIMENTS = Vocabulary(
 _WHOLE_NUMBERS = {"experiment_id"}
 """Compared as a text, sorted as the number it is."""
 
-_NULLABLE = {"end_time"}
+_NULLABLE = frozenset({"end_time"})
 
 
 class _Found(Protocol):
@@ -123,7 +123,7 @@ class SearchService:
         Raises InvalidArgument: FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
         """
         ties = (OrderBy("attribute", "start_time", False), OrderBy("attribute", "run_id", True))
-        plan = _Plan(request, RUNS, ties, "SearchRuns")
+        plan = Plan(request, RUNS, ties, "SearchRuns", nullable=_NULLABLE, canonical=_canonical)
         size = resolve_page_size(request.page_size, default=RUNS_PAGE, maximum=MAX_RUNS_PAGE)
 
         def work(session: Session) -> Page[Run]:
@@ -139,7 +139,7 @@ class SearchService:
         updated = OrderBy("attribute", "last_update_time", False)
         last = OrderBy("attribute", "experiment_id", False)
         ties = (last,) if request.order_by else (updated, last)
-        plan = _Plan(request, EXPERIMENTS, ties, "SearchExperiments")
+        plan = Plan(request, EXPERIMENTS, ties, "SearchExperiments")
         size = resolve_page_size(
             request.page_size, default=EXPERIMENTS_PAGE, maximum=MAX_EXPERIMENTS_PAGE
         )
@@ -155,8 +155,12 @@ class SearchService:
         return self._transactions.read(work, bounded=True)
 
 
-class _Plan:
-    """A search as it was asked for: parsed, and with the place where its page begins."""
+class Plan:
+    """A search as it was asked for: parsed, and with the place where its page begins.
+
+    ``nullable`` are the attributes that may be missing. ``canonical`` gives of two keys of an order
+    that are one thing the one to sort by.
+    """
 
     def __init__(
         self,
@@ -164,14 +168,15 @@ class _Plan:
         vocabulary: Vocabulary,
         ties: Sequence[OrderBy],
         method: str,
+        *,
+        nullable: frozenset[str] = frozenset(),
+        canonical: Callable[[OrderBy], OrderBy] = lambda order: order,
     ) -> None:
         self._request = request
         self._filter = parse(request.filter, vocabulary)
         if self._filter is not None:
             _check_patterns(self._filter)
-        order = list(parse_order_by(request.order_by, vocabulary))
-        if vocabulary is RUNS:
-            order = [_canonical(each) for each in order]
+        order = list(map(canonical, parse_order_by(request.order_by, vocabulary)))
         for tie in ties:
             if not any((each.entity, each.key) == (tie.entity, tie.key) for each in order):
                 order.append(tie)
@@ -184,7 +189,9 @@ class _Plan:
             int(request.view),
         )
         self._after = decode_token(
-            request.page_token, self._hash, [_key_types(each, vocabulary) for each in order]
+            request.page_token,
+            self._hash,
+            [_key_types(each, vocabulary, nullable) for each in order],
         )
 
     def page(
@@ -228,26 +235,33 @@ class _Plan:
 
 def size_of_run(run: Run) -> int:
     """About how many bytes the run's message has, never much less."""
-    size = 128 + _length(run.info.name) + _length(run.info.user_id)
-    size += _size_of_map(run.params) + _size_of_map(run.tags)
-    size += 96 * len(run.metrics) + _length("".join([metric.key for metric in run.metrics]))
+    size = 128 + size_of_text(run.info.name) + size_of_text(run.info.user_id)
+    size += size_of_map(run.params) + size_of_map(run.tags)
+    size += 96 * len(run.metrics) + size_of_text("".join([metric.key for metric in run.metrics]))
     for each in run.inputs:
         dataset = each.dataset
-        size += 64 + _length(dataset.name) + _length(dataset.source) + _length(dataset.schema)
-        size += _length(dataset.profile) + _size_of_map(each.tags)
+        size += (
+            64
+            + size_of_text(dataset.name)
+            + size_of_text(dataset.source)
+            + size_of_text(dataset.schema)
+        )
+        size += size_of_text(dataset.profile) + size_of_map(each.tags)
     return size
 
 
 def size_of_experiment(experiment: Experiment) -> int:
     """About how many bytes the experiment's message has, never much less."""
-    return 96 + _length(experiment.name) + _size_of_map(experiment.tags)
+    return 96 + size_of_text(experiment.name) + size_of_map(experiment.tags)
 
 
-def _size_of_map(items: Mapping[str, str]) -> int:
-    return 12 * len(items) + _length("".join([*items.keys(), *items.values()]))
+def size_of_map(items: Mapping[str, str]) -> int:
+    """About how many bytes a map has in a message, never much less."""
+    return 12 * len(items) + size_of_text("".join([*items.keys(), *items.values()]))
 
 
-def _length(text: str) -> int:
+def size_of_text(text: str) -> int:
+    """Bytes of a text."""
     return len(text) if text.isascii() else len(text.encode())
 
 
@@ -258,7 +272,9 @@ def _canonical(order: OrderBy) -> OrderBy:
     return order
 
 
-def _key_types(order: OrderBy, vocabulary: Vocabulary) -> tuple[type, ...]:
+def _key_types(
+    order: OrderBy, vocabulary: Vocabulary, nullable: frozenset[str]
+) -> tuple[type, ...]:
     """The types a page token may hold for this key."""
     if order.entity == "metric":
         return (float, NoneType)
@@ -269,7 +285,7 @@ def _key_types(order: OrderBy, vocabulary: Vocabulary) -> tuple[type, ...]:
     assert resolved is not None
     is_number = resolved[1].type is ValueType.NUMBER or order.key in _WHOLE_NUMBERS
     kind: type = int if is_number else str
-    return (kind, NoneType) if order.key in _NULLABLE else (kind,)
+    return (kind, NoneType) if order.key in nullable else (kind,)
 
 
 def _check_patterns(tree: Expression) -> None:

@@ -7,9 +7,10 @@ from runstone_tracking.service import TrackingService
 from runstone_tracking.servicer_experiments import ExperimentRpcs
 from runstone_tracking.servicer_metrics import MetricRpcs
 from runstone_tracking.servicer_runs import RunRpcs
+from runstone_tracking.servicer_traces import TraceRpcs
 
 
-class TrackingServicer(ExperimentRpcs, RunRpcs, MetricRpcs, TrackingServiceServicer):
+class TrackingServicer(ExperimentRpcs, RunRpcs, MetricRpcs, TraceRpcs, TrackingServiceServicer):
     """Every RPC of the service."""
 
     def __init__(self, service: TrackingService) -> None:

@@ -15,6 +15,7 @@ from runstone_tracking.sqlstore_experiments import SqlExperimentStore
 from runstone_tracking.sqlstore_metrics import SqlMetricStore
 from runstone_tracking.sqlstore_requests import SqlRequestStore
 from runstone_tracking.sqlstore_runs import SqlRunStore
+from runstone_tracking.sqlstore_traces import SqlTraceStore
 from runstone_tracking.store import Session
 from runstone_tracking.store_metrics import Appended
 
@@ -30,6 +31,7 @@ class SqlSession:
         self.chunks = SqlChunkStore(connection)
         self.runs = SqlRunStore(connection, self.metrics)
         self.requests = SqlRequestStore(connection)
+        self.traces = SqlTraceStore(connection)
 
 
 class SqlTransactions:

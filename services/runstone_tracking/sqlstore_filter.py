@@ -15,11 +15,13 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Integer,
     Table,
     Text,
     and_,
     false,
     func,
+    literal_column,
     not_,
     or_,
     select,
@@ -36,7 +38,7 @@ from runstone_kit.sqlfilter import (
     ilike,
     like,
 )
-from runstone_tracking.model import DATASET_CONTEXT_TAG, RUN_NAME_TAG
+from runstone_tracking.model import DATASET_CONTEXT_TAG
 from runstone_tracking.sqlstore_statements import (
     INT64_MAX,
     among,
@@ -58,13 +60,16 @@ class Subject:
     """What is searched: the column of its id, its attributes, and its tables of keys and values.
 
     ``owner`` is the id's name in ``key_values``. Attributes are texts or whole numbers, but for
-    ``experiment_id``, a number that filters compare as a text.
+    ``experiment_id``, a number that filters compare as a text. ``nullable`` are those that a row
+    may lack, ``name`` is the tag that is one of them, and which.
     """
 
     id: ColumnElement[Any]
     owner: str
     attributes: Mapping[str, ColumnElement[Any]]
     key_values: Mapping[str, Table]
+    nullable: frozenset[str] = frozenset()
+    name: tuple[str, str] | None = None
 
 
 Joined: TypeAlias = Mapping[tuple[str, str], FromClause]
@@ -75,10 +80,12 @@ def condition(
     connection: Connection, subject: Subject, tree: Expression, joined: Joined
 ) -> Condition:
     """The condition that holds for the rows that ``tree`` matches."""
-    return _Translator(connection, subject, tree, joined).translate(tree)
+    return Translator(connection, subject, tree, joined).translate(tree)
 
 
-class _Translator:
+class Translator:
+    """Translates one tree; a search with leaves of its own derives from it."""
+
     def __init__(
         self, connection: Connection, subject: Subject, tree: Expression, joined: Joined
     ) -> None:
@@ -93,6 +100,7 @@ class _Translator:
         }
 
     def translate(self, tree: Expression) -> Condition:
+        """The condition of a tree or a part of it."""
         match tree:
             case And(terms):
                 return and_(*map(self.translate, terms))
@@ -107,8 +115,9 @@ class _Translator:
     def _has(self, leaf: IsNull) -> Condition:
         if leaf.entity == "attribute":
             return self._names[leaf.key].is_not(None)
-        if self._is_name(leaf):
-            return true()
+        name = self._name(leaf)
+        if name is not None:
+            return self._names[name].is_not(None) if name in self._subject.nullable else true()
         table = self._subject.key_values[leaf.entity]
         return self._exists(table, table.c.key == leaf.key)
 
@@ -116,9 +125,10 @@ class _Translator:
     def _names(self) -> Mapping[str, ColumnElement[Any]]:
         return self._subject.attributes
 
-    def _is_name(self, leaf: Comparison | In | IsNull) -> bool:
-        """Whether this is the tag that is a run's name."""
-        return leaf.entity == "tag" and leaf.key == RUN_NAME_TAG and "run_name" in self._names
+    def _name(self, leaf: Comparison | In | IsNull) -> str | None:
+        """The attribute that this tag is, if it is the tag of the subject's name."""
+        name = self._subject.name
+        return name[1] if name is not None and (leaf.entity, leaf.key) == ("tag", name[0]) else None
 
     def _exists(self, table: Table, *conditions: Condition) -> Condition:
         """Whether ``table`` has a row of the subject's for which the conditions hold."""
@@ -129,24 +139,31 @@ class _Translator:
         return self._subject.id.in_(select(owner).where(*conditions))
 
     def _key_value(self, leaf: Comparison | In) -> Condition:
-        if self._is_name(leaf):
-            return self._text(self._names["run_name"], leaf)
+        name = self._name(leaf)
+        if name is not None:
+            return self._known(name, self._text(self._names[name], leaf))
         joined = self._joined.get((leaf.entity, leaf.key))
         if joined is not None:
             value = joined.c.value
             return and_(value.is_not(None), self._text(value, leaf))
         table = self._subject.key_values[leaf.entity]
-        found = [table.c.key == leaf.key]
+        return self._exists(table, table.c.key == leaf.key, *self._indexed(table.c.value, leaf))
+
+    def _indexed(self, column: ColumnElement[Any], leaf: Comparison | In) -> list[Condition]:
+        """What is asked of a column whose beginning is indexed."""
         if isinstance(leaf, Comparison) and leaf.op is Operator.EQ:
-            found += self._equal_indexed(table.c.value, str(leaf.value))
-        else:
-            found.append(self._text(table.c.value, leaf))
-        return self._exists(table, *found)
+            return self._equal_indexed(column, str(leaf.value))
+        return [self._text(column, leaf)]
 
     @staticmethod
     def _equal_indexed(column: ColumnElement[Any], value: str) -> list[Condition]:
         """Equality by the index, which holds the beginning of a value only."""
-        start = func.substr(column, 1, INDEXED_VALUE_CHARS, type_=ExactText)
+        # Written out: SQLite knows the index's expression by its text, not with parameters in it.
+        first, last = (
+            literal_column("1", Integer),
+            literal_column(str(INDEXED_VALUE_CHARS), Integer),
+        )
+        start = func.substr(column, first, last, type_=ExactText)
         found = [start == value[:INDEXED_VALUE_CHARS]]
         # Said twice, it would be half as likely to a planner that takes both for independent.
         return found if len(value) < INDEXED_VALUE_CHARS else [*found, column == value]
@@ -156,10 +173,15 @@ class _Translator:
         if leaf.key == "experiment_id":
             return self._experiment_id(column, leaf)
         if isinstance(column.type, Text):
-            return self._text(column, leaf)
+            return self._known(leaf.key, self._text(column, leaf))
         assert isinstance(leaf, Comparison)
-        found = _compare_whole(column, leaf.op, leaf.value)
-        return and_(column.is_not(None), found) if leaf.key == "end_time" else found
+        return self._known(leaf.key, _compare_whole(column, leaf.op, leaf.value))
+
+    def _known(self, name: str, found: Condition) -> Condition:
+        """What was found of an attribute, but not of a row that lacks it."""
+        return (
+            and_(self._names[name].is_not(None), found) if name in self._subject.nullable else found
+        )
 
     def _experiment_id(self, column: ColumnElement[Any], leaf: Comparison | In) -> Condition:
         if isinstance(leaf, In):

@@ -24,10 +24,10 @@ from sqlalchemy import (
     select,
 )
 
-from runstone_kit.filterlang import OrderBy
+from runstone_kit.filterlang import Expression, OrderBy
 from runstone_kit.paging import KeyValue
 from runstone_kit.sqlfilter import Condition
-from runstone_tracking.model import Stage
+from runstone_tracking.model import RUN_NAME_TAG, Stage
 from runstone_tracking.sqlstore_filter import Joined, Subject, condition
 from runstone_tracking.sqlstore_statements import among, experiment_number, is_postgresql
 from runstone_tracking.store import MAX_SORT_TEXT, Query
@@ -74,6 +74,8 @@ RUNS = Subject(
         "end_time": runs.c.end_time,
     },
     key_values={"param": params, "tag": tags},
+    nullable=frozenset({"end_time"}),
+    name=(RUN_NAME_TAG, "run_name"),
 )
 
 EXPERIMENTS = Subject(
@@ -132,37 +134,45 @@ class SortKey:
 
 def find_runs(connection: Connection, query: Query) -> Found:
     """The rows of RUN_COLUMNS and their keys."""
-    numbers = [
-        number for each in query.experiment_ids if (number := experiment_number(each)) is not None
-    ]
-    if not numbers:
+    here = in_experiments(connection, query, runs.c.experiment_id)
+    if here is None:
         return []
-    here = (
-        runs.c.experiment_id == numbers[0]
-        if len(numbers) == 1
-        else among(connection, runs.c.experiment_id, numbers)
-    )
-    return _find(connection, query, RUNS, runs, RUN_COLUMNS, [here])
+    return find(connection, query, RUNS, runs, RUN_COLUMNS, [here])
 
 
 def find_experiments(connection: Connection, query: Query) -> Found:
     """The rows of experiments and their keys."""
-    return _find(connection, query, EXPERIMENTS, experiments, tuple(experiments.c), [])
+    return find(connection, query, EXPERIMENTS, experiments, tuple(experiments.c), [])
 
 
-def _find(
+def in_experiments(
+    connection: Connection, query: Query, column: ColumnElement[Any]
+) -> Condition | None:
+    """That ``column`` is one of the query's experiments; None when no such can be."""
+    numbers = [
+        number for each in query.experiment_ids if (number := experiment_number(each)) is not None
+    ]
+    if not numbers:
+        return None
+    return column == numbers[0] if len(numbers) == 1 else among(connection, column, numbers)
+
+
+def find(
     connection: Connection,
     query: Query,
     subject: Subject,
     table: FromClause,
     columns: Sequence[ColumnElement[Any]],
     conditions: list[Condition],
+    *,
+    translate: Callable[[Connection, Subject, Expression, Joined], Condition] = condition,
 ) -> Found:
+    """The rows of ``columns`` that the query finds under the conditions, and their keys."""
     source, keys, joined = _order(subject, table, query.order)
     if len(query.stages) < len(Stage):
         conditions.append(table.c.stage == query.stages[0])
     if query.filter is not None:
-        conditions.append(condition(connection, subject, query.filter, joined))
+        conditions.append(translate(connection, subject, query.filter, joined))
     if query.after is not None:
         conditions.append(_after(keys, query.after))
     wanted = [column for key in keys for column in key.columns()]
@@ -190,7 +200,7 @@ def _order(
     for place, each in enumerate(order):
         attribute = subject.attributes.get(each.key) if each.entity == "attribute" else None
         if attribute is not None:
-            keys.append(_attribute_key(each, attribute))
+            keys.append(_attribute_key(each, attribute, subject))
             continue
         found = metric_summaries if each.entity == "metric" else subject.key_values[each.entity]
         joined = found.alias(f"sorted_{place}")
@@ -209,13 +219,13 @@ def _order(
     return source, keys, all_joined
 
 
-def _attribute_key(order: OrderBy, column: ColumnElement[Any]) -> SortKey:
-    if order.key == "end_time":
+def _attribute_key(order: OrderBy, column: ColumnElement[Any], subject: Subject) -> SortKey:
+    rank = None
+    if order.key in subject.nullable:
         rank = case((column.is_(None), literal(_MISSING)), else_=literal(_NUMBER))
-        return SortKey(column, order.ascending, rank)
-    if isinstance(column.type, Text) and order.key not in ("run_id", "status"):
+    if isinstance(column.type, Text) and order.key not in ("run_id", "request_id", "status"):
         column = func.substr(column, 1, MAX_SORT_TEXT, type_=Text)
-    return SortKey(column, order.ascending)
+    return SortKey(column, order.ascending, rank)
 
 
 def _after(keys: Sequence[SortKey], after: Sequence[KeyValue]) -> Condition:

@@ -29,6 +29,7 @@ from runstone_tracking.model import (
 from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.store_chunks import ChunkStore
 from runstone_tracking.store_metrics import Appended, MetricStore
+from runstone_tracking.store_traces import TraceStore
 
 T = TypeVar("T")
 
@@ -275,6 +276,11 @@ class Session(Protocol):
     @property
     def chunks(self) -> ChunkStore:
         """Points of metrics at rest."""
+        ...
+
+    @property
+    def traces(self) -> TraceStore:
+        """Traces and their spans."""
         ...
 
 

@@ -16,7 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from runstone.tracking.v1 import experiment_pb2, metric_pb2, run_pb2
+from runstone.tracking.v1 import experiment_pb2, metric_pb2, run_pb2, trace_pb2
 from runstone.tracking.v1.tracking_service_pb2_grpc import TrackingServiceStub
 from support.protos import comments, descriptor, reasons
 from support.tracking_service import tracking_server
@@ -112,6 +112,64 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
         "ListMetricKeys": m.ListMetricKeysRequest(run_id=run, page_size=1),
         "PurgeRuns": r.PurgeRunsRequest(run_ids=["nope"], **before),
         "PurgeExperiments": r.PurgeExperimentsRequest(**before),
+        **good_trace_requests(stub, experiment, run),
+    }
+
+
+def good_trace_requests(stub: TrackingServiceStub, experiment: str, run: str) -> dict[str, Message]:
+    """The same of the RPCs of traces."""
+    t, tags, known = trace_pb2, {"a": "b"}, "tr-known"
+    info = t.TraceInfo(
+        trace_id=known,
+        experiment_id=experiment,
+        request_time={"seconds": 1},
+        execution_duration={"seconds": 1},
+        state=t.TRACE_STATE_OK,
+        request_preview="q",
+        response_preview="a",
+        client_request_id="c",
+        metadata=tags,
+        tags=tags,
+        finalized=True,
+        span_count=1,
+    )
+    span = t.Span(
+        trace_id=known,
+        span_id="0" * 16,
+        parent_span_id="1" * 16,
+        name="n",
+        kind=t.SPAN_KIND_SERVER,
+        start_time_ns=1,
+        end_time_ns=2,
+        status_code=t.SPAN_STATUS_CODE_OK,
+        status_message="m",
+        attributes=tags,
+        events=[t.SpanEvent(name="e", time_ns=1, attributes=tags)],
+        links=[t.SpanLink(trace_id="t", span_id="s", attributes=tags)],
+        trace_state="s",
+    )
+    create = t.CreateTraceRequest(trace=info)
+    stub.CreateTrace(create)
+    return {
+        "CreateTrace": create,
+        "EndTrace": t.EndTraceRequest(
+            trace_id=known, end_time={"seconds": 1}, state=1, metadata=tags, tags=tags
+        ),
+        "GetTrace": t.GetTraceRequest(trace_id=known, include_spans=True),
+        "BatchGetTraces": t.BatchGetTracesRequest(trace_ids=[known], include_spans=True),
+        "SearchTraces": t.SearchTracesRequest(
+            experiment_ids=[experiment],
+            filter="span.name = 'a'",
+            order_by=["name"],
+            page_size=1,
+        ),
+        "SetTraceTags": t.SetTraceTagsRequest(trace_id=known, tags=tags),
+        "DeleteTraceTags": t.DeleteTraceTagsRequest(trace_id=known, keys=["nope"]),
+        "DeleteTraces": t.DeleteTracesRequest(experiment_id="0", trace_ids=["tr-none"]),
+        "LogSpans": t.LogSpansRequest(
+            experiment_id=experiment, spans=[span], resource_attributes=tags
+        ),
+        "LinkTracesToRun": t.LinkTracesToRunRequest(run_id=run, trace_ids=[known]),
     }
 
 

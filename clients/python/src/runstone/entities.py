@@ -21,6 +21,7 @@ from runstone._entities.registry import (
     RegisteredModel,
     TransitionRequest,
 )
+from runstone._entities.traces import Span, SpanEvent, SpanLink, Trace, TraceInfo, TraceState
 from runstone._entities.tracking import (
     Dataset,
     DatasetInput,
@@ -79,6 +80,12 @@ __all__ = [
     "STAGES",
     "ScrubReport",
     "SeriesUpdate",
+    "Span",
+    "SpanEvent",
+    "SpanLink",
+    "Trace",
+    "TraceInfo",
+    "TraceState",
     "TransitionRequest",
     "Upload",
     "UploadPart",

@@ -10,7 +10,7 @@
     │   └── LocalPathError                 a local file to be sent is unreadable; an OSError too
     │       └── LocalPathMissing           it is not there; a FileNotFoundError too
     ├── NotFound
-    │   ├── ExperimentNotFound   RunNotFound   TagNotFound   MetricNotFound
+    │   ├── ExperimentNotFound   RunNotFound   TagNotFound   MetricNotFound   TraceNotFound
     │   ├── OwnerNotFound   ArtifactNotFound   UploadNotFound
     │   └── ModelNotFound   VersionNotFound   AliasNotFound   CommentNotFound
     │       TransitionRequestNotFound   SourceRunNotFound   SourceNotFound
@@ -29,7 +29,7 @@
     ├── Aborted                            another change came between; read again and retry
     │   └── EtagMismatch   ChunkDamaged   UploadBusy
     ├── ResourceExhausted                  retry_after holds seconds when the server said so
-    │   └── StorageFull   Overloaded   RunTooLarge   TooManyMetrics
+    │   └── StorageFull   Overloaded   RunTooLarge   TooManyMetrics   TraceTooLarge
     ├── Unavailable                        the same call may be repeated as it is
     │   ├── DatabaseUnavailable   ObjectStoreUnavailable   TrackingUnavailable   PeerUnavailable
     │   │   ServerStopping
@@ -127,6 +127,8 @@ from runstone._exceptions.reasons import (
     SuiteUnavailable,
     TagNotFound,
     TooManyMetrics,
+    TraceNotFound,
+    TraceTooLarge,
     TrackingUnavailable,
     TransitionRequestClosed,
     TransitionRequestNotFound,
@@ -168,8 +170,10 @@ __all__ = [
     "RunNotFound",
     "RunTooLarge",
     "TooManyMetrics",
+    "TraceTooLarge",
     "TagNotFound",
     "MetricNotFound",
+    "TraceNotFound",
     "OwnerNotFound",
     "ArtifactNotFound",
     "UploadNotFound",

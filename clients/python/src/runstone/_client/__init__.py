@@ -6,6 +6,7 @@ from runstone._client._experiments import ExperimentCalls
 from runstone._client._explain import explained
 from runstone._client._governance import GovernanceCalls
 from runstone._client._metrics import MetricCalls
+from runstone._client._traces import TraceCalls
 from runstone._client._versions import VersionCalls
 from runstone._client._watch import WatchCalls
 
@@ -13,7 +14,7 @@ __all__ = ["Client"]
 
 
 @explained
-class Client(ExperimentCalls, MetricCalls, WatchCalls, VersionCalls, GovernanceCalls):
+class Client(ExperimentCalls, MetricCalls, WatchCalls, TraceCalls, VersionCalls, GovernanceCalls):
     """Every call of a Runstone server. Safe to share between threads, and across a fork.
 
     An argument beats the environment, the environment the default. Nothing is opened before the
@@ -43,6 +44,18 @@ class Client(ExperimentCalls, MetricCalls, WatchCalls, VersionCalls, GovernanceC
         >>> client.set_terminated(run.info.run_id)
         >>> client.get_run(run.info.run_id).data.metrics
         {'loss': 0.25}
+
+    A trace is stored by its spans, and found by what they and its tags say:
+        >>> from runstone.entities import Span
+        >>> trace_id = "tr-" + 32 * "a"
+        >>> root = Span(trace_id, 16 * "1", "answer", 1_000_000_000, 1_250_000_000, status="OK")
+        >>> client.log_spans("0", [root])
+        >>> client.set_trace_tag(trace_id, "judged", "good")
+        >>> found = client.search_traces("0", "tags.judged = 'good' AND span.name = 'answer'")
+        >>> [(trace.info.state, trace.info.execution_duration) for trace in found]
+        [('OK', 250)]
+        >>> client.delete_traces("0", trace_ids=[trace_id])
+        1
     """
 
     def with_timeout(self, seconds: float) -> Client:

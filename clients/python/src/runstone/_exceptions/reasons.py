@@ -76,6 +76,12 @@ class MetricNotFound(NotFound):
     reason = "METRIC_NOT_FOUND"
 
 
+class TraceNotFound(NotFound):
+    """No trace has this id."""
+
+    reason = "TRACE_NOT_FOUND"
+
+
 class OwnerNotFound(NotFound):
     """The run or model version that is to own the artifact is unknown."""
 
@@ -328,6 +334,12 @@ class TooManyMetrics(ResourceExhausted):
     """The run would have more than 100,000 metric keys; nothing was written."""
 
     reason = "TOO_MANY_METRICS"
+
+
+class TraceTooLarge(ResourceExhausted):
+    """The trace would have more spans, tags or metadata than it can be read with."""
+
+    reason = "TRACE_TOO_LARGE"
 
 
 class Overloaded(ResourceExhausted):

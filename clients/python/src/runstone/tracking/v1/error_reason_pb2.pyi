@@ -80,6 +80,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED. The run would have more than 100,000 metric keys. Metadata: run_id, key, limit."""
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 27
     """UNAVAILABLE. The server that sent the stream is stopping. Call again: another answers, or the same when it is back."""
+    ERROR_REASON_TRACE_NOT_FOUND: _ErrorReason.ValueType  # 28
+    """NOT_FOUND. Metadata: trace_id."""
+    ERROR_REASON_TRACE_TOO_LARGE: _ErrorReason.ValueType  # 29
+    """RESOURCE_EXHAUSTED. The trace would have more than 48 MiB of spans, or 4 MiB of tags or of metadata. Metadata:
+    trace_id, size, limit.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "tracking.runstone". ErrorInfo.reason is the
@@ -144,4 +150,10 @@ ERROR_REASON_TOO_MANY_METRICS: ErrorReason.ValueType  # 26
 """RESOURCE_EXHAUSTED. The run would have more than 100,000 metric keys. Metadata: run_id, key, limit."""
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 27
 """UNAVAILABLE. The server that sent the stream is stopping. Call again: another answers, or the same when it is back."""
+ERROR_REASON_TRACE_NOT_FOUND: ErrorReason.ValueType  # 28
+"""NOT_FOUND. Metadata: trace_id."""
+ERROR_REASON_TRACE_TOO_LARGE: ErrorReason.ValueType  # 29
+"""RESOURCE_EXHAUSTED. The trace would have more than 48 MiB of spans, or 4 MiB of tags or of metadata. Metadata:
+trace_id, size, limit.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

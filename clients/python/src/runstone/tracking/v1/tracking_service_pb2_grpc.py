@@ -6,6 +6,7 @@ import warnings
 from runstone.tracking.v1 import experiment_pb2 as runstone_dot_tracking_dot_v1_dot_experiment__pb2
 from runstone.tracking.v1 import metric_pb2 as runstone_dot_tracking_dot_v1_dot_metric__pb2
 from runstone.tracking.v1 import run_pb2 as runstone_dot_tracking_dot_v1_dot_run__pb2
+from runstone.tracking.v1 import trace_pb2 as runstone_dot_tracking_dot_v1_dot_trace__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -28,7 +29,7 @@ if _version_not_supported:
 
 
 class TrackingServiceStub:
-    """Experiments, runs and what runs log.
+    """Experiments, runs, what runs log, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
     OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
@@ -161,10 +162,60 @@ class TrackingServiceStub:
                 request_serializer=runstone_dot_tracking_dot_v1_dot_run__pb2.PurgeExperimentsRequest.SerializeToString,
                 response_deserializer=runstone_dot_tracking_dot_v1_dot_run__pb2.PurgeExperimentsResponse.FromString,
                 _registered_method=True)
+        self.CreateTrace = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/CreateTrace',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.CreateTraceRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.CreateTraceResponse.FromString,
+                _registered_method=True)
+        self.EndTrace = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/EndTrace',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.EndTraceRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.EndTraceResponse.FromString,
+                _registered_method=True)
+        self.GetTrace = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/GetTrace',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.GetTraceRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.GetTraceResponse.FromString,
+                _registered_method=True)
+        self.BatchGetTraces = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/BatchGetTraces',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.BatchGetTracesRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.BatchGetTracesResponse.FromString,
+                _registered_method=True)
+        self.SearchTraces = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/SearchTraces',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.SearchTracesRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.SearchTracesResponse.FromString,
+                _registered_method=True)
+        self.SetTraceTags = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/SetTraceTags',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.SetTraceTagsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.SetTraceTagsResponse.FromString,
+                _registered_method=True)
+        self.DeleteTraceTags = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/DeleteTraceTags',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTraceTagsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTraceTagsResponse.FromString,
+                _registered_method=True)
+        self.DeleteTraces = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/DeleteTraces',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTracesRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTracesResponse.FromString,
+                _registered_method=True)
+        self.LogSpans = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/LogSpans',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.LogSpansRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.LogSpansResponse.FromString,
+                _registered_method=True)
+        self.LinkTracesToRun = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/LinkTracesToRun',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.LinkTracesToRunRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.LinkTracesToRunResponse.FromString,
+                _registered_method=True)
 
 
 class TrackingServiceServicer:
-    """Experiments, runs and what runs log.
+    """Experiments, runs, what runs log, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
     OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
@@ -453,10 +504,127 @@ class TrackingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PurgeExperiments(self, request, context):
-        """Removes deleted experiments that hold no runs for good.
+        """Removes deleted experiments that hold no runs for good, and their traces.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTrace(self, request, context):
+        """Notes a trace that its client has traced, also one whose spans came before. Repeating it is fine: what it says
+        replaces what is there, tags and metadata are added to those that are there.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: EXPERIMENT_NOT_FOUND.
+        - FAILED_PRECONDITION: EXPERIMENT_DELETED.
+        - RESOURCE_EXHAUSTED: TRACE_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndTrace(self, request, context):
+        """Says when and how a trace ended.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: TRACE_NOT_FOUND.
+        - RESOURCE_EXHAUSTED: TRACE_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrace(self, request, context):
+        """Reads a trace.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: TRACE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetTraces(self, request, context):
+        """Reads several traces.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchTraces(self, request, context):
+        """Lists traces that match a filter, in an order, page by page.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD, FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTraceTags(self, request, context):
+        """Sets tags of a trace.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: TRACE_NOT_FOUND.
+        - RESOURCE_EXHAUSTED: TRACE_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTraceTags(self, request, context):
+        """Deletes tags of a trace.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: TRACE_NOT_FOUND, TAG_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTraces(self, request, context):
+        """Removes traces of an experiment with their spans for good.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: EXPERIMENT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogSpans(self, request, context):
+        """Stores spans, all or none. Identity is (trace, span): a repeated span replaces what is there. A trace that is not
+        there is made: its time, state and previews are those of its spans until CreateTrace or EndTrace tells them.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: EXPERIMENT_NOT_FOUND.
+        - FAILED_PRECONDITION: EXPERIMENT_DELETED.
+        - RESOURCE_EXHAUSTED: TRACE_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LinkTracesToRun(self, request, context):
+        """Links traces to a run, so that a search by run_id finds them. Repeating it is fine.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: RUN_NOT_FOUND.
+        - FAILED_PRECONDITION: RUN_DELETED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -585,6 +753,56 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     request_deserializer=runstone_dot_tracking_dot_v1_dot_run__pb2.PurgeExperimentsRequest.FromString,
                     response_serializer=runstone_dot_tracking_dot_v1_dot_run__pb2.PurgeExperimentsResponse.SerializeToString,
             ),
+            'CreateTrace': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTrace,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.CreateTraceRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.CreateTraceResponse.SerializeToString,
+            ),
+            'EndTrace': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndTrace,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.EndTraceRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.EndTraceResponse.SerializeToString,
+            ),
+            'GetTrace': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrace,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.GetTraceRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.GetTraceResponse.SerializeToString,
+            ),
+            'BatchGetTraces': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetTraces,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.BatchGetTracesRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.BatchGetTracesResponse.SerializeToString,
+            ),
+            'SearchTraces': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchTraces,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.SearchTracesRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.SearchTracesResponse.SerializeToString,
+            ),
+            'SetTraceTags': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTraceTags,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.SetTraceTagsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.SetTraceTagsResponse.SerializeToString,
+            ),
+            'DeleteTraceTags': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTraceTags,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTraceTagsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTraceTagsResponse.SerializeToString,
+            ),
+            'DeleteTraces': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTraces,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTracesRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTracesResponse.SerializeToString,
+            ),
+            'LogSpans': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogSpans,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.LogSpansRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.LogSpansResponse.SerializeToString,
+            ),
+            'LinkTracesToRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkTracesToRun,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.LinkTracesToRunRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_trace__pb2.LinkTracesToRunResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'runstone.tracking.v1.TrackingService', rpc_method_handlers)
@@ -594,7 +812,7 @@ def add_TrackingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TrackingService:
-    """Experiments, runs and what runs log.
+    """Experiments, runs, what runs log, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
     OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
@@ -1239,6 +1457,276 @@ class TrackingService:
             '/runstone.tracking.v1.TrackingService/PurgeExperiments',
             runstone_dot_tracking_dot_v1_dot_run__pb2.PurgeExperimentsRequest.SerializeToString,
             runstone_dot_tracking_dot_v1_dot_run__pb2.PurgeExperimentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTrace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/CreateTrace',
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.CreateTraceRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.CreateTraceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndTrace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/EndTrace',
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.EndTraceRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.EndTraceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/GetTrace',
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.GetTraceRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.GetTraceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetTraces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/BatchGetTraces',
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.BatchGetTracesRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.BatchGetTracesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchTraces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/SearchTraces',
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.SearchTracesRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.SearchTracesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTraceTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/SetTraceTags',
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.SetTraceTagsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.SetTraceTagsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTraceTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/DeleteTraceTags',
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTraceTagsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTraceTagsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTraces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/DeleteTraces',
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTracesRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.DeleteTracesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogSpans(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/LogSpans',
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.LogSpansRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.LogSpansResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LinkTracesToRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/LinkTracesToRun',
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.LinkTracesToRunRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_trace__pb2.LinkTracesToRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

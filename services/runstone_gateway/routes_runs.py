@@ -14,6 +14,7 @@ from runstone_gateway import render_tracking as render
 from runstone_gateway.call import Call
 from runstone_gateway.errors import refused
 from runstone_gateway.fields import wrong
+from runstone_gateway.pages import collect
 from runstone_gateway.routes_experiments import VIEWS
 
 DEFAULT_EXPERIMENT = "0"
@@ -26,9 +27,6 @@ STATUSES = {
 
 MAX_RESULTS = 50_000
 """Runs of one answer, as MLflow has it."""
-
-MAX_ANSWER_BYTES = 64 * 2**20
-"""Of one answer of runs; a larger page ends early, with a token for the rest."""
 
 MAX_PARAM_VALUE = 6000
 MAX_TAG_VALUE = 8000
@@ -127,37 +125,20 @@ async def search(
     order_by: Sequence[str] = (),
     page_token: str = "",
 ) -> Any:
-    """POST runs/search. The services' pages are bounded in bytes; an answer is as many of them as
-    hold what was asked for."""
+    """POST runs/search."""
     if not 0 <= max_results <= MAX_RESULTS:
         raise wrong(max_results, "max_results", f"a number of runs from 1 to {MAX_RESULTS}")
     if not experiment_ids:
         return {}
-    pieces: list[bytes] = []
-    size = 0
-    left = max_results or MAX_RESULTS
-    while True:
-        page = await call.ask(
-            call.tracking.SearchRuns,
-            messages.SearchRunsRequest(
-                experiment_ids=experiment_ids,
-                filter=filter,
-                order_by=order_by,
-                view_type=VIEWS[run_view_type],
-                page_size=left,
-                page_token=page_token,
-            ),
-        )
-        if page.runs:
-            # Written page by page: the objects of a large answer would weigh ten times its text.
-            pieces.append(orjson.dumps([render.run(each) for each in page.runs])[1:-1])
-            size += len(pieces[-1])
-        left -= len(page.runs)
-        page_token = page.next_page_token
-        if not page_token or left <= 0 or size > MAX_ANSWER_BYTES:
-            break
-    token = b',"next_page_token":' + orjson.dumps(page_token) if page_token else b""
-    return b'{"runs":[' + b",".join(pieces) + b"]" + token + b"}" if pieces else {}
+    request = messages.SearchRunsRequest(
+        experiment_ids=experiment_ids,
+        filter=filter,
+        order_by=order_by,
+        view_type=VIEWS[run_view_type],
+        page_token=page_token,
+    )
+    limit = max_results or MAX_RESULTS
+    return await collect(call, call.tracking.SearchRuns, request, "runs", render.run, limit)
 
 
 async def log_param(call: Call, run_id: str, key: str, value: str = "") -> Any:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from runstone_gateway import routes_experiments as experiments
 from runstone_gateway import routes_metrics as metrics
+from runstone_gateway import routes_registry as registry
 from runstone_gateway import routes_runs as runs
 from runstone_gateway import routes_server as server
+from runstone_gateway import routes_versions as versions
 from runstone_gateway.fields import (
     ANY,
+    BOOL,
     INT,
     PAIRS,
     TEXT,
@@ -21,7 +24,7 @@ from runstone_gateway.fields import (
     nested,
     one_of,
 )
-from runstone_gateway.routing import Route, get, post
+from runstone_gateway.routing import Route, delete, get, patch, post
 
 RUN_ID = TEXT.required.called("run_uuid")
 VIEW = one_of({"ACTIVE_ONLY": 1, "DELETED_ONLY": 2, "ALL": 3})
@@ -95,4 +98,55 @@ METRICS = [
         max_results=INT),
 ]  # fmt: skip
 
-TABLE: list[Route] = [*SERVER, *EXPERIMENTS, *RUNS, *METRICS]
+MODEL = {"name": TEXT.required}
+VERSION = {**MODEL, "version": registry.VERSION}
+ALIAS = {**MODEL, "alias": TEXT.required}
+
+REGISTERED_MODELS = [
+    post("2.0/mlflow/registered-models/create", registry.create,
+         **MODEL, tags=PAIRS, description=TEXT),
+    post("2.0/mlflow/registered-models/rename", registry.rename,
+         **MODEL, new_name=TEXT.required),
+    patch("2.0/mlflow/registered-models/update", registry.update, **MODEL, description=TEXT),
+    delete("2.0/mlflow/registered-models/delete", registry.delete, **MODEL),
+    get("2.0/mlflow/registered-models/get", registry.get, **MODEL),
+    get("2.0/mlflow/registered-models/search", registry.search, **SEARCH),
+    get("2.0/mlflow/registered-models/get-latest-versions", registry.get_latest_versions,
+        **MODEL, stages=TEXTS),
+    post("2.0/mlflow/registered-models/get-latest-versions", registry.get_latest_versions,
+         **MODEL, stages=TEXTS),
+    post("2.0/mlflow/registered-models/set-tag", registry.set_tag,
+         **MODEL, key=TEXT.required, value=TEXT),
+    delete("2.0/mlflow/registered-models/delete-tag", registry.delete_tag,
+           **MODEL, key=TEXT.required),
+    post("2.0/mlflow/registered-models/alias", registry.set_alias,
+         **ALIAS, version=registry.VERSION),
+    get("2.0/mlflow/registered-models/alias", registry.get_by_alias, **ALIAS),
+    delete("2.0/mlflow/registered-models/alias", registry.delete_alias, **ALIAS),
+]  # fmt: skip
+
+MODEL_VERSIONS = [
+    post("2.0/mlflow/model-versions/create", versions.create,
+         **MODEL, source=TEXT.required, run_id=TEXT, tags=PAIRS, run_link=TEXT,
+         description=TEXT, model_id=TEXT),
+    patch("2.0/mlflow/model-versions/update", versions.update, **VERSION, description=TEXT),
+    post("2.0/mlflow/model-versions/transition-stage", versions.transition_stage,
+         **VERSION, stage=TEXT.required, archive_existing_versions=BOOL),
+    delete("2.0/mlflow/model-versions/delete", versions.delete, **VERSION),
+    get("2.0/mlflow/model-versions/get", versions.get, **VERSION),
+    get("2.0/mlflow/model-versions/search", versions.search, **SEARCH),
+    get("2.0/mlflow/model-versions/get-download-uri", versions.get_download_uri, **VERSION),
+    post("2.0/mlflow/model-versions/set-tag", versions.set_tag,
+         **VERSION, key=TEXT.required, value=TEXT),
+    delete("2.0/mlflow/model-versions/delete-tag", versions.delete_tag,
+           **VERSION, key=TEXT.required),
+]  # fmt: skip
+
+TABLE: list[Route] = [
+    *SERVER,
+    *EXPERIMENTS,
+    *RUNS,
+    *METRICS,
+    *REGISTERED_MODELS,
+    *MODEL_VERSIONS,
+]

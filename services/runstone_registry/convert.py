@@ -59,6 +59,9 @@ def version_message(version: ModelVersion) -> model_pb2.ModelVersion:
         create_time=time_message(version.created_ms),
         update_time=time_message(version.updated_ms),
         etag=version.etag,
+        external_uri=version.external_uri,
+        run_link=version.run_link,
+        logged_model_id=version.logged_model_id,
     )
 
 

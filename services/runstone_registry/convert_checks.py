@@ -25,7 +25,10 @@ MAX_COMMENT = 65_535
 """Comments, and the texts of transitions and decisions, as the contract says."""
 
 MAX_ORIGIN = 2_048
-"""Where an upload came from, and why it was given up: a line for people."""
+"""Where a version came from, and why an upload was given up: a line for people."""
+
+MAX_LOGGED_MODEL_ID = 255
+"""Ids are made by the tracking service, and are shorter; this bounds what is stored unseen."""
 
 MAX_FILTER = 100_000
 """Characters of a filter, as the contract says."""

@@ -22,6 +22,7 @@ from runstone_kit.validation import (
 from runstone_registry.convert import STATES
 from runstone_registry.convert_checks import (
     MAX_FILTER,
+    MAX_LOGGED_MODEL_ID,
     MAX_ORIGIN,
     check_archive,
     check_comment,
@@ -39,12 +40,15 @@ from runstone_registry.model_commands import (
     CreateModel,
     CreateRemark,
     CreateVersion,
+    ExternalSource,
     Listing,
     RunSource,
     Search,
+    Source,
     Transition,
     UploadSource,
     VersionSelector,
+    VersionSource,
 )
 
 _STATES = {number: state for state, number in STATES.items()}
@@ -67,13 +71,18 @@ def create_model(request: model_pb2.CreateRegisteredModelRequest) -> CreateModel
     return CreateModel(request.name, request.description, dict(request.tags), request.request_id)
 
 
-def model_name(
-    request: model_pb2.GetRegisteredModelRequest | model_pb2.DeleteRegisteredModelRequest,
-) -> str:
-    """GetRegisteredModel, DeleteRegisteredModel: the name."""
+def model_name(request: model_pb2.GetRegisteredModelRequest) -> str:
+    """GetRegisteredModel: the name."""
     with _checking() as violations:
         check_model_name(violations, "name", request.name)
     return request.name
+
+
+def delete_model(request: model_pb2.DeleteRegisteredModelRequest) -> tuple[str, str, bool]:
+    """DeleteRegisteredModel: name, etag, force."""
+    with _checking() as violations:
+        check_model_name(violations, "name", request.name)
+    return request.name, request.etag, request.force
 
 
 def update_model(request: model_pb2.UpdateRegisteredModelRequest) -> tuple[str, str, str]:
@@ -133,25 +142,48 @@ def delete_alias(request: model_pb2.DeleteModelAliasRequest) -> tuple[str, str, 
 
 def create_version(request: model_version_pb2.CreateModelVersionRequest) -> CreateVersion:
     """CreateModelVersion."""
-    source: RunSource | UploadSource
     with _checking() as violations:
         check_model_name(violations, "name", request.name)
-        kind = request.WhichOneof("source")
-        if kind == "run":
-            check_run_id(violations, "run.run_id", request.run.run_id)
-            check_path(violations, "run.path", request.run.path)
-            source = RunSource(request.run.run_id, request.run.path)
-        else:
-            if kind is None:
-                violations.add("source", "is required: run or upload")
-            check_text(violations, "upload.origin", request.upload.origin, MAX_ORIGIN)
-            source = UploadSource(request.upload.origin)
+        source = _source(violations, request)
         check_description(violations, "description", request.description)
         check_tags(violations, "tags", request.tags)
         check_request_id(violations, "request_id", request.request_id)
+        check_text(violations, "origin", request.origin, MAX_ORIGIN)
+        check_text(violations, "run_link", request.run_link, MAX_ORIGIN)
+        check_text(violations, "logged_model_id", request.logged_model_id, MAX_LOGGED_MODEL_ID)
     return CreateVersion(
-        request.name, source, request.description, dict(request.tags), request.request_id
+        request.name,
+        source,
+        request.description,
+        dict(request.tags),
+        request.request_id,
+        request.origin,
+        request.run_link,
+        request.logged_model_id,
     )
+
+
+def _source(violations: Violations, request: model_version_pb2.CreateModelVersionRequest) -> Source:
+    match request.WhichOneof("source"):
+        case "run":
+            check_run_id(violations, "run.run_id", request.run.run_id)
+            check_path(violations, "run.path", request.run.path)
+            return RunSource(request.run.run_id, request.run.path)
+        case "version":
+            check_model_name(violations, "version.name", request.version.name)
+            check_number(violations, "version.version", request.version.version)
+            return VersionSource(request.version.name, request.version.version)
+        case "external":
+            uri, run_id = request.external.uri, request.external.run_id
+            check_text(violations, "external.uri", uri, MAX_ORIGIN, required=True)
+            if run_id:
+                check_run_id(violations, "external.run_id", run_id)
+            return ExternalSource(uri, run_id)
+        case "upload":
+            check_text(violations, "upload.origin", request.upload.origin, MAX_ORIGIN)
+        case _:
+            violations.add("source", "is required: run, upload, version or external")
+    return UploadSource(request.upload.origin)
 
 
 def finalize_version(
@@ -203,12 +235,12 @@ def update_version(
 
 def delete_version(
     request: model_version_pb2.DeleteModelVersionRequest,
-) -> tuple[str, int, str]:
-    """DeleteModelVersion: name, version, etag."""
+) -> tuple[str, int, str, bool]:
+    """DeleteModelVersion: name, version, etag, force."""
     with _checking() as violations:
         check_model_name(violations, "name", request.name)
         check_number(violations, "version", request.version)
-    return request.name, request.version, request.etag
+    return request.name, request.version, request.etag, request.force
 
 
 def set_version_tags(

@@ -39,7 +39,10 @@ class RequestState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """One version. ``name`` is the model's present name, ``aliases`` are sorted."""
+    """One version. ``name`` is the model's present name, ``aliases`` are sorted.
+
+    ``external_uri`` is empty when the artifact service keeps the files.
+    """
 
     model_version_id: str
     model_id: str
@@ -55,6 +58,9 @@ class ModelVersion:
     status_message: str = ""
     run_id: str = ""
     source: str = ""
+    external_uri: str = ""
+    run_link: str = ""
+    logged_model_id: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
 

@@ -37,16 +37,48 @@ class UploadSource:
 
     origin: str = ""
 
+    @property
+    def uri(self) -> str:
+        """The source as people write it."""
+        return self.origin
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSource:
+    """Files of another version."""
+
+    name: str
+    version: int
+
+    @property
+    def uri(self) -> str:
+        """The source as people write it."""
+        return f"models:/{self.name}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalSource:
+    """Files that stay elsewhere."""
+
+    uri: str
+    run_id: str = ""
+
+
+Source = RunSource | UploadSource | VersionSource | ExternalSource
+
 
 @dataclass(frozen=True, slots=True)
 class CreateVersion:
-    """A new version."""
+    """A new version. An empty ``origin`` is the source's own text."""
 
     name: str
-    source: RunSource | UploadSource
+    source: Source
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     request_id: str = ""
+    origin: str = ""
+    run_link: str = ""
+    logged_model_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

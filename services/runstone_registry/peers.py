@@ -63,6 +63,20 @@ class RpcArtifactPeer:
             raise _odd("artifact", refused.failure) from refused
         return response.copied
 
+    def copy_version(self, source_id: str, model_version_id: str) -> int:
+        """Give a version the files of another and seal them."""
+        request = artifact_pb2.CopyArtifactsRequest(
+            source=_version(source_id), destination=_version(model_version_id), seal=True
+        )
+        try:
+            response = _call(lambda: self._stub.CopyArtifacts(request, timeout=_time(LONG_S)))
+        except _Refused as refused:
+            # Deleted since it was looked up.
+            if refused.failure.reason in (*_NOTHING_THERE, "OWNER_DELETED"):
+                return 0
+            raise _odd("artifact", refused.failure) from refused
+        return response.copied
+
     def open(self, model_version_id: str) -> None:
         """Let files be uploaded for a version."""
         request = artifact_pb2.OpenArtifactsRequest(owner=_version(model_version_id))

@@ -55,7 +55,12 @@ _TIMES = ("creation_timestamp", "last_updated_timestamp")
 
 MODELS = Vocabulary(attributes({"name": string(Operator.IN)}), TAGS)
 
-MODEL_ORDER = Vocabulary(attributes({"name": string(), **dict.fromkeys(_TIMES, number())}))
+MODEL_ORDER = Vocabulary(
+    attributes(
+        {"name": string(), **dict.fromkeys(_TIMES, number())},
+        {"timestamp": "last_updated_timestamp"},
+    )
+)
 
 VERSIONS = Vocabulary(
     attributes(

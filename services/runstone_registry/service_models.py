@@ -99,16 +99,17 @@ class ModelUseCases(UseCases):
 
         return self._store.write(work)
 
-    def delete_registered_model(self, name: str, etag: str) -> None:
+    def delete_registered_model(self, name: str, etag: str, *, force: bool = False) -> None:
         """Delete a model, its versions and their files.
 
-        Raises ModelNotFound, EtagMismatch, ModelInUse while a version is in Staging or Production.
+        Raises ModelNotFound, EtagMismatch, and without ``force`` ModelInUse while a version is in
+        Staging or Production.
         """
 
         def work(tx: WriteSession) -> list[str]:
             head = self._lock(tx, name, etag)
             in_use = tx.numbers_in(head.model_id, [each for each in Stage if each.in_use])
-            if in_use:
+            if in_use and not force:
                 number, stage = in_use[0]
                 raise ModelInUse(name, number, stage.value)
             owners = tx.orphan_owners_of(head.model_id, self._clock.now_ms())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from runstone_kit.context import current
 from runstone_kit.errors import RunstoneError, Unavailable
@@ -23,7 +24,15 @@ from runstone_registry.model import (
     Remembered,
     VersionStatus,
 )
-from runstone_registry.model_commands import CreateVersion, RunSource, VersionSelector
+from runstone_registry.model_commands import (
+    CreateVersion,
+    ExternalSource,
+    RunSource,
+    Source,
+    UploadSource,
+    VersionSelector,
+    VersionSource,
+)
 from runstone_registry.service_base import (
     Made,
     UseCases,
@@ -39,6 +48,20 @@ from runstone_registry.service_models import without
 from runstone_registry.store import ReadSession, WriteSession
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a version comes from, as looked up: ``copied_id`` is the version that it is a copy of.
+
+    Files with an ``external_uri`` stay there.
+    """
+
+    text: str
+    run_id: str = ""
+    external_uri: str = ""
+    logged_model_id: str = ""
+    copied_id: str = ""
+
+
 class VersionUseCases(UseCases):
     """Model versions."""
 
@@ -48,7 +71,8 @@ class VersionUseCases(UseCases):
         The files are made first, under a reservation; the version and the end of the reservation
         are one transaction. What breaks off in between is left to the sweeper.
 
-        Raises ModelNotFound, SourceRunNotFound, SourceNotFound, RequestIdReused, PeerUnavailable.
+        Raises ModelNotFound, SourceRunNotFound, SourceNotFound, VersionNotFound and VersionNotReady
+        for the version to copy, RequestIdReused, PeerUnavailable.
         """
         size = tags_size(wish.tags)
         digest = _digest(wish)
@@ -63,22 +87,51 @@ class VersionUseCases(UseCases):
         made = self._store.read(begin)
         if made is not None:
             return made
-        if isinstance(wish.source, RunSource):
-            self._runs.require_run(wish.source.run_id)
+        origin = self._origin(wish)
         owner = self._ids.hex_id()
         self._store.write(
             lambda tx: tx.reserve_owner(PendingOwner(owner, self._clock.now_ms() + self._lease_ms))
         )
-        self._make_files(wish, owner)
-        return self._store_version(wish, owner, digest, size)
+        self._make_files(wish.source, origin, owner)
+        return self._store_version(wish, origin, owner, digest, size)
 
-    def _make_files(self, wish: CreateVersion, owner: str) -> None:
+    def _origin(self, wish: CreateVersion) -> _Origin:
         source = wish.source
+        text = wish.origin or source.uri
+        match source:
+            case RunSource():
+                self._runs.require_run(source.run_id)
+                return _Origin(text, source.run_id, logged_model_id=wish.logged_model_id)
+            case VersionSource():
+                copied = self._store.read(
+                    lambda tx: find_version(tx, find_head(tx, source.name), source.version)
+                )
+                if copied.status is not VersionStatus.READY:
+                    raise VersionNotReady(source.name, source.version, "cannot be a source yet")
+                return _Origin(
+                    text,
+                    copied.run_id,
+                    copied.external_uri,
+                    wish.logged_model_id or copied.logged_model_id,
+                    copied.model_version_id,
+                )
+            case ExternalSource():
+                return _Origin(text, source.run_id, source.uri, wish.logged_model_id)
+        return _Origin(text, logged_model_id=wish.logged_model_id)
+
+    def _make_files(self, source: Source, origin: _Origin, owner: str) -> None:
+        if origin.external_uri:
+            return
         try:
-            if not isinstance(source, RunSource):
-                self._artifacts.open(owner)
-            elif self._artifacts.copy_run_artifacts(source.run_id, source.path, owner) == 0:
-                raise SourceNotFound(source.run_id, source.path)
+            match source:
+                case RunSource():
+                    if self._artifacts.copy_run_artifacts(source.run_id, source.path, owner) == 0:
+                        raise SourceNotFound(source.run_id, source.path)
+                case VersionSource():
+                    if self._artifacts.copy_version(origin.copied_id, owner) == 0:
+                        raise VersionNotFound(source.name, version=source.version)
+                case _:
+                    self._artifacts.open(owner)
         except PeerUnavailable as error:
             # The peer may still be at it: deleting at once could come before its last write.
             self._give_up(owner, 0 if error.certain else self._lease_ms)
@@ -88,7 +141,7 @@ class VersionUseCases(UseCases):
             raise
 
     def _store_version(
-        self, wish: CreateVersion, owner: str, digest: str, size: int
+        self, wish: CreateVersion, origin: _Origin, owner: str, digest: str, size: int
     ) -> ModelVersion:
         def find(tx: ReadSession, done: Remembered) -> ModelVersion:
             return _made_before(tx, done, wish.name)
@@ -97,7 +150,8 @@ class VersionUseCases(UseCases):
             head = self._lock(tx, wish.name)
             if not tx.settle_owner(owner):
                 raise PeerUnavailable("artifact", "took too long to take the files over")
-            version = self._new_version(wish, head, owner, tx.next_number(head.model_id))
+            number = tx.next_number(head.model_id)
+            version = self._new_version(wish, origin, head, owner, number)
             tx.insert_version(version, size)
             self._touch_model(tx, head.model_id)
             details = {"source": version.source, "status": version.status.value}
@@ -120,10 +174,10 @@ class VersionUseCases(UseCases):
         return version
 
     def _new_version(
-        self, wish: CreateVersion, head: ModelHead, owner: str, number: int
+        self, wish: CreateVersion, origin: _Origin, head: ModelHead, owner: str, number: int
     ) -> ModelVersion:
         now = self._clock.now_ms()
-        from_run = isinstance(wish.source, RunSource)
+        pending = isinstance(wish.source, UploadSource)
         return ModelVersion(
             model_version_id=owner,
             model_id=head.model_id,
@@ -134,9 +188,12 @@ class VersionUseCases(UseCases):
             etag=self._ids.hex_id(),
             creator=current().actor,
             description=wish.description,
-            status=VersionStatus.READY if from_run else VersionStatus.PENDING,
-            run_id=wish.source.run_id if isinstance(wish.source, RunSource) else "",
-            source=wish.source.uri if isinstance(wish.source, RunSource) else wish.source.origin,
+            status=VersionStatus.PENDING if pending else VersionStatus.READY,
+            run_id=origin.run_id,
+            source=origin.text,
+            external_uri=origin.external_uri,
+            run_link=wish.run_link,
+            logged_model_id=origin.logged_model_id,
             tags=dict(wish.tags),
         )
 
@@ -218,17 +275,19 @@ class VersionUseCases(UseCases):
 
         return self._change_version(name, number, change)
 
-    def delete_model_version(self, name: str, number: int, etag: str) -> None:
+    def delete_model_version(
+        self, name: str, number: int, etag: str, *, force: bool = False
+    ) -> None:
         """Delete a version, its aliases and its files.
 
-        Raises ModelNotFound, VersionNotFound, EtagMismatch, ModelInUse.
+        Raises ModelNotFound, VersionNotFound, EtagMismatch, and without ``force`` ModelInUse.
         """
 
         def work(tx: WriteSession) -> str:
             head = self._lock(tx, name)
             version = find_version(tx, head, number)
             check_etag(etag, version.etag)
-            if version.stage.in_use:
+            if version.stage.in_use and not force:
                 raise ModelInUse(name, number, version.stage.value)
             tx.orphan_owner(version.model_version_id, self._clock.now_ms())
             tx.delete_version(version.model_version_id)
@@ -291,10 +350,18 @@ def _made_before(tx: ReadSession, done: Remembered, name: str) -> ModelVersion:
 
 
 def _digest(wish: CreateVersion) -> str:
-    source = wish.source
-    where = (
-        ["run", source.run_id, source.path]
-        if isinstance(source, RunSource)
-        else ["upload", source.origin]
-    )
+    where: list[object]
+    match wish.source:
+        case RunSource(run_id, path):
+            where = ["run", run_id, path]
+        case UploadSource(origin):
+            where = ["upload", origin]
+        case VersionSource(name, number):
+            where = ["version", name, number]
+        case ExternalSource(uri, run_id):
+            where = ["external", uri, run_id]
+    also = [wish.origin, wish.run_link, wish.logged_model_id]
+    if any(also):
+        # Digests of a day ago, made by a release without these, stay what they were.
+        where += also
     return digest_of("CreateModelVersion", wish.name, where, wish.description, wish.tags)

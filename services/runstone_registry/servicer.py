@@ -64,7 +64,8 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         self, request: models.DeleteRegisteredModelRequest, context: Context
     ) -> models.DeleteRegisteredModelResponse:
         """See the proto."""
-        self._service.delete_registered_model(read.model_name(request), request.etag)
+        name, etag, force = read.delete_model(request)
+        self._service.delete_registered_model(name, etag, force=force)
         return models.DeleteRegisteredModelResponse()
 
     def SearchRegisteredModels(
@@ -136,7 +137,8 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         self, request: versions.DeleteModelVersionRequest, context: Context
     ) -> versions.DeleteModelVersionResponse:
         """See the proto."""
-        self._service.delete_model_version(*read.delete_version(request))
+        name, number, etag, force = read.delete_version(request)
+        self._service.delete_model_version(name, number, etag, force=force)
         return versions.DeleteModelVersionResponse()
 
     def SearchModelVersions(

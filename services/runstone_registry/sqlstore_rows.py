@@ -58,7 +58,8 @@ def among(
 def version_size() -> Any:
     """About how many bytes a version takes in an answer."""
     columns = model_versions.c
-    return TextBytes(columns.description) + TextBytes(columns.source) + columns.tags_bytes + 500
+    texts = (columns.description, columns.source, columns.external_uri, columns.run_link)
+    return sum(map(TextBytes, texts), columns.tags_bytes) + 500
 
 
 def model_size() -> Any:
@@ -187,6 +188,9 @@ def _version(row: Row[Any], tags: dict[str, str], aliases: list[str]) -> ModelVe
         status_message=row.status_message,
         run_id=row.run_id,
         source=row.source,
+        external_uri=row.external_uri,
+        run_link=row.run_link,
+        logged_model_id=row.logged_model_id,
         tags=tags,
         aliases=tuple(aliases),
     )

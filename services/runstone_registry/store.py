@@ -324,6 +324,13 @@ class ArtifactPeer(Protocol):
         """
         ...
 
+    def copy_version(self, source_id: str, model_version_id: str) -> int:
+        """Give a version the files of another and seal them. Returns the count, 0 when it has none.
+
+        MUST be all or nothing.
+        """
+        ...
+
     def open(self, model_version_id: str) -> None:
         """Let files be uploaded for a version."""
         ...

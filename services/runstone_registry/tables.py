@@ -98,6 +98,10 @@ model_versions = Table(
     Column("updated_ms", BigInteger, nullable=False),
     Column("etag", ExactText, nullable=False),
     Column("tags_bytes", BigInteger, nullable=False, server_default=text("0")),
+    # Empty when the artifact service keeps the files.
+    Column("external_uri", Text, nullable=False, server_default=text("''")),
+    Column("run_link", Text, nullable=False, server_default=text("''")),
+    Column("logged_model_id", ExactText, nullable=False, server_default=text("''")),
     UniqueConstraint("model_id", "version", name="uq_model_versions_number"),
     # Latest of a stage, and who is in Production.
     Index("ix_model_versions_stage", "model_id", "stage", "version"),

@@ -63,6 +63,15 @@ class FakeArtifacts:
         self.after("copy_run_artifacts")
         return count
 
+    def copy_version(self, source_id: str, model_version_id: str) -> int:
+        self._begin("copy_version")
+        count = self.owners.get(source_id, 0)
+        if count:
+            self.owners[model_version_id] = count
+            self.sealed.add(model_version_id)
+        self.after("copy_version")
+        return count
+
     def open(self, model_version_id: str) -> None:
         self._begin("open")
         self.owners[model_version_id] = 0

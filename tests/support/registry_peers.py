@@ -65,7 +65,10 @@ class Peers(
         self, request: artifact_pb2.CopyArtifactsRequest, context: grpc.ServicerContext
     ) -> artifact_pb2.CopyArtifactsResponse:
         self._seen("CopyArtifacts", context)
-        count = self.runs.get(request.source.run_id, {}).get(request.source_path)
+        if request.source.model_version_id:
+            count = self.owners.get(request.source.model_version_id)
+        else:
+            count = self.runs.get(request.source.run_id, {}).get(request.source_path)
         if count is None:
             refuse(context, grpc.StatusCode.NOT_FOUND, "ARTIFACT_NOT_FOUND")
         self.owners[request.destination.model_version_id] = count

@@ -26,7 +26,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n runstone/registry/v1/model.proto\x12\x14runstone.registry.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x03\n\x0fRegisteredModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12=\n\x04tags\x18\x03 \x03(\x0b\x32/.runstone.registry.v1.RegisteredModel.TagsEntry\x12\x43\n\x07\x61liases\x18\x04 \x03(\x0b\x32\x32.runstone.registry.v1.RegisteredModel.AliasesEntry\x12;\n\x0flatest_versions\x18\x05 \x03(\x0b\x32\".runstone.registry.v1.ModelVersion\x12\x0f\n\x07\x63reator\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xf5\x03\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x18\n\x10model_version_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12:\n\x04tags\x18\x05 \x03(\x0b\x32,.runstone.registry.v1.ModelVersion.TagsEntry\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12*\n\x05stage\x18\x07 \x01(\x0e\x32\x1b.runstone.registry.v1.Stage\x12\x38\n\x06status\x18\x08 \x01(\x0e\x32(.runstone.registry.v1.ModelVersionStatus\x12\x16\n\x0estatus_message\x18\t \x01(\t\x12\x0e\n\x06run_id\x18\n \x01(\t\x12\x0e\n\x06source\x18\x0b \x01(\t\x12\x0f\n\x07\x63reator\x18\x0c \x01(\t\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xce\x01\n\x1c\x43reateRegisteredModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12J\n\x04tags\x18\x03 \x03(\x0b\x32<.runstone.registry.v1.CreateRegisteredModelRequest.TagsEntry\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"`\n\x1d\x43reateRegisteredModelResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\")\n\x19GetRegisteredModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"]\n\x1aGetRegisteredModelResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\"\x90\x01\n\x1cUpdateRegisteredModelRequest\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"`\n\x1dUpdateRegisteredModelResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\"L\n\x1cRenameRegisteredModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08new_name\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"`\n\x1dRenameRegisteredModelResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\":\n\x1c\x44\x65leteRegisteredModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x1f\n\x1d\x44\x65leteRegisteredModelResponse\"h\n\x1dSearchRegisteredModelsRequest\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\x10\n\x08order_by\x18\x02 \x03(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"{\n\x1eSearchRegisteredModelsResponse\x12@\n\x11registered_models\x18\x01 \x03(\x0b\x32%.runstone.registry.v1.RegisteredModel\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa7\x01\n\x1dSetRegisteredModelTagsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12K\n\x04tags\x18\x02 \x03(\x0b\x32=.runstone.registry.v1.SetRegisteredModelTagsRequest.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"a\n\x1eSetRegisteredModelTagsResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\">\n DeleteRegisteredModelTagsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\"d\n!DeleteRegisteredModelTagsResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\"R\n\x14SetModelAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"X\n\x15SetModelAliasResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\"D\n\x17\x44\x65leteModelAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"[\n\x18\x44\x65leteModelAliasResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel*k\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_NONE\x10\x01\x12\x11\n\rSTAGE_STAGING\x10\x02\x12\x14\n\x10STAGE_PRODUCTION\x10\x03\x12\x12\n\x0eSTAGE_ARCHIVED\x10\x04*\x9d\x01\n\x12ModelVersionStatus\x12$\n MODEL_VERSION_STATUS_UNSPECIFIED\x10\x00\x12 \n\x1cMODEL_VERSION_STATUS_PENDING\x10\x01\x12\x1e\n\x1aMODEL_VERSION_STATUS_READY\x10\x02\x12\x1f\n\x1bMODEL_VERSION_STATUS_FAILED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n runstone/registry/v1/model.proto\x12\x14runstone.registry.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x03\n\x0fRegisteredModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12=\n\x04tags\x18\x03 \x03(\x0b\x32/.runstone.registry.v1.RegisteredModel.TagsEntry\x12\x43\n\x07\x61liases\x18\x04 \x03(\x0b\x32\x32.runstone.registry.v1.RegisteredModel.AliasesEntry\x12;\n\x0flatest_versions\x18\x05 \x03(\x0b\x32\".runstone.registry.v1.ModelVersion\x12\x0f\n\x07\x63reator\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xb6\x04\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x18\n\x10model_version_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12:\n\x04tags\x18\x05 \x03(\x0b\x32,.runstone.registry.v1.ModelVersion.TagsEntry\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12*\n\x05stage\x18\x07 \x01(\x0e\x32\x1b.runstone.registry.v1.Stage\x12\x38\n\x06status\x18\x08 \x01(\x0e\x32(.runstone.registry.v1.ModelVersionStatus\x12\x16\n\x0estatus_message\x18\t \x01(\t\x12\x0e\n\x06run_id\x18\n \x01(\t\x12\x0e\n\x06source\x18\x0b \x01(\t\x12\x0f\n\x07\x63reator\x18\x0c \x01(\t\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x14\n\x0c\x65xternal_uri\x18\x10 \x01(\t\x12\x10\n\x08run_link\x18\x11 \x01(\t\x12\x17\n\x0flogged_model_id\x18\x12 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xce\x01\n\x1c\x43reateRegisteredModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12J\n\x04tags\x18\x03 \x03(\x0b\x32<.runstone.registry.v1.CreateRegisteredModelRequest.TagsEntry\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"`\n\x1d\x43reateRegisteredModelResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\")\n\x19GetRegisteredModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"]\n\x1aGetRegisteredModelResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\"\x90\x01\n\x1cUpdateRegisteredModelRequest\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"`\n\x1dUpdateRegisteredModelResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\"L\n\x1cRenameRegisteredModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08new_name\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"`\n\x1dRenameRegisteredModelResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\"I\n\x1c\x44\x65leteRegisteredModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\x1f\n\x1d\x44\x65leteRegisteredModelResponse\"h\n\x1dSearchRegisteredModelsRequest\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\x10\n\x08order_by\x18\x02 \x03(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"{\n\x1eSearchRegisteredModelsResponse\x12@\n\x11registered_models\x18\x01 \x03(\x0b\x32%.runstone.registry.v1.RegisteredModel\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa7\x01\n\x1dSetRegisteredModelTagsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12K\n\x04tags\x18\x02 \x03(\x0b\x32=.runstone.registry.v1.SetRegisteredModelTagsRequest.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"a\n\x1eSetRegisteredModelTagsResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\">\n DeleteRegisteredModelTagsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\"d\n!DeleteRegisteredModelTagsResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\"R\n\x14SetModelAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"X\n\x15SetModelAliasResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel\"D\n\x17\x44\x65leteModelAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"[\n\x18\x44\x65leteModelAliasResponse\x12?\n\x10registered_model\x18\x01 \x01(\x0b\x32%.runstone.registry.v1.RegisteredModel*k\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_NONE\x10\x01\x12\x11\n\rSTAGE_STAGING\x10\x02\x12\x14\n\x10STAGE_PRODUCTION\x10\x03\x12\x12\n\x0eSTAGE_ARCHIVED\x10\x04*\x9d\x01\n\x12ModelVersionStatus\x12$\n MODEL_VERSION_STATUS_UNSPECIFIED\x10\x00\x12 \n\x1cMODEL_VERSION_STATUS_PENDING\x10\x01\x12\x1e\n\x1aMODEL_VERSION_STATUS_READY\x10\x02\x12\x1f\n\x1bMODEL_VERSION_STATUS_FAILED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,10 +43,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEREGISTEREDMODELREQUEST_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_SETREGISTEREDMODELTAGSREQUEST_TAGSENTRY']._loaded_options = None
   _globals['_SETREGISTEREDMODELTAGSREQUEST_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_STAGE']._serialized_start=3061
-  _globals['_STAGE']._serialized_end=3168
-  _globals['_MODELVERSIONSTATUS']._serialized_start=3171
-  _globals['_MODELVERSIONSTATUS']._serialized_end=3328
+  _globals['_STAGE']._serialized_start=3141
+  _globals['_STAGE']._serialized_end=3248
+  _globals['_MODELVERSIONSTATUS']._serialized_start=3251
+  _globals['_MODELVERSIONSTATUS']._serialized_end=3408
   _globals['_REGISTEREDMODEL']._serialized_start=126
   _globals['_REGISTEREDMODEL']._serialized_end=593
   _globals['_REGISTEREDMODEL_TAGSENTRY']._serialized_start=502
@@ -54,51 +54,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTEREDMODEL_ALIASESENTRY']._serialized_start=547
   _globals['_REGISTEREDMODEL_ALIASESENTRY']._serialized_end=593
   _globals['_MODELVERSION']._serialized_start=596
-  _globals['_MODELVERSION']._serialized_end=1097
+  _globals['_MODELVERSION']._serialized_end=1162
   _globals['_MODELVERSION_TAGSENTRY']._serialized_start=502
   _globals['_MODELVERSION_TAGSENTRY']._serialized_end=545
-  _globals['_CREATEREGISTEREDMODELREQUEST']._serialized_start=1100
-  _globals['_CREATEREGISTEREDMODELREQUEST']._serialized_end=1306
+  _globals['_CREATEREGISTEREDMODELREQUEST']._serialized_start=1165
+  _globals['_CREATEREGISTEREDMODELREQUEST']._serialized_end=1371
   _globals['_CREATEREGISTEREDMODELREQUEST_TAGSENTRY']._serialized_start=502
   _globals['_CREATEREGISTEREDMODELREQUEST_TAGSENTRY']._serialized_end=545
-  _globals['_CREATEREGISTEREDMODELRESPONSE']._serialized_start=1308
-  _globals['_CREATEREGISTEREDMODELRESPONSE']._serialized_end=1404
-  _globals['_GETREGISTEREDMODELREQUEST']._serialized_start=1406
-  _globals['_GETREGISTEREDMODELREQUEST']._serialized_end=1447
-  _globals['_GETREGISTEREDMODELRESPONSE']._serialized_start=1449
-  _globals['_GETREGISTEREDMODELRESPONSE']._serialized_end=1542
-  _globals['_UPDATEREGISTEREDMODELREQUEST']._serialized_start=1545
-  _globals['_UPDATEREGISTEREDMODELREQUEST']._serialized_end=1689
-  _globals['_UPDATEREGISTEREDMODELRESPONSE']._serialized_start=1691
-  _globals['_UPDATEREGISTEREDMODELRESPONSE']._serialized_end=1787
-  _globals['_RENAMEREGISTEREDMODELREQUEST']._serialized_start=1789
-  _globals['_RENAMEREGISTEREDMODELREQUEST']._serialized_end=1865
-  _globals['_RENAMEREGISTEREDMODELRESPONSE']._serialized_start=1867
-  _globals['_RENAMEREGISTEREDMODELRESPONSE']._serialized_end=1963
-  _globals['_DELETEREGISTEREDMODELREQUEST']._serialized_start=1965
-  _globals['_DELETEREGISTEREDMODELREQUEST']._serialized_end=2023
-  _globals['_DELETEREGISTEREDMODELRESPONSE']._serialized_start=2025
-  _globals['_DELETEREGISTEREDMODELRESPONSE']._serialized_end=2056
-  _globals['_SEARCHREGISTEREDMODELSREQUEST']._serialized_start=2058
-  _globals['_SEARCHREGISTEREDMODELSREQUEST']._serialized_end=2162
-  _globals['_SEARCHREGISTEREDMODELSRESPONSE']._serialized_start=2164
-  _globals['_SEARCHREGISTEREDMODELSRESPONSE']._serialized_end=2287
-  _globals['_SETREGISTEREDMODELTAGSREQUEST']._serialized_start=2290
-  _globals['_SETREGISTEREDMODELTAGSREQUEST']._serialized_end=2457
+  _globals['_CREATEREGISTEREDMODELRESPONSE']._serialized_start=1373
+  _globals['_CREATEREGISTEREDMODELRESPONSE']._serialized_end=1469
+  _globals['_GETREGISTEREDMODELREQUEST']._serialized_start=1471
+  _globals['_GETREGISTEREDMODELREQUEST']._serialized_end=1512
+  _globals['_GETREGISTEREDMODELRESPONSE']._serialized_start=1514
+  _globals['_GETREGISTEREDMODELRESPONSE']._serialized_end=1607
+  _globals['_UPDATEREGISTEREDMODELREQUEST']._serialized_start=1610
+  _globals['_UPDATEREGISTEREDMODELREQUEST']._serialized_end=1754
+  _globals['_UPDATEREGISTEREDMODELRESPONSE']._serialized_start=1756
+  _globals['_UPDATEREGISTEREDMODELRESPONSE']._serialized_end=1852
+  _globals['_RENAMEREGISTEREDMODELREQUEST']._serialized_start=1854
+  _globals['_RENAMEREGISTEREDMODELREQUEST']._serialized_end=1930
+  _globals['_RENAMEREGISTEREDMODELRESPONSE']._serialized_start=1932
+  _globals['_RENAMEREGISTEREDMODELRESPONSE']._serialized_end=2028
+  _globals['_DELETEREGISTEREDMODELREQUEST']._serialized_start=2030
+  _globals['_DELETEREGISTEREDMODELREQUEST']._serialized_end=2103
+  _globals['_DELETEREGISTEREDMODELRESPONSE']._serialized_start=2105
+  _globals['_DELETEREGISTEREDMODELRESPONSE']._serialized_end=2136
+  _globals['_SEARCHREGISTEREDMODELSREQUEST']._serialized_start=2138
+  _globals['_SEARCHREGISTEREDMODELSREQUEST']._serialized_end=2242
+  _globals['_SEARCHREGISTEREDMODELSRESPONSE']._serialized_start=2244
+  _globals['_SEARCHREGISTEREDMODELSRESPONSE']._serialized_end=2367
+  _globals['_SETREGISTEREDMODELTAGSREQUEST']._serialized_start=2370
+  _globals['_SETREGISTEREDMODELTAGSREQUEST']._serialized_end=2537
   _globals['_SETREGISTEREDMODELTAGSREQUEST_TAGSENTRY']._serialized_start=502
   _globals['_SETREGISTEREDMODELTAGSREQUEST_TAGSENTRY']._serialized_end=545
-  _globals['_SETREGISTEREDMODELTAGSRESPONSE']._serialized_start=2459
-  _globals['_SETREGISTEREDMODELTAGSRESPONSE']._serialized_end=2556
-  _globals['_DELETEREGISTEREDMODELTAGSREQUEST']._serialized_start=2558
-  _globals['_DELETEREGISTEREDMODELTAGSREQUEST']._serialized_end=2620
-  _globals['_DELETEREGISTEREDMODELTAGSRESPONSE']._serialized_start=2622
-  _globals['_DELETEREGISTEREDMODELTAGSRESPONSE']._serialized_end=2722
-  _globals['_SETMODELALIASREQUEST']._serialized_start=2724
-  _globals['_SETMODELALIASREQUEST']._serialized_end=2806
-  _globals['_SETMODELALIASRESPONSE']._serialized_start=2808
-  _globals['_SETMODELALIASRESPONSE']._serialized_end=2896
-  _globals['_DELETEMODELALIASREQUEST']._serialized_start=2898
-  _globals['_DELETEMODELALIASREQUEST']._serialized_end=2966
-  _globals['_DELETEMODELALIASRESPONSE']._serialized_start=2968
-  _globals['_DELETEMODELALIASRESPONSE']._serialized_end=3059
+  _globals['_SETREGISTEREDMODELTAGSRESPONSE']._serialized_start=2539
+  _globals['_SETREGISTEREDMODELTAGSRESPONSE']._serialized_end=2636
+  _globals['_DELETEREGISTEREDMODELTAGSREQUEST']._serialized_start=2638
+  _globals['_DELETEREGISTEREDMODELTAGSREQUEST']._serialized_end=2700
+  _globals['_DELETEREGISTEREDMODELTAGSRESPONSE']._serialized_start=2702
+  _globals['_DELETEREGISTEREDMODELTAGSRESPONSE']._serialized_end=2802
+  _globals['_SETMODELALIASREQUEST']._serialized_start=2804
+  _globals['_SETMODELALIASREQUEST']._serialized_end=2886
+  _globals['_SETMODELALIASRESPONSE']._serialized_start=2888
+  _globals['_SETMODELALIASRESPONSE']._serialized_end=2976
+  _globals['_DELETEMODELALIASREQUEST']._serialized_start=2978
+  _globals['_DELETEMODELALIASREQUEST']._serialized_end=3046
+  _globals['_DELETEMODELALIASRESPONSE']._serialized_start=3048
+  _globals['_DELETEMODELALIASRESPONSE']._serialized_end=3139
 # @@protoc_insertion_point(module_scope)

@@ -226,6 +226,9 @@ class ModelVersion(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    EXTERNAL_URI_FIELD_NUMBER: _builtins.int
+    RUN_LINK_FIELD_NUMBER: _builtins.int
+    LOGGED_MODEL_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Immutable but for RenameRegisteredModel."""
     version: _builtins.int
@@ -243,11 +246,17 @@ class ModelVersion(_message.Message):
     run_id: _builtins.str
     """Output only. The run it came from; empty when it was trained elsewhere."""
     source: _builtins.str
-    """Output only. Where it came from: "runs:/<run_id>/<path>", or what the uploader said."""
+    """Output only. Where it came from: "runs:/<run_id>/<path>", "models:/<name>/<version>", or what the creator said."""
     creator: _builtins.str
     """Output only. Who created it."""
     etag: _builtins.str
     """Output only. Changes with every change of the version."""
+    external_uri: _builtins.str
+    """Output only. Where its files are when they are not kept here: never opened, and not known to exist. Else empty."""
+    run_link: _builtins.str
+    """Output only. A page about the run it came from, as its creator said."""
+    logged_model_id: _builtins.str
+    """Output only. The logged model it came from, as its creator said; empty when it is not known."""
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Keys at most 250 characters, values at most 100000."""
@@ -282,10 +291,13 @@ class ModelVersion(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        external_uri: _builtins.str = ...,
+        run_link: _builtins.str = ...,
+        logged_model_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "create_time", b"create_time", "creator", b"creator", "description", b"description", "etag", b"etag", "model_version_id", b"model_version_id", "name", b"name", "run_id", b"run_id", "source", b"source", "stage", b"stage", "status", b"status", "status_message", b"status_message", "tags", b"tags", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "create_time", b"create_time", "creator", b"creator", "description", b"description", "etag", b"etag", "external_uri", b"external_uri", "logged_model_id", b"logged_model_id", "model_version_id", b"model_version_id", "name", b"name", "run_id", b"run_id", "run_link", b"run_link", "source", b"source", "stage", b"stage", "status", b"status", "status_message", b"status_message", "tags", b"tags", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -535,19 +547,23 @@ class DeleteRegisteredModelRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The registered model."""
     etag: _builtins.str
     """The etag that was read; ABORTED when it is no longer the current one. Empty: not checked."""
+    force: _builtins.bool
+    """Delete it even if versions of it are in Staging or Production."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         etag: _builtins.str = ...,
+        force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "force", b"force", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

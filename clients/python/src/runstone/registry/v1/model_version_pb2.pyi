@@ -69,6 +69,58 @@ class UploadSource(_message.Message):
 Global___UploadSource: _TypeAlias = UploadSource  # noqa: Y015
 
 @_typing.final
+class VersionSource(_message.Message):
+    """Files of another version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The registered model."""
+    version: _builtins.int
+    """Required. The version's number; a READY version."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VersionSource: _TypeAlias = VersionSource  # noqa: Y015
+
+@_typing.final
+class ExternalSource(_message.Message):
+    """Files that stay elsewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URI_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    uri: _builtins.str
+    """Required. Where they are. Kept as it is, never opened. At most 2048 characters."""
+    run_id: _builtins.str
+    """The run that made them. Not looked up."""
+    def __init__(
+        self,
+        *,
+        uri: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id", "uri", b"uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExternalSource: _TypeAlias = ExternalSource  # noqa: Y015
+
+@_typing.final
 class CreateModelVersionRequest(_message.Message):
     """Request of CreateModelVersion."""
 
@@ -97,9 +149,14 @@ class CreateModelVersionRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
     UPLOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    EXTERNAL_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    RUN_LINK_FIELD_NUMBER: _builtins.int
+    LOGGED_MODEL_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The registered model."""
     description: _builtins.str
@@ -108,6 +165,12 @@ class CreateModelVersionRequest(_message.Message):
     """Makes a repeated call return the first one's result. At most 64 printable ASCII characters without blanks; kept
     for a day.
     """
+    origin: _builtins.str
+    """What ModelVersion.source shall say. At most 2048 characters. Default: the source itself."""
+    run_link: _builtins.str
+    """A page about the run, for people. At most 2048 characters."""
+    logged_model_id: _builtins.str
+    """The logged model that it is. Not looked up. At most 255 characters. Default: that of the source's version."""
     @_builtins.property
     def run(self) -> Global___RunSource:
         """Take them from a run; the version is READY at once and keeps them whatever becomes of the run."""
@@ -115,6 +178,16 @@ class CreateModelVersionRequest(_message.Message):
     @_builtins.property
     def upload(self) -> Global___UploadSource:
         """The caller uploads them to the owner model_version_id and then calls FinalizeModelVersion."""
+
+    @_builtins.property
+    def version(self) -> Global___VersionSource:
+        """Take them from another version, with its run and its logged model; the version is READY at once and keeps them
+        whatever becomes of the other. Of one whose files are elsewhere, take where they are.
+        """
+
+    @_builtins.property
+    def external(self) -> Global___ExternalSource:
+        """They stay where they are; the version is READY at once and only says where."""
 
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -126,15 +199,20 @@ class CreateModelVersionRequest(_message.Message):
         name: _builtins.str = ...,
         run: Global___RunSource | None = ...,
         upload: Global___UploadSource | None = ...,
+        version: Global___VersionSource | None = ...,
+        external: Global___ExternalSource | None = ...,
         description: _builtins.str = ...,
         tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        origin: _builtins.str = ...,
+        run_link: _builtins.str = ...,
+        logged_model_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run", "source", b"source", "upload", b"upload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["external", b"external", "run", b"run", "source", b"source", "upload", b"upload", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "request_id", b"request_id", "run", b"run", "source", b"source", "tags", b"tags", "upload", b"upload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "external", b"external", "logged_model_id", b"logged_model_id", "name", b"name", "origin", b"origin", "request_id", b"request_id", "run", b"run", "run_link", b"run_link", "source", b"source", "tags", b"tags", "upload", b"upload", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["run", "upload"]  # noqa: Y015
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["run", "upload", "version", "external"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
@@ -345,22 +423,26 @@ class DeleteModelVersionRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The registered model."""
     version: _builtins.int
     """Required. The version's number."""
     etag: _builtins.str
     """The etag that was read; ABORTED when it is no longer the current one. Empty: not checked."""
+    force: _builtins.bool
+    """Delete it even if it is in Staging or Production."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         version: _builtins.int = ...,
         etag: _builtins.str = ...,
+        force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "force", b"force", "name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -248,7 +248,7 @@ class RegistryServiceServicer:
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: MODEL_NOT_FOUND.
-        - FAILED_PRECONDITION: MODEL_IN_USE.
+        - FAILED_PRECONDITION: MODEL_IN_USE when a version is in Staging or Production, without force.
         - ABORTED: ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -316,8 +316,9 @@ class RegistryServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
-        - NOT_FOUND: MODEL_NOT_FOUND, SOURCE_RUN_NOT_FOUND, SOURCE_NOT_FOUND.
+        - NOT_FOUND: MODEL_NOT_FOUND, SOURCE_RUN_NOT_FOUND, SOURCE_NOT_FOUND; of a version's source also VERSION_NOT_FOUND.
         - ALREADY_EXISTS: REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION: VERSION_NOT_READY when the source's version is not READY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -364,7 +365,7 @@ class RegistryServiceServicer:
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-        - FAILED_PRECONDITION: MODEL_IN_USE when it is in Staging or Production.
+        - FAILED_PRECONDITION: MODEL_IN_USE when it is in Staging or Production, without force.
         - ABORTED: ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -79,7 +79,7 @@ class RegistryServiceStub:
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: MODEL_NOT_FOUND.
-    - FAILED_PRECONDITION: MODEL_IN_USE.
+    - FAILED_PRECONDITION: MODEL_IN_USE when a version is in Staging or Production, without force.
     - ABORTED: ETAG_MISMATCH.
     """
     SearchRegisteredModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.SearchRegisteredModelsRequest, _model_pb2.SearchRegisteredModelsResponse]
@@ -123,8 +123,9 @@ class RegistryServiceStub:
 
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
-    - NOT_FOUND: MODEL_NOT_FOUND, SOURCE_RUN_NOT_FOUND, SOURCE_NOT_FOUND.
+    - NOT_FOUND: MODEL_NOT_FOUND, SOURCE_RUN_NOT_FOUND, SOURCE_NOT_FOUND; of a version's source also VERSION_NOT_FOUND.
     - ALREADY_EXISTS: REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION: VERSION_NOT_READY when the source's version is not READY.
     """
     FinalizeModelVersion: _grpc.UnaryUnaryMultiCallable[_model_version_pb2.FinalizeModelVersionRequest, _model_version_pb2.FinalizeModelVersionResponse]
     """Seals the files that were uploaded to a PENDING version, which is READY then. Repeating it is fine.
@@ -155,7 +156,7 @@ class RegistryServiceStub:
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-    - FAILED_PRECONDITION: MODEL_IN_USE when it is in Staging or Production.
+    - FAILED_PRECONDITION: MODEL_IN_USE when it is in Staging or Production, without force.
     - ABORTED: ETAG_MISMATCH.
     """
     SearchModelVersions: _grpc.UnaryUnaryMultiCallable[_model_version_pb2.SearchModelVersionsRequest, _model_version_pb2.SearchModelVersionsResponse]
@@ -305,7 +306,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: MODEL_NOT_FOUND.
-    - FAILED_PRECONDITION: MODEL_IN_USE.
+    - FAILED_PRECONDITION: MODEL_IN_USE when a version is in Staging or Production, without force.
     - ABORTED: ETAG_MISMATCH.
     """
     SearchRegisteredModels: _aio.UnaryUnaryMultiCallable[_model_pb2.SearchRegisteredModelsRequest, _model_pb2.SearchRegisteredModelsResponse]  # type: ignore[assignment]
@@ -349,8 +350,9 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
 
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
-    - NOT_FOUND: MODEL_NOT_FOUND, SOURCE_RUN_NOT_FOUND, SOURCE_NOT_FOUND.
+    - NOT_FOUND: MODEL_NOT_FOUND, SOURCE_RUN_NOT_FOUND, SOURCE_NOT_FOUND; of a version's source also VERSION_NOT_FOUND.
     - ALREADY_EXISTS: REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION: VERSION_NOT_READY when the source's version is not READY.
     """
     FinalizeModelVersion: _aio.UnaryUnaryMultiCallable[_model_version_pb2.FinalizeModelVersionRequest, _model_version_pb2.FinalizeModelVersionResponse]  # type: ignore[assignment]
     """Seals the files that were uploaded to a PENDING version, which is READY then. Repeating it is fine.
@@ -381,7 +383,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-    - FAILED_PRECONDITION: MODEL_IN_USE when it is in Staging or Production.
+    - FAILED_PRECONDITION: MODEL_IN_USE when it is in Staging or Production, without force.
     - ABORTED: ETAG_MISMATCH.
     """
     SearchModelVersions: _aio.UnaryUnaryMultiCallable[_model_version_pb2.SearchModelVersionsRequest, _model_version_pb2.SearchModelVersionsResponse]  # type: ignore[assignment]
@@ -558,7 +560,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: MODEL_NOT_FOUND.
-        - FAILED_PRECONDITION: MODEL_IN_USE.
+        - FAILED_PRECONDITION: MODEL_IN_USE when a version is in Staging or Production, without force.
         - ABORTED: ETAG_MISMATCH.
         """
 
@@ -638,8 +640,9 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
-        - NOT_FOUND: MODEL_NOT_FOUND, SOURCE_RUN_NOT_FOUND, SOURCE_NOT_FOUND.
+        - NOT_FOUND: MODEL_NOT_FOUND, SOURCE_RUN_NOT_FOUND, SOURCE_NOT_FOUND; of a version's source also VERSION_NOT_FOUND.
         - ALREADY_EXISTS: REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION: VERSION_NOT_READY when the source's version is not READY.
         """
 
     @_abc_1.abstractmethod
@@ -694,7 +697,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-        - FAILED_PRECONDITION: MODEL_IN_USE when it is in Staging or Production.
+        - FAILED_PRECONDITION: MODEL_IN_USE when it is in Staging or Production, without force.
         - ABORTED: ETAG_MISMATCH.
         """
 

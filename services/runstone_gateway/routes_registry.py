@@ -167,6 +167,11 @@ async def delete_alias(call: Call, name: str, alias: str) -> Any:
 
 async def get_by_alias(call: Call, name: str, alias: str) -> Any:
     """GET registered-models/alias."""
+    return {"model_version": render.model_version(await version_by_alias(call, name, alias))}
+
+
+async def version_by_alias(call: Call, name: str, alias: str) -> messages.ModelVersion:
+    """The version that an alias points to."""
     request = versions.GetModelVersionRequest(name=name, alias=alias)
     try:
         found = await call.ask(call.registry.GetModelVersion, request)
@@ -175,4 +180,5 @@ async def get_by_alias(call: Call, name: str, alias: str) -> Any:
             raise
         # MLflow's code for it is that of a wrong value.
         raise refused(f"Registered model alias {alias} not found.") from error
-    return {"model_version": render.model_version(found.model_version)}
+    version: messages.ModelVersion = found.model_version
+    return version

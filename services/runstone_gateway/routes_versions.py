@@ -19,7 +19,7 @@ from runstone_gateway.errors import refused
 from runstone_gateway.fields import wrong
 from runstone_gateway.pages import collect
 from runstone_gateway.render_tracking import artifact_uri
-from runstone_gateway.routes_registry import stage_number, unless
+from runstone_gateway.routes_registry import stage_number, unless, version_by_alias
 from runstone_kit.peers import failure
 
 MAX_RESULTS = 200_000
@@ -114,16 +114,7 @@ async def _set_model_source(
         if uri.model_id != model_id:
             sources.refuse_owner(source.text, "model_id")
         raise refused(f"Unable to fetch model from model URI source location '{source.text}'.")
-    which = messages.GetModelVersionRequest(name=uri.name)
-    if uri.number:
-        which.version = uri.number
-    elif uri.alias:
-        which.alias = uri.alias
-    elif uri.stage:
-        which.stage = stage_number(uri.stage)
-    else:
-        which.latest = True
-    found = (await call.ask(call.registry.GetModelVersion, which)).model_version
+    found = await _find(call, uri)
     if prompts.is_prompt(found.tags):
         raise refused(
             f"Invalid model version source: '{source.text}'. Prompt versions cannot be used as "
@@ -139,6 +130,22 @@ async def _set_model_source(
     request.origin = f"models:/{found.name}/{found.version}"
     copied = messages.VersionSource(name=found.name, version=found.version)
     request.version.CopyFrom(copied)
+
+
+async def _find(call: Call, uri: sources.ModelUri) -> models.ModelVersion:
+    if uri.alias:
+        return await version_by_alias(call, uri.name, uri.alias)
+    if uri.number:
+        return await _get(call, uri.name, uri.number)
+    request = messages.GetModelVersionRequest(name=uri.name)
+    if uri.stage:
+        request.stage = stage_number(uri.stage)
+    else:
+        request.latest = True
+    found: models.ModelVersion = (
+        await call.ask(call.registry.GetModelVersion, request)
+    ).model_version
+    return found
 
 
 async def get(call: Call, name: str, version: int) -> Any:

@@ -65,7 +65,8 @@ def read(text: str, run_id: str, model_id: str) -> Source:
     decoded = path
     while (further := unquote_plus(decoded)) != decoded:
         decoded = further
-    if _CONTROL.search(decoded) or not decoded.startswith("/") or not decoded.strip("/"):
+    below = decoded[2:].partition("/")[2] if decoded.startswith("//") else decoded.lstrip("/")
+    if _CONTROL.search(decoded) or not decoded.startswith("/") or not below.strip("/"):
         _refuse_path(text)
     if any(name in (".", "..") for name in re.split("[/?#;]", decoded)):
         _refuse_path(text)

@@ -12,6 +12,11 @@ from typing import NamedTuple, NoReturn
 from urllib.parse import unquote_plus, urlsplit
 
 from runstone_gateway.errors import refused
+from runstone_gateway.fields import wrong
+
+MAX_CHARACTERS = 2048
+"""As the registry service has it, and asked first: decoding a text again and again takes its length
+squared."""
 
 HOST_SCHEMES = frozenset(
     {"ftp", "sftp", "hdfs", "viewfs", "http", "https", "mlflow-artifacts", "r2", "b2", "abfss"}
@@ -47,6 +52,8 @@ class ModelUri(NamedTuple):
 
 def read(text: str, run_id: str, model_id: str) -> Source:
     """The source. Raises GatewayError for a local path, a way out, and a host to connect to."""
+    if len(text) > MAX_CHARACTERS:
+        raise wrong(text, "source", f"a URI of at most {MAX_CHARACTERS} characters")
     scheme, colon, path = text.partition(":")
     scheme = scheme.lower()
     if not colon or len(scheme) < 2 or "/" in scheme or scheme == "file":

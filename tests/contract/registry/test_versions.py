@@ -1,10 +1,13 @@
 """Model versions: from runs and uploads, numbers, selection, deletion."""
 
+from dataclasses import replace
+
 import pytest
 
 from runstone_registry.errors import (
     AliasNotFound,
     EtagMismatch,
+    ModelInUse,
     ModelNotFound,
     RequestIdReused,
     SourceNotFound,
@@ -19,11 +22,13 @@ from runstone_registry.model_commands import (
     AskTransition,
     CreateRemark,
     CreateVersion,
+    ExternalSource,
     Listing,
     RunSource,
     Transition,
     UploadSource,
     VersionSelector,
+    VersionSource,
 )
 from support.registry import RUN, Registry
 
@@ -83,6 +88,85 @@ def test_a_source_must_be_there(registry: Registry) -> None:
     assert registry.artifacts.owners == {}
     assert registry.pending() == []
     assert actions(registry) == ["CreateRegisteredModel"]
+
+
+def test_a_version_may_be_a_copy_of_another(registry: Registry) -> None:
+    registry.model("origin")
+    registry.model()
+    origin = registry.version("origin", logged_model_id="m-1")
+    copy = CreateVersion("churn", VersionSource("origin", 1))
+    made = registry.service.create_model_version(copy)
+    assert (made.status, made.source) == (VersionStatus.READY, "models:/origin/1")
+    assert (made.run_id, made.logged_model_id) == (RUN, "m-1")
+    registry.service.delete_registered_model("origin", "")
+    assert registry.artifacts.owners == {made.model_version_id: 2}
+    assert registry.artifacts.sealed == {made.model_version_id}
+    assert origin.model_version_id != made.model_version_id
+    assert registry.pending() == []
+
+
+def test_what_cannot_be_copied(registry: Registry) -> None:
+    create = registry.service.create_model_version
+    registry.model()
+    with pytest.raises(ModelNotFound):
+        create(CreateVersion("churn", VersionSource("origin", 1)))
+    with pytest.raises(VersionNotFound):
+        create(CreateVersion("churn", VersionSource("churn", 1)))
+    registry.upload()
+    with pytest.raises(VersionNotReady):
+        create(CreateVersion("churn", VersionSource("churn", 1)))
+    gone = registry.version()
+    # As if it were deleted between the look and the copy.
+    registry.artifacts.owners.pop(gone.model_version_id)
+    with pytest.raises(VersionNotFound):
+        create(CreateVersion("churn", VersionSource("churn", 2)))
+    assert registry.pending() == []
+    assert actions(registry).count("CreateModelVersion") == 2
+
+
+def test_files_may_stay_elsewhere(registry: Registry) -> None:
+    service = registry.service
+    registry.model()
+    wish = CreateVersion(
+        "churn",
+        ExternalSource("s3://bucket/model", "r1"),
+        request_id="once",
+        origin="a bucket of ours",
+        run_link="https://example.com/r1",
+        logged_model_id="m-1",
+    )
+    version = service.create_model_version(wish)
+    assert (version.status, version.run_id) == (VersionStatus.READY, "r1")
+    assert (version.source, version.external_uri) == ("a bucket of ours", "s3://bucket/model")
+    assert (version.run_link, version.logged_model_id) == ("https://example.com/r1", "m-1")
+    assert service.get_model_version(VersionSelector("churn", version=1)) == version
+    assert service.create_model_version(wish) == version
+    with pytest.raises(RequestIdReused):
+        service.create_model_version(replace(wish, run_link=""))
+    assert service.finalize_model_version("churn", 1, "") == version
+    copy = service.create_model_version(CreateVersion("churn", VersionSource("churn", 1)))
+    assert (copy.external_uri, copy.source) == ("s3://bucket/model", "models:/churn/1")
+    assert (copy.run_id, copy.logged_model_id, copy.run_link) == ("r1", "m-1", "")
+    assert registry.artifacts.calls == []
+    service.delete_model_version("churn", 1, "")
+    assert registry.pending() == []
+
+
+def test_what_is_in_use_may_be_deleted_by_force(registry: Registry) -> None:
+    service = registry.service
+    registry.model()
+    for number in (1, 2):
+        registry.version()
+        service.transition_model_version_stage(Transition("churn", number, Stage.PRODUCTION))
+    with pytest.raises(ModelInUse):
+        service.delete_model_version("churn", 1, "")
+    with pytest.raises(EtagMismatch):
+        service.delete_model_version("churn", 1, "stale", force=True)
+    service.delete_model_version("churn", 1, "", force=True)
+    with pytest.raises(ModelInUse):
+        service.delete_registered_model("churn", "")
+    service.delete_registered_model("churn", "", force=True)
+    assert registry.artifacts.owners == {}
 
 
 def test_an_upload_waits_for_its_files(registry: Registry) -> None:

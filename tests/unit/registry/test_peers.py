@@ -77,6 +77,24 @@ def test_a_copy_is_sealed_in_the_same_step() -> None:
     )
 
 
+def test_a_copy_of_a_version_is_sealed_in_the_same_step() -> None:
+    channel = Channel(CopyArtifacts=artifact_pb2.CopyArtifactsResponse(copied=7))
+    peer = RpcArtifactPeer(channel)  # type: ignore[arg-type]
+    assert peer.copy_version("a" * 32, VERSION) == 7
+    ((_, request),) = channel.requests
+    assert request == artifact_pb2.CopyArtifactsRequest(
+        source=artifact_pb2.Owner(model_version_id="a" * 32),
+        destination=artifact_pb2.Owner(model_version_id=VERSION),
+        seal=True,
+    )
+
+
+@pytest.mark.parametrize("reason", ["ARTIFACT_NOT_FOUND", "OWNER_NOT_FOUND", "OWNER_DELETED"])
+def test_a_version_without_files_gives_none(reason: str) -> None:
+    peer = artifact(CopyArtifacts=Failed(grpc.StatusCode.NOT_FOUND, reason))
+    assert peer.copy_version("a" * 32, VERSION) == 0
+
+
 @pytest.mark.parametrize("reason", ["ARTIFACT_NOT_FOUND", "OWNER_NOT_FOUND"])
 def test_nothing_at_the_path(reason: str) -> None:
     peer = artifact(CopyArtifacts=Failed(grpc.StatusCode.NOT_FOUND, reason))
@@ -109,6 +127,7 @@ def test_a_peer_that_does_not_do_it_is_away(code: grpc.StatusCode, certain: bool
     )
     for call in (
         lambda: peer.copy_run_artifacts(RUN, "", VERSION),
+        lambda: peer.copy_version(VERSION, VERSION),
         lambda: peer.open(VERSION),
         lambda: peer.seal(VERSION),
         lambda: peer.delete(VERSION),

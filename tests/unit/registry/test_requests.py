@@ -12,7 +12,13 @@ from runstone.registry.v1 import model_version_pb2 as versions
 from runstone_kit.errors import InvalidArgument
 from runstone_registry import convert_requests as read
 from runstone_registry.model import RequestState, Stage
-from runstone_registry.model_commands import RunSource, UploadSource, VersionSelector
+from runstone_registry.model_commands import (
+    ExternalSource,
+    RunSource,
+    UploadSource,
+    VersionSelector,
+    VersionSource,
+)
 
 RUN = "0" * 32
 ID = "a" * 32
@@ -167,6 +173,44 @@ def test_a_source_is_required() -> None:
     assert read.create_version(empty).source == UploadSource()
 
 
+def test_sources_beside_runs_and_uploads() -> None:
+    new = versions.CreateModelVersionRequest
+    copy = new(name="m", version=versions.VersionSource(name="o", version=2))
+    assert read.create_version(copy).source == VersionSource("o", 2)
+    wrong = new(name="m", version=versions.VersionSource(name="a/b"))
+    assert fields(read.create_version, wrong) == ["version.name", "version.version"]
+    uri = "s3://bucket/" + "x" * 2036
+    kept = new(name="m", external=versions.ExternalSource(uri=uri, run_id="r1"))
+    assert read.create_version(kept).source == ExternalSource(uri, "r1")
+    for source, names in (
+        (versions.ExternalSource(), ["external.uri"]),
+        (versions.ExternalSource(uri=uri + "x"), ["external.uri"]),
+        (versions.ExternalSource(uri="a\0b"), ["external.uri"]),
+        (versions.ExternalSource(uri="x", run_id="../x"), ["external.run_id"]),
+    ):
+        assert fields(read.create_version, new(name="m", external=source)) == names
+
+
+def test_what_is_kept_with_a_version() -> None:
+    request = versions.CreateModelVersionRequest(
+        name="m",
+        upload=versions.UploadSource(origin="theirs"),
+        origin="ours",
+        run_link="link",
+        logged_model_id="m-1",
+    )
+    wish = read.create_version(request)
+    assert (wish.origin, wish.run_link, wish.logged_model_id) == ("ours", "link", "m-1")
+    long = versions.CreateModelVersionRequest(
+        name="m",
+        upload=versions.UploadSource(),
+        origin="x" * 2049,
+        run_link="x" * 2049,
+        logged_model_id="x" * 256,
+    )
+    assert fields(read.create_version, long) == ["origin", "run_link", "logged_model_id"]
+
+
 @pytest.mark.parametrize("version", [0, -1, -(2**63)])
 def test_version_numbers_that_are_refused(version: int) -> None:
     calls: list[tuple[Callable[[Any], object], Any]] = [
@@ -186,7 +230,7 @@ def test_version_numbers_that_are_refused(version: int) -> None:
 
 def test_the_largest_version_number_is_fine() -> None:
     request = versions.DeleteModelVersionRequest(name="m", version=2**63 - 1)
-    assert read.delete_version(request) == ("m", 2**63 - 1, "")
+    assert read.delete_version(request) == ("m", 2**63 - 1, "", False)
 
 
 @pytest.mark.parametrize("alias", ["a", "x" * 255, "A-b_9", "é", "v", "v1x", "latestx", "1"])

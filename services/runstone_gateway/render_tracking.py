@@ -14,7 +14,7 @@ Json = dict[str, Any]
 LARGEST = 1.7976931348623157e308
 """MLflow's databases keep no infinity: its servers answer the largest double in its place."""
 
-_STATUS = {number: name.removeprefix("RUN_STATUS_") for name, number in run_pb2.RunStatus.items()}
+STATUS = {number: name.removeprefix("RUN_STATUS_") for name, number in run_pb2.RunStatus.items()}
 _DELETED = experiment_pb2.LIFECYCLE_STAGE_DELETED
 
 
@@ -61,7 +61,7 @@ def run_info(found: run_pb2.Run) -> Json:
         "run_name": found.name,
         "experiment_id": found.experiment_id,
         "user_id": found.user_id,
-        "status": _STATUS[found.status],
+        "status": STATUS[found.status],
         "start_time": milliseconds(found.start_time),
         "artifact_uri": artifact_uri(found),
         "lifecycle_stage": stage(found.lifecycle_stage),

@@ -65,8 +65,8 @@ MAX_INPUT_TAG_KEY, MAX_INPUT_TAG_VALUE = 255, 500
 MAX_PURGED = 1000
 """Runs named by one purge."""
 
-_STATUSES = {status: pb.RunStatus.Value(f"RUN_STATUS_{status.value}") for status in RunStatus}
-_STATUSES_READ = {number: status for status, number in _STATUSES.items()}
+STATUSES = {status: pb.RunStatus.Value(f"RUN_STATUS_{status.value}") for status in RunStatus}
+_STATUSES_READ = {number: status for status, number in STATUSES.items()}
 
 
 class PurgeRequest(NamedTuple):
@@ -229,7 +229,7 @@ def _fill_info(message: pb.Run, info: RunInfo) -> None:
     message.run_id = info.run_id
     message.experiment_id = info.experiment_id
     message.name = info.name
-    message.status = _STATUSES[info.status]
+    message.status = STATUSES[info.status]
     message.lifecycle_stage = write_stage(info.stage)
     message.user_id = info.user_id
     write_time(message.start_time, info.start_time)
@@ -257,7 +257,7 @@ def _fill(message: pb.Run, run: Run) -> None:
             first_step=first,
             last_step=last,
         )
-    message.inputs.extend(map(_write_input, run.inputs))
+    message.inputs.extend(map(write_input, run.inputs))
 
 
 def _read_input(violations: Violations, field: str, message: pb.DatasetInput) -> DatasetInput:
@@ -296,7 +296,8 @@ def _check_input_tag_key(violations: Violations, field: str, key: str) -> bool:
     return check_text(violations, field, key, MAX_INPUT_TAG_KEY, required=True)
 
 
-def _write_input(each: DatasetInput) -> pb.DatasetInput:
+def write_input(each: DatasetInput) -> pb.DatasetInput:
+    """A data set that a run read."""
     dataset = each.dataset
     return pb.DatasetInput(
         dataset=pb.Dataset(

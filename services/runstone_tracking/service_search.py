@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Protocol, TypeVar
 
@@ -37,6 +37,7 @@ from runstone_kit.paging import (
     resolve_page_size,
 )
 from runstone_tracking.model import RUN_NAME_TAG, Experiment, Run, RunStatus, SearchRequest
+from runstone_tracking.model_columns import RunColumns
 from runstone_tracking.store import FoundExperiment, FoundRun, Query, Session, Transactions
 
 RUNS_PAGE, MAX_RUNS_PAGE = 1000, 50_000
@@ -96,6 +97,9 @@ EXPERIMENTS = Vocabulary(
     TAGS,
 )
 
+RUN_TIES = (OrderBy("attribute", "start_time", False), OrderBy("attribute", "run_id", True))
+"""What runs are ordered by at last."""
+
 _WHOLE_NUMBERS = {"experiment_id"}
 """Compared as a text, sorted as the number it is."""
 
@@ -122,8 +126,7 @@ class SearchService:
 
         Raises InvalidArgument: FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
         """
-        ties = (OrderBy("attribute", "start_time", False), OrderBy("attribute", "run_id", True))
-        plan = Plan(request, RUNS, ties, "SearchRuns", nullable=_NULLABLE, canonical=_canonical)
+        plan = _run_plan(request)
         size = resolve_page_size(request.page_size, default=RUNS_PAGE, maximum=MAX_RUNS_PAGE)
 
         def work(session: Session) -> Page[Run]:
@@ -133,6 +136,39 @@ class SearchService:
             return plan.page(size, FOUND_AT_ONCE, session.runs.search, load, size_of_run)
 
         return self._transactions.read(work, bounded=True)
+
+    def run_columns(self, request: SearchRequest) -> Iterator[tuple[RunColumns, str]]:
+        """A page of ``runs`` as columns, in parts; with each the token that leads on from it.
+
+        Raises as ``runs`` does.
+        """
+        plan = _run_plan(request)
+        left = resolve_page_size(request.page_size, default=RUNS_PAGE, maximum=MAX_RUNS_PAGE)
+        return self._run_columns(plan, left)
+
+    def _run_columns(self, plan: Plan, left: int) -> Iterator[tuple[RunColumns, str]]:
+        after = plan.after
+        at_once = FOUND_AT_ONCE
+        while True:
+            wanted = min(left, at_once)
+
+            def work(
+                session: Session, after: Sequence[KeyValue] | None = after, wanted: int = wanted
+            ) -> tuple[RunColumns, Sequence[KeyValue] | None]:
+                found = session.runs.search(plan.query(after, wanted + 1))
+                columns = session.runs.load_columns([each.info for each in found[:wanted]])
+                count = len(columns.infos)
+                return columns, found[count - 1].keys if count < len(found) else None
+
+            # A state of its own for each part: one would be held as long as the reader takes.
+            columns, after = self._transactions.read(work, bounded=True)
+            left -= len(columns.infos)
+            if len(columns.infos) < wanted:
+                # They are large: what was found beside them was found for nothing.
+                at_once = max(1, len(columns.infos))
+            yield columns, "" if after is None else plan.token(after)
+            if after is None or left <= 0:
+                return
 
     def experiments(self, request: SearchRequest) -> Page[Experiment]:
         """One page of the experiments that match. Raises as ``runs`` does."""
@@ -153,6 +189,10 @@ class SearchService:
             )
 
         return self._transactions.read(work, bounded=True)
+
+
+def _run_plan(request: SearchRequest) -> Plan:
+    return Plan(request, RUNS, RUN_TIES, "SearchRuns", nullable=_NULLABLE, canonical=_canonical)
 
 
 class Plan:
@@ -188,7 +228,7 @@ class Plan:
             request.order_by,
             int(request.view),
         )
-        self._after = decode_token(
+        self.after: Sequence[KeyValue] | None = decode_token(
             request.page_token,
             self._hash,
             [_key_types(each, vocabulary, nullable) for each in order],
@@ -205,24 +245,29 @@ class Plan:
         """The page: at most ``size`` entities, and MAX_PAGE_BYTES unless one alone is more."""
         items: list[T] = []
         budget = MAX_PAGE_BYTES
-        after: Sequence[KeyValue] | None = self._after
+        after: Sequence[KeyValue] | None = self.after
         while True:
             wanted = min(size - len(items), found_at_once)
-            found = find(self._query(after, wanted + 1))
+            found = find(self.query(after, wanted + 1))
             for start in range(0, min(len(found), wanted), LOADED_AT_ONCE):
                 part = found[start : min(start + LOADED_AT_ONCE, wanted)]
                 for each, item in zip(part, load(part), strict=True):
                     budget -= size_of(item)
                     if budget < 0 and items:
-                        return Page(items, encode_token(self._hash, after or ()))
+                        return Page(items, self.token(after or ()))
                     items.append(item)
                     after = each.keys
             if len(found) <= wanted:
                 return Page(items)
             if len(items) == size:
-                return Page(items, encode_token(self._hash, after or ()))
+                return Page(items, self.token(after or ()))
 
-    def _query(self, after: Sequence[KeyValue] | None, limit: int) -> Query:
+    def token(self, after: Sequence[KeyValue]) -> str:
+        """Leads to what comes after the keys."""
+        return encode_token(self._hash, after)
+
+    def query(self, after: Sequence[KeyValue] | None, limit: int) -> Query:
+        """At most ``limit`` entities after the keys."""
         return Query(
             stages=self._request.view.stages,
             filter=self._filter,

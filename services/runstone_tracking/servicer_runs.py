@@ -3,12 +3,16 @@
 # ruff: noqa: N802 - methods are named after their RPCs
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import grpc
 
 from runstone.tracking.v1 import run_pb2 as pb
+from runstone.tracking.v1.run_columns_pb2 import SearchRunColumnsRequest, SearchRunColumnsResponse
 from runstone_tracking import convert_runs as convert
 from runstone_tracking.convert import read_search
 from runstone_tracking.convert_batch import read_batch
+from runstone_tracking.convert_columns import write_columns
 from runstone_tracking.service import TrackingService
 
 
@@ -55,6 +59,13 @@ class RunRpcs:
     ) -> pb.SearchRunsResponse:
         """See the proto."""
         return convert.write_page(self._service.search.runs(read_search(request)))
+
+    def SearchRunColumns(
+        self, request: SearchRunColumnsRequest, context: grpc.ServicerContext
+    ) -> Iterator[SearchRunColumnsResponse]:
+        """See the proto."""
+        found = self._service.search.run_columns(read_search(request.search))
+        return (write_columns(columns, token) for columns, token in found)
 
     def LogBatch(
         self, request: pb.LogBatchRequest, context: grpc.ServicerContext

@@ -40,6 +40,8 @@ from runstone_tracking.model import (
     Stage,
     entries_bytes,
 )
+from runstone_tracking.model_columns import RunColumns
+from runstone_tracking.sqlstore_columns import fitting, load_columns
 from runstone_tracking.sqlstore_inputs import add_inputs, inputs_bytes, load_inputs
 from runstone_tracking.sqlstore_metrics import SqlMetricStore
 from runstone_tracking.sqlstore_purge import drop_unused, purge_runs
@@ -131,6 +133,10 @@ class SqlRunStore:
             )
             for info in infos
         ]
+
+    def load_columns(self, infos: Sequence[RunInfo]) -> RunColumns:
+        """See ``sqlstore_columns``."""
+        return load_columns(self._connection, infos[: fitting(self._connection, infos)])
 
     def start_time(self, run_id: str) -> int:
         """One column of its row."""

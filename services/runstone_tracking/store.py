@@ -26,6 +26,7 @@ from runstone_tracking.model import (
     RunInfo,
     Stage,
 )
+from runstone_tracking.model_columns import RunColumns
 from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.store_chunks import ChunkStore
 from runstone_tracking.store_metrics import Appended, MetricStore
@@ -147,6 +148,13 @@ class RunStore(Protocol):
         """The runs with all they hold, in the order given.
 
         Without ``large`` the schemas and profiles of data sets are left empty.
+        """
+        ...
+
+    def load_columns(self, infos: Sequence[RunInfo]) -> RunColumns:
+        """What the runs hold, without the large texts of data sets, in the order given.
+
+        Of many large runs only the first, one at least: as many as MUST fit into memory.
         """
         ...
 

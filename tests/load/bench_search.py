@@ -54,7 +54,8 @@ SEARCHES = {
 
 COLUMNS = {
     "runs": (
-        "run_id, experiment_id, name, status, stage, user_id, start_time, deleted_with_experiment"
+        "run_id, experiment_id, name, status, stage, user_id, start_time, deleted_with_experiment,"
+        " bytes"
     ),
     "params": "run_id, key, value",
     "tags": "run_id, key, value",
@@ -72,7 +73,7 @@ def rows(table: str, columns: Iterable[str]) -> Iterator[tuple[object, ...]]:
         run_id = f"{number * 7919 % RUNS:032x}"
         if table == "runs":
             started = 1_700_000_000_000 + number * 60_000
-            yield run_id, 0, f"run {number}", "FINISHED", "active", "ann", started, False
+            yield run_id, 0, f"run {number}", "FINISHED", "active", "ann", started, False, 1000
         elif table == "params":
             for key in range(PARAMS):
                 yield run_id, f"param_{key}", f"value_{source.randrange(2 + key * 5)}"

@@ -21,6 +21,7 @@ from runstone._entities.registry import (
     RegisteredModel,
     TransitionRequest,
 )
+from runstone._entities.runcolumns import RunColumns
 from runstone._entities.traces import Span, SpanEvent, SpanLink, Trace, TraceInfo, TraceState
 from runstone._entities.tracking import (
     Dataset,
@@ -71,6 +72,7 @@ __all__ = [
     "PurgedRuns",
     "RegisteredModel",
     "Run",
+    "RunColumns",
     "RunData",
     "RunInfo",
     "RunInputs",

@@ -11,9 +11,10 @@ from runstone import _values
 from runstone._client._base import ClientBase
 from runstone._client._experiments import view
 from runstone._connection import new_id
-from runstone._convert import times
+from runstone._convert import runcolumns, times
 from runstone._convert import tracking as convert
 from runstone._entities.paging import PagedList
+from runstone._entities.runcolumns import RunColumns
 from runstone._entities.tracking import (
     DatasetInput,
     PurgedRuns,
@@ -23,7 +24,7 @@ from runstone._entities.tracking import (
     ViewType,
 )
 from runstone._values import MAX_PARAM_VALUE, MAX_TAG_VALUE, invalid
-from runstone.tracking.v1 import run_pb2
+from runstone.tracking.v1 import run_columns_pb2, run_pb2
 
 PARENT_RUN_ID = "mlflow.parentRunId"
 USER = "mlflow.user"
@@ -36,6 +37,25 @@ def status_value(status: str | int) -> run_pb2.RunStatus.ValueType:
         return run_pb2.RunStatus.ValueType(RunStatus.from_string(name))
     except ValueError as error:
         raise invalid("status", str(error)) from None
+
+
+def _search(
+    experiment_ids: Sequence[str] | str,
+    filter_string: str,
+    run_view_type: int,
+    max_results: int,
+    order_by: Sequence[str] | None,
+    page_token: str | None,
+) -> run_pb2.SearchRunsRequest:
+    ids = [experiment_ids] if isinstance(experiment_ids, str | int) else experiment_ids
+    return run_pb2.SearchRunsRequest(
+        experiment_ids=[str(each) for each in ids],
+        filter=filter_string or "",
+        order_by=list(order_by or ()),
+        view_type=view(run_view_type),
+        page_size=max_results or 0,
+        page_token=page_token or "",
+    )
 
 
 class RunCalls(ClientBase):
@@ -173,18 +193,41 @@ class RunCalls(ClientBase):
             PageTokenInvalid, PageTokenOfOtherQuery
         """
         self._settle()
-        ids = [experiment_ids] if isinstance(experiment_ids, str | int) else experiment_ids
         response = self._tracking.SearchRuns(
-            run_pb2.SearchRunsRequest(
-                experiment_ids=[str(each) for each in ids],
-                filter=filter_string or "",
-                order_by=list(order_by or ()),
-                view_type=view(run_view_type),
-                page_size=max_results or 0,
-                page_token=page_token or "",
-            )
+            _search(experiment_ids, filter_string, run_view_type, max_results, order_by, page_token)
         )
         return PagedList(map(convert.run, response.runs), response.next_page_token)
+
+    def search_run_columns(
+        self,
+        experiment_ids: Sequence[str] | str,
+        filter_string: str = "",
+        run_view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int = 1000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> RunColumns:
+        """The runs of ``search_runs`` as columns: a table of 20,000 in a fraction of the time.
+
+        At most 50,000; ``token`` of the result leads to the next ones.
+
+        Raises:
+            FilterInvalid: ``filter_string`` or ``order_by`` cannot be read.
+            PageTokenInvalid, PageTokenOfOtherQuery
+        """
+        self._settle()
+        search = _search(
+            experiment_ids, filter_string, run_view_type, max_results, order_by, page_token
+        )
+        found = RunColumns()
+        request = run_columns_pb2.SearchRunColumnsRequest(search=search)
+        stream: Any = self._tracking.SearchRunColumns(request)
+        # A server that is restarted in the middle sends everything again.
+        stream.restart = lambda: runcolumns.clear(found)
+        for message in stream:
+            runcolumns.extend(found, message)
+        runcolumns.complete(found)
+        return found
 
     def log_param(self, run_id: str, key: str, value: Any) -> Any:
         """Set a parameter; the same value again is fine. Returns ``value``.

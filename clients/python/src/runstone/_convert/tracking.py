@@ -28,7 +28,8 @@ def artifact_uri(run_id: str) -> str:
     return ARTIFACT_ROOT + run_id
 
 
-def _stage(stage: experiment_pb2.LifecycleStage.ValueType) -> str:
+def stage_name(stage: experiment_pb2.LifecycleStage.ValueType) -> str:
+    """``"active"`` or ``"deleted"``."""
     deleted = experiment_pb2.LIFECYCLE_STAGE_DELETED
     return LifecycleStage.DELETED if stage == deleted else LifecycleStage.ACTIVE
 
@@ -38,7 +39,7 @@ def experiment(message: experiment_pb2.Experiment) -> Experiment:
     return Experiment(
         experiment_id=message.experiment_id,
         name=message.name,
-        lifecycle_stage=_stage(message.lifecycle_stage),
+        lifecycle_stage=stage_name(message.lifecycle_stage),
         tags=dict(message.tags),
         creation_time=to_ms(message.create_time) if message.HasField("create_time") else None,
         last_update_time=to_ms(message.update_time) if message.HasField("update_time") else None,
@@ -101,7 +102,7 @@ def run_info(message: run_pb2.Run) -> RunInfo:
         user_id=message.user_id,
         start_time=to_ms(message.start_time) if message.HasField("start_time") else None,
         end_time=to_ms(message.end_time) if message.HasField("end_time") else None,
-        lifecycle_stage=_stage(message.lifecycle_stage),
+        lifecycle_stage=stage_name(message.lifecycle_stage),
         artifact_uri=artifact_uri(message.run_id),
     )
 

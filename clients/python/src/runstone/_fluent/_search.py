@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from runstone._arguments import checked
+from runstone._entities.runcolumns import RunColumns
 from runstone._entities.tracking import Run, ViewType
 from runstone._fluent import _state
 from runstone.exceptions import InvalidArgument
@@ -13,10 +14,15 @@ from runstone.exceptions import InvalidArgument
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runstone._client import Client
+
 MANY = 100_000
 """As MLflow's: what a DataFrame of runs may hold unless said otherwise."""
 
 PAGE = 1000
+FRAME_PAGE = 50_000
+"""What a server gives at most in one call."""
+
 EXPERIMENTS_A_CALL = 1000
 """The server's bound for one search."""
 
@@ -164,6 +170,8 @@ def search_runs(
     ids = _experiments(experiment_ids, experiment_names, search_all_experiments)
     if len(ids) > EXPERIMENTS_A_CALL:
         raise InvalidArgument(f"at most {EXPERIMENTS_A_CALL} experiments can be searched at once")
+    if output_format == "pandas":
+        return _frame(client, ids, filter_string, run_view_type, max_results, order_by)
     runs: list[Run] = []
     token: str | None = None
     while ids and len(runs) < max_results:
@@ -173,7 +181,7 @@ def search_runs(
         token = page.token
         if token is None:
             break
-    return runs if output_format == "list" else _frame(runs)
+    return runs
 
 
 def _experiments(
@@ -194,29 +202,31 @@ def _experiments(
     return [_state.experiment_id()]
 
 
-def _frame(runs: list[Run]) -> pd.DataFrame:
+def _frame(
+    client: Client,
+    ids: Sequence[str],
+    filter_string: str,
+    run_view_type: int,
+    max_results: int,
+    order_by: Sequence[str] | None,
+) -> pd.DataFrame:
     try:
         import pandas as pd
     except ImportError as error:
         raise InvalidArgument(
             'a DataFrame needs pandas: pip install pandas, or take output_format="list"'
         ) from error
-    columns: dict[str, Any] = {
-        "run_id": [run.info.run_id for run in runs],
-        "experiment_id": [run.info.experiment_id for run in runs],
-        "status": [run.info.status for run in runs],
-        "artifact_uri": [run.info.artifact_uri for run in runs],
-        "start_time": _times([run.info.start_time for run in runs]),
-        "end_time": _times([run.info.end_time for run in runs]),
-    }
-    for group, missing in (("metrics", float("nan")), ("params", None), ("tags", None)):
-        values: list[dict[str, Any]] = [getattr(run.data, group) for run in runs]
-        for key in sorted({key for each in values for key in each}):
-            columns[f"{group}.{key}"] = [each.get(key, missing) for each in values]
-    return pd.DataFrame(columns)
-
-
-def _times(milliseconds: list[int | None]) -> pd.Series[pd.Timestamp]:
-    import pandas as pd
-
-    return pd.to_datetime(pd.Series(milliseconds, dtype="Int64"), unit="ms", utc=True)
+    frames: list[pd.DataFrame] = []
+    left = max_results
+    token: str | None = None
+    while ids and left > 0:
+        size = min(FRAME_PAGE, left)
+        found = client.search_run_columns(ids, filter_string, run_view_type, size, order_by, token)
+        frames.append(found.to_pandas())
+        left -= len(found)
+        token = found.token
+        if token is None:
+            break
+    if not frames:
+        return RunColumns().to_pandas()
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)

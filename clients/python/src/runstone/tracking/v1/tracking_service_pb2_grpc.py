@@ -5,6 +5,7 @@ import warnings
 
 from runstone.tracking.v1 import experiment_pb2 as runstone_dot_tracking_dot_v1_dot_experiment__pb2
 from runstone.tracking.v1 import metric_pb2 as runstone_dot_tracking_dot_v1_dot_metric__pb2
+from runstone.tracking.v1 import run_columns_pb2 as runstone_dot_tracking_dot_v1_dot_run__columns__pb2
 from runstone.tracking.v1 import run_pb2 as runstone_dot_tracking_dot_v1_dot_run__pb2
 from runstone.tracking.v1 import trace_pb2 as runstone_dot_tracking_dot_v1_dot_trace__pb2
 
@@ -111,6 +112,11 @@ class TrackingServiceStub:
                 '/runstone.tracking.v1.TrackingService/SearchRuns',
                 request_serializer=runstone_dot_tracking_dot_v1_dot_run__pb2.SearchRunsRequest.SerializeToString,
                 response_deserializer=runstone_dot_tracking_dot_v1_dot_run__pb2.SearchRunsResponse.FromString,
+                _registered_method=True)
+        self.SearchRunColumns = channel.unary_stream(
+                '/runstone.tracking.v1.TrackingService/SearchRunColumns',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_run__columns__pb2.SearchRunColumnsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_run__columns__pb2.SearchRunColumnsResponse.FromString,
                 _registered_method=True)
         self.LogBatch = channel.unary_unary(
                 '/runstone.tracking.v1.TrackingService/LogBatch',
@@ -375,6 +381,16 @@ class TrackingServiceServicer:
 
     def SearchRuns(self, request, context):
         """Lists runs that match a filter, in an order, page by page. Metrics mean their latest value.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD, FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchRunColumns(self, request, context):
+        """Streams a page of SearchRuns as columns: for tables of many runs. Each response is read from a state of its own.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD, FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
@@ -702,6 +718,11 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     servicer.SearchRuns,
                     request_deserializer=runstone_dot_tracking_dot_v1_dot_run__pb2.SearchRunsRequest.FromString,
                     response_serializer=runstone_dot_tracking_dot_v1_dot_run__pb2.SearchRunsResponse.SerializeToString,
+            ),
+            'SearchRunColumns': grpc.unary_stream_rpc_method_handler(
+                    servicer.SearchRunColumns,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_run__columns__pb2.SearchRunColumnsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_run__columns__pb2.SearchRunColumnsResponse.SerializeToString,
             ),
             'LogBatch': grpc.unary_unary_rpc_method_handler(
                     servicer.LogBatch,
@@ -1187,6 +1208,33 @@ class TrackingService:
             '/runstone.tracking.v1.TrackingService/SearchRuns',
             runstone_dot_tracking_dot_v1_dot_run__pb2.SearchRunsRequest.SerializeToString,
             runstone_dot_tracking_dot_v1_dot_run__pb2.SearchRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchRunColumns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/SearchRunColumns',
+            runstone_dot_tracking_dot_v1_dot_run__columns__pb2.SearchRunColumnsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_run__columns__pb2.SearchRunColumnsResponse.FromString,
             options,
             channel_credentials,
             insecure,

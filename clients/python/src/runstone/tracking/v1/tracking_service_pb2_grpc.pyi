@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from runstone.tracking.v1 import experiment_pb2 as _experiment_pb2
 from runstone.tracking.v1 import metric_pb2 as _metric_pb2
+from runstone.tracking.v1 import run_columns_pb2 as _run_columns_pb2
 from runstone.tracking.v1 import run_pb2 as _run_pb2
 from runstone.tracking.v1 import trace_pb2 as _trace_pb2
 import abc as _abc_1
@@ -142,6 +143,12 @@ class TrackingServiceStub:
     """
     SearchRuns: _grpc.UnaryUnaryMultiCallable[_run_pb2.SearchRunsRequest, _run_pb2.SearchRunsResponse]
     """Lists runs that match a filter, in an order, page by page. Metrics mean their latest value.
+
+    Errors:
+    - INVALID_ARGUMENT: INVALID_FIELD, FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
+    """
+    SearchRunColumns: _grpc.UnaryStreamMultiCallable[_run_columns_pb2.SearchRunColumnsRequest, _run_columns_pb2.SearchRunColumnsResponse]
+    """Streams a page of SearchRuns as columns: for tables of many runs. Each response is read from a state of its own.
 
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD, FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
@@ -425,6 +432,12 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     """
     SearchRuns: _aio.UnaryUnaryMultiCallable[_run_pb2.SearchRunsRequest, _run_pb2.SearchRunsResponse]  # type: ignore[assignment]
     """Lists runs that match a filter, in an order, page by page. Metrics mean their latest value.
+
+    Errors:
+    - INVALID_ARGUMENT: INVALID_FIELD, FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
+    """
+    SearchRunColumns: _aio.UnaryStreamMultiCallable[_run_columns_pb2.SearchRunColumnsRequest, _run_columns_pb2.SearchRunColumnsResponse]  # type: ignore[assignment]
+    """Streams a page of SearchRuns as columns: for tables of many runs. Each response is read from a state of its own.
 
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD, FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
@@ -789,6 +802,18 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_pb2.SearchRunsResponse, _abc.Awaitable[_run_pb2.SearchRunsResponse]]:
         """Lists runs that match a filter, in an order, page by page. Metrics mean their latest value.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD, FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchRunColumns(
+        self,
+        request: _run_columns_pb2.SearchRunColumnsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_run_columns_pb2.SearchRunColumnsResponse], _abc.AsyncIterator[_run_columns_pb2.SearchRunColumnsResponse]]:
+        """Streams a page of SearchRuns as columns: for tables of many runs. Each response is read from a state of its own.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD, FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.

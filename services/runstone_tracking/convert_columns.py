@@ -1,0 +1,47 @@
+"""Runs as columns between the model and messages."""
+
+from __future__ import annotations
+
+from runstone.tracking.v1 import run_columns_pb2 as pb
+from runstone_tracking.convert import write_stage
+from runstone_tracking.convert_runs import STATUSES, write_input
+from runstone_tracking.model_columns import RunColumns, TextColumn
+
+GOES_ON = -1
+"""The end of a run that has none yet."""
+
+
+def write_columns(columns: RunColumns, next_page_token: str) -> pb.SearchRunColumnsResponse:
+    """The message."""
+    infos = columns.infos
+    return pb.SearchRunColumnsResponse(
+        run_ids=[info.run_id for info in infos],
+        experiment_ids=[info.experiment_id for info in infos],
+        names=[info.name for info in infos],
+        statuses=[STATUSES[info.status] for info in infos],
+        lifecycle_stages=[write_stage(info.stage) for info in infos],
+        user_ids=[info.user_id for info in infos],
+        start_times_ms=[info.start_time for info in infos],
+        end_times_ms=[GOES_ON if info.end_time is None else info.end_time for info in infos],
+        metrics=[
+            pb.MetricColumn(
+                key=each.key,
+                rows=each.rows,
+                values=each.values,
+                steps=each.steps,
+                timestamps_ms=each.timestamps_ms,
+            )
+            for each in columns.metrics
+        ],
+        params=map(_write_texts, columns.params),
+        tags=map(_write_texts, columns.tags),
+        inputs=[
+            pb.RunInputs(row=row, inputs=map(write_input, found))
+            for row, found in columns.inputs.items()
+        ],
+        next_page_token=next_page_token,
+    )
+
+
+def _write_texts(column: TextColumn) -> pb.TextColumn:
+    return pb.TextColumn(key=column.key, rows=column.rows, values=column.values)

@@ -78,10 +78,9 @@ def artifact_uri(found: run_pb2.Run) -> str:
 
 def run(found: run_pb2.Run) -> Json:
     """A run with all it holds."""
-    run_id = found.run_id
     data: Json = {}
     if found.metrics:
-        data["metrics"] = [latest(each, run_id) for each in found.metrics]
+        data["metrics"] = [latest(each) for each in found.metrics]
     if found.params:
         data["params"] = pairs(found.params)
     if found.tags:
@@ -89,14 +88,13 @@ def run(found: run_pb2.Run) -> Json:
     return {"info": run_info(found), "data": data, "inputs": _inputs(found)}
 
 
-def latest(found: metric_pb2.MetricSummary, run_id: str) -> Json:
+def latest(found: metric_pb2.MetricSummary) -> Json:
     """A metric's latest point."""
     return {
         "key": found.key,
         "value": number(found.value),
         "timestamp": found.timestamp_ms,
         "step": found.step,
-        "run_id": run_id,
     }
 
 

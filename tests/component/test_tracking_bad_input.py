@@ -92,6 +92,11 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
             page_size=1,
             view_type=1,
         ),
+        "SearchRunColumns": SearchRunColumnsRequest(
+            search=r.SearchRunsRequest(
+                experiment_ids=[experiment], filter="status = 'FAILED'", page_size=1
+            )
+        ),
         "LogBatch": r.LogBatchRequest(
             run_id=run, params={"p": "1"}, tags=tags, series=[series], writer_id="w", sequence=1
         ),

@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from runstone.tracking.v1 import experiment_pb2, metric_pb2, run_pb2, trace_pb2
+from runstone.tracking.v1.run_columns_pb2 import SearchRunColumnsRequest
 from runstone.tracking.v1.tracking_service_pb2_grpc import TrackingServiceStub
 from support.protos import comments, descriptor, reasons
 from support.tracking_service import tracking_server

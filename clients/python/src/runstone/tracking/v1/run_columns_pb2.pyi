@@ -66,7 +66,7 @@ class SearchRunColumnsResponse(_message.Message):
     INPUTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """In the last response: leads SearchRuns and SearchRunColumns to the next page; empty on the last page."""
+    """Leads SearchRuns and SearchRunColumns on from the last of these runs; empty when no run follows."""
     @_builtins.property
     def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The runs' ids."""

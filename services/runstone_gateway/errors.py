@@ -112,4 +112,5 @@ def of_failure(failure: PeerFailure) -> GatewayError:
         return GatewayError(code, "A service behind the gateway does not answer; try again.")
     if code == "INTERNAL_ERROR" and not failure.reason:
         return GatewayError(code, "A service behind the gateway failed.")
-    return GatewayError(code, failure.message)
+    # MLflow's messages are sentences, and some of its users look for their beginnings.
+    return GatewayError(code, failure.message[:1].upper() + failure.message[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +12,15 @@ from runstone.tracking.v1 import experiment_pb2 as messages
 from runstone_gateway import render_tracking as render
 from runstone_gateway.call import Call
 from runstone_gateway.errors import refused
+from runstone_gateway.fields import wrong
+from runstone_gateway.pages import collect
 
-OWN_LOCATION = "mlflow-artifacts:/"
-"""The one place of artifacts that a client may name: the server's own."""
+OWN_LOCATION = re.compile(r"mlflow-artifacts:/[\w./-]*", re.ASCII)
+"""The one place of artifacts that a client may name: the server's own, where it has its own order
+of folders."""
+
+MAX_RESULTS = 50_000
+"""Experiments of one answer, as MLflow has it."""
 
 VIEWS = {
     "ACTIVE_ONLY": messages.VIEW_TYPE_ACTIVE_ONLY,
@@ -26,7 +33,7 @@ async def create(
     call: Call, name: str, artifact_location: str = "", tags: dict[str, str] | None = None
 ) -> Any:
     """POST experiments/create."""
-    if artifact_location and not artifact_location.startswith(OWN_LOCATION):
+    if artifact_location and not OWN_LOCATION.fullmatch(artifact_location):
         raise refused(
             "Parameter 'artifact_location' is not taken: this server keeps artifacts in its own"
             " store. Leave it out."
@@ -52,27 +59,20 @@ async def get_by_name(call: Call, experiment_name: str) -> Any:
 
 async def search(
     call: Call,
-    max_results: int = 0,
+    max_results: int = 1000,
     page_token: str = "",
     filter: str = "",
     order_by: Sequence[str] = (),
     view_type: str = "ACTIVE_ONLY",
 ) -> Any:
     """POST and GET experiments/search."""
-    found = await call.ask(
-        call.tracking.SearchExperiments,
-        messages.SearchExperimentsRequest(
-            filter=filter,
-            order_by=order_by,
-            view_type=VIEWS[view_type],
-            page_size=max_results,
-            page_token=page_token,
-        ),
+    if not 1 <= max_results <= MAX_RESULTS:
+        raise wrong(max_results, "max_results", f"a number of experiments from 1 to {MAX_RESULTS}")
+    request = messages.SearchExperimentsRequest(
+        filter=filter, order_by=order_by, view_type=VIEWS[view_type], page_token=page_token
     )
-    answer: dict[str, Any] = {"experiments": [render.experiment(e) for e in found.experiments]}
-    if found.next_page_token:
-        answer["next_page_token"] = found.next_page_token
-    return answer
+    method = call.tracking.SearchExperiments
+    return await collect(call, method, request, "experiments", render.experiment, max_results)
 
 
 async def delete(call: Call, experiment_id: str) -> Any:

@@ -128,7 +128,7 @@ async def search(
     page_token: str = "",
 ) -> Any:
     """POST runs/search."""
-    if not 0 <= max_results <= MAX_RESULTS:
+    if not 1 <= max_results <= MAX_RESULTS:
         raise wrong(max_results, "max_results", f"a number of runs from 1 to {MAX_RESULTS}")
     if not experiment_ids:
         return {}
@@ -137,7 +137,7 @@ async def search(
         filter=filter,
         order_by=order_by,
         view_type=VIEWS[run_view_type],
-        page_size=max_results or MAX_RESULTS,
+        page_size=max_results,
         page_token=page_token,
     )
     pieces: list[bytes] = []

@@ -213,7 +213,7 @@ class ParamImmutable(FailedPrecondition):
     def __init__(self, run_id: str, key: str, value: str, new_value: str) -> None:
         shown = _shown(value)
         super().__init__(
-            f"changing param values is not allowed: param {key!r} of run {run_id} has the value"
+            f"changing param values is not allowed. Param {key!r} of run {run_id} has the value"
             f" {shown!r} and cannot become {_shown(new_value)!r}; log it under another key, or as"
             " a tag, or begin another run",
             metadata={"run_id": run_id, "key": key, "value": shown},

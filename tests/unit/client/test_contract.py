@@ -16,7 +16,7 @@ from runstone import Client, _channel
 from runstone.auth.v1 import permission_pb2
 from support.protos import FOLDER, SERVICES, comments, descriptor, reasons
 
-LINE = re.compile(r"- ([A-Z_]+): ((?:[A-Z_]+(?:, )?)+)(?: when [^.]+)?\.$")
+LINE = re.compile(r"- ([A-Z_]+): ([A-Z_]+(?:, [A-Z_]+)*)(?: when [^.]+)?\.$")
 RPCS = [(name, method) for name in SERVICES for method in descriptor(name).methods]
 IDS = [method.name for _, method in RPCS]
 

@@ -316,7 +316,7 @@ class RegistryServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
-        - NOT_FOUND: MODEL_NOT_FOUND, SOURCE_RUN_NOT_FOUND, SOURCE_NOT_FOUND; of a version's source also VERSION_NOT_FOUND.
+        - NOT_FOUND: MODEL_NOT_FOUND, SOURCE_RUN_NOT_FOUND, SOURCE_NOT_FOUND, VERSION_NOT_FOUND.
         - ALREADY_EXISTS: REQUEST_ID_REUSED.
         - FAILED_PRECONDITION: VERSION_NOT_READY when the source's version is not READY.
         """

@@ -168,9 +168,37 @@ def find(
     translate: Callable[[Connection, Subject, Expression, Joined], Condition] = condition,
 ) -> Found:
     """The rows of ``columns`` that the query finds under the conditions, and their keys."""
-    source, keys, joined = _order(subject, table, query.order)
     if len(query.stages) < len(Stage):
         conditions.append(table.c.stage == query.stages[0])
+    arguments = (connection, query, subject, table, columns, conditions, translate)
+    if query.order[0].entity == "metric" and _is_number(query.after):
+        # Rows with a number come before all others, whatever the direction: an index has them in
+        # their order, and a page of them needs no other row.
+        found = _read(*arguments, numbers=True)
+        if len(found) == query.limit:
+            return found
+    return _read(*arguments, numbers=False)
+
+
+def _is_number(after: Sequence[KeyValue] | None) -> bool:
+    """Whether rows that have a number in their first key may follow."""
+    return after is None or (isinstance(after[0], int | float) and not _is_nan(after[0]))
+
+
+def _read(
+    connection: Connection,
+    query: Query,
+    subject: Subject,
+    table: FromClause,
+    columns: Sequence[ColumnElement[Any]],
+    conditions: Sequence[Condition],
+    translate: Callable[[Connection, Subject, Expression, Joined], Condition],
+    *,
+    numbers: bool,
+) -> Found:
+    """The rows and keys; with ``numbers`` only rows that have a number in their first key."""
+    source, keys, joined = _order(subject, table, query.order, numbers=numbers)
+    conditions = list(conditions)
     if query.filter is not None:
         conditions.append(translate(connection, subject, query.filter, joined))
     if query.after is not None:
@@ -191,7 +219,7 @@ def find(
 
 
 def _order(
-    subject: Subject, table: FromClause, order: Iterable[OrderBy]
+    subject: Subject, table: FromClause, order: Iterable[OrderBy], *, numbers: bool
 ) -> tuple[FromClause, list[SortKey], Joined]:
     """The table, joined with what it is sorted by, the keys, and what was joined."""
     source = table
@@ -205,8 +233,12 @@ def _order(
         found = metric_summaries if each.entity == "metric" else subject.key_values[each.entity]
         joined = found.alias(f"sorted_{place}")
         belongs = and_(joined.c[subject.owner] == subject.id, joined.c.key == each.key)
-        source = source.outerjoin(joined, belongs)
         all_joined[each.entity, each.key] = joined
+        if numbers and place == 0:
+            source = source.join(joined, and_(belongs, joined.c.value.is_not(None)))
+            keys.append(SortKey(joined.c.value, each.ascending))
+            continue
+        source = source.outerjoin(joined, belongs)
         missing = (joined.c.key.is_(None), literal(_MISSING))
         if each.entity == "metric":
             # The value of a NaN is NULL; without is_nan the index alone can answer.

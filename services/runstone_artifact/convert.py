@@ -10,6 +10,7 @@ from runstone.artifact.v1 import artifact_pb2 as pb
 from runstone_artifact.convert_paths import check_path
 from runstone_artifact.errors import DigestMismatch
 from runstone_artifact.model import (
+    MAX_SIZE,
     Begun,
     Collected,
     Content,
@@ -42,8 +43,11 @@ MAX_CHUNK_BYTES = 4 * 2**20
 MAX_FILES = 1000
 MAX_PATHS = 1000
 MAX_PARTS = 2000
-MAX_SIZE = 5 * 2**40
-"""What S3 takes as one object."""
+MAX_CLIENT_PARTS = 10_000
+"""What S3 takes; a URL has half a kilobyte."""
+
+MAX_ETAG = 100
+"""Characters; S3's have 32 hexadecimal digits, those of other stores somewhat more."""
 
 MAX_SCRUB_BYTES = 2**40
 MAX_AGE_S = 100 * 365 * 86_400
@@ -106,6 +110,12 @@ def read_begin(request: pb.BeginUploadRequest) -> Owner:
     check_range(violations, "size", request.size, 0, MAX_SIZE)
     if request.sha256:
         check_sha256(violations, "sha256", request.sha256)
+    check_range(violations, "part_count", request.part_count, 0, MAX_CLIENT_PARTS)
+    if request.part_count:
+        if request.size:
+            violations.add("size", "must not be set with part_count: the parts tell it")
+        if request.sha256:
+            violations.add("sha256", "must not be set with part_count; CommitUpload takes it")
     violations.raise_if_any()
     return owner
 
@@ -135,6 +145,10 @@ def check_commit(request: pb.CommitUploadRequest) -> None:
     if request.sha256:
         check_sha256(violations, "sha256", request.sha256)
     check_count(violations, "part_crc32s", len(request.part_crc32s), MAX_PARTS)
+    check_count(violations, "part_etags", len(request.part_etags), MAX_CLIENT_PARTS)
+    for index, etag in enumerate(request.part_etags[:MAX_CLIENT_PARTS]):
+        if not 0 < len(etag) <= MAX_ETAG:
+            violations.add(f"part_etags[{index}]", f"must have 1 to {MAX_ETAG} characters")
     violations.raise_if_any()
 
 

@@ -10,6 +10,9 @@ KEY = re.compile(r"[0-9a-f]{32}")
 """An object's key, and an upload's id: hex digits that the service made up."""
 
 
+MAX_SIZE = 5 * 2**40
+"""What S3 takes as one object."""
+
 OTHER_BYTES = "sha256 is "
 """How ``Blob.damage`` begins when the bytes are others."""
 
@@ -143,7 +146,8 @@ class Upload:
 
     ``sha256`` is the digest the client promised, ``found_sha256`` and ``found_blake3`` are computed
     from the bytes; each is empty when unknown. ``offset`` bytes are durable. ``part_size`` and
-    ``multipart_id`` belong to the object store (0 and "" when it has no parts). ``artifact`` is set
+    ``multipart_id`` belong to the object store (0 and "" when it has no parts). ``part_count`` is
+    set where the client cuts the parts: then the size is known at commit only. ``artifact`` is set
     once committed.
     """
 
@@ -157,6 +161,7 @@ class Upload:
     presigned: bool = False
     part_size: int = 0
     multipart_id: str = ""
+    part_count: int = 0
     offset: int = 0
     found_sha256: str = ""
     found_blake3: str = ""

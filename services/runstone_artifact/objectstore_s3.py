@@ -301,7 +301,8 @@ class S3ObjectStore:
     def complete(self, upload: Upload) -> None:
         """See ObjectStore."""
         try:
-            if not upload.multipart_id:
+            # Without parts it was completed before; not every store would say so by itself.
+            if not upload.multipart_id or not upload.parts:
                 raise KeyError(upload.object_key)
             with _kinds():
                 self._client._complete_multipart_upload(

@@ -20,14 +20,25 @@ from runstone_artifact.errors import (
     ChunkDamaged,
     DigestMismatch,
     OffsetMismatch,
+    PresignUnsupported,
     SizeMismatch,
     UploadBusy,
     UploadNotFound,
 )
-from runstone_artifact.model import Begun, Blob, File, NewFile, Owner, Part, PartUrl, Upload
+from runstone_artifact.model import (
+    Begun,
+    Blob,
+    File,
+    NewFile,
+    Owner,
+    Part,
+    PartUrl,
+    Upload,
+)
 from runstone_artifact.model_digests import Digests
 from runstone_artifact.service_hashing import HashingThread, HashMemory
 from runstone_artifact.service_limits import ActiveRuns, TransferSlots
+from runstone_artifact.service_parts import PartChecks, cut_by_client, ranges_of
 from runstone_artifact.service_soundness import Soundness
 from runstone_artifact.store import ArtifactStore, ObjectStore, StagingWriter
 from runstone_kit.clock import Clock
@@ -97,9 +108,19 @@ class UploadService:
         self._unreleased: dict[str, str] = {}
 
     def begin_upload(
-        self, owner: Owner, path: str, size: int, sha256: str, *, presigned: bool
+        self,
+        owner: Owner,
+        path: str,
+        size: int,
+        sha256: str,
+        *,
+        presigned: bool,
+        part_count: int = 0,
     ) -> Begun:
-        """Commit at once what is stored already, else make an upload."""
+        """Commit at once what is stored already, else make an upload.
+
+        With ``part_count`` the client cuts so many parts, whose sizes nobody knows yet.
+        """
         self._runs.require(owner, now_too=False)
         known = self._soundness.sound([sha256]).get(sha256) if sha256 else None
         if known is not None and known.size == size:
@@ -111,7 +132,11 @@ class UploadService:
                     artifact=self._rows.commit_files(owner, [file], [], self._clock.now_ms())[0]
                 )
         self._rows.check_writable(owner, path)
-        presigned = presigned and self._objects.presigns and size >= PRESIGN_MIN_BYTES
+        if part_count and not self._objects.presigns:
+            raise PresignUnsupported
+        presigned = bool(part_count) or (
+            presigned and self._objects.presigns and size >= PRESIGN_MIN_BYTES
+        )
         upload_id, key = self._ids.hex_id(), self._ids.hex_id()
         part_size, multipart_id = self._objects.stage(upload_id, key, size, presigned=presigned)
         upload = Upload(
@@ -123,8 +148,9 @@ class UploadService:
             update_ms=self._clock.now_ms(),
             sha256=sha256,
             presigned=presigned,
-            part_size=part_size,
+            part_size=0 if part_count else part_size,
             multipart_id=multipart_id,
+            part_count=part_count,
         )
         try:
             self._rows.add_upload(upload)
@@ -158,7 +184,13 @@ class UploadService:
                     raise invalid_field("upload_id", "is an upload that is sent to its URLs")
                 return self._receive(hold, first, arriving)
 
-    def commit_upload(self, upload_id: str, sha256: str, part_crc32s: Sequence[int]) -> File:
+    def commit_upload(
+        self,
+        upload_id: str,
+        sha256: str,
+        part_crc32s: Sequence[int],
+        part_etags: Sequence[str] = (),
+    ) -> File:
         """Check the bytes and make the file."""
         with self._held(upload_id) as hold:
             upload = hold.upload
@@ -175,9 +207,16 @@ class UploadService:
                     "CommitUpload", upload.sha256, sha256, upload_id=upload_id, promised=True
                 )
             expected = sha256 or upload.sha256
-            if upload.presigned and not expected and not part_crc32s:
+            if bool(part_etags) != bool(upload.part_count):
+                raise invalid_field("part_etags", "are for uploads with part_count, and for all")
+            if upload.part_count:
+                hold.upload = upload = self._cut_by_client(upload, part_etags)
+                # Known from here on: a commit that breaks off goes on with it.
+                self._note(hold, replace(upload, parts=()))
+            elif upload.presigned and not expected and not part_crc32s:
                 raise invalid_field("sha256", "or part_crc32s is required for an upload by URL")
-            hold.upload = upload = self._all_sent(upload)
+            else:
+                hold.upload = upload = self._all_sent(upload)
             if expected and upload.found_sha256 and upload.found_sha256 != expected:
                 self._refuse(hold, expected, upload.found_sha256)
             self._renew(hold)
@@ -336,18 +375,29 @@ class UploadService:
                 raise
             # Completed by a commit that broke off afterwards.
             return upload
-        wanted = {number: size for number, _, size in _ranges(upload)}
+        wanted = {number: size for number, _, size in ranges_of(upload)}
         if {part.number: part.size for part in parts} != wanted:
             sent = sum(part.size for part in parts)
             raise SizeMismatch(upload.upload_id, upload.size, sent)
         return replace(upload, parts=tuple(parts))
 
+    def _cut_by_client(self, upload: Upload, etags: Sequence[str]) -> Upload:
+        """The upload with the parts that its client sent. Raises InvalidArgument."""
+        try:
+            parts = self._objects.sent_parts(upload)
+        except UploadNotFound:
+            if self._objects.size(upload.object_key) != upload.size:
+                raise
+            # Completed by a commit that broke off afterwards.
+            return upload
+        return cut_by_client(upload, parts, etags)
+
     def _read_back(self, hold: _Hold, part_crc32s: Sequence[int]) -> Digests:
         """The digests of the completed object. Raises SizeMismatch, ChunkDamaged."""
         upload = hold.upload
         hashing = HashingThread()
-        ranges = _ranges(upload) if upload.presigned and part_crc32s else []
-        checks = _PartChecks([size for _, _, size in ranges])
+        ranges = ranges_of(upload) if upload.presigned and part_crc32s else []
+        checks = PartChecks([size for _, _, size in ranges])
         size = 0
         try:
             for chunk in self._objects.read(upload.object_key, 0, upload.size):
@@ -408,41 +458,18 @@ class UploadService:
         if not upload.presigned or upload.artifact is not None:
             return ()
         there = {part.number: part.size for part in sent}
+        if upload.part_count:
+            return tuple(
+                PartUrl(number, 0, 0, self._objects.part_url(upload, number))
+                for number in range(1, upload.part_count + 1)
+                if number not in there
+            )
         return tuple(
             PartUrl(number, offset, size, self._objects.part_url(upload, number))
-            for number, offset, size in _ranges(upload)
+            for number, offset, size in ranges_of(upload)
             if there.get(number) != size
         )
 
 
 def _with(upload: Upload, found: Digests) -> Upload:
     return replace(upload, found_sha256=found.sha256, found_blake3=found.blake3, parts=())
-
-
-class _PartChecks:
-    """CRC-32 of each of consecutive ranges."""
-
-    def __init__(self, sizes: Sequence[int]) -> None:
-        self._left = list(sizes)
-        self.found: list[int] = [0] if sizes else []
-
-    def update(self, chunk: bytes) -> None:
-        rest = memoryview(chunk)
-        while rest and self.found:
-            at = len(self.found) - 1
-            taken = rest[: self._left[at]]
-            self.found[at] = crc32(taken, self.found[at])
-            self._left[at] -= len(taken)
-            rest = rest[len(taken) :]
-            if self._left[at] == 0:
-                if at + 1 == len(self._left):
-                    return
-                self.found.append(0)
-
-
-def _ranges(upload: Upload) -> list[tuple[int, int, int]]:
-    """(number, offset, size) of an upload's parts."""
-    return [
-        (index + 1, offset, min(upload.part_size, upload.size - offset))
-        for index, offset in enumerate(range(0, upload.size, upload.part_size))
-    ]

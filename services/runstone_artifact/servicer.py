@@ -55,7 +55,12 @@ class ArtifactServicer(rpc.ArtifactServiceServicer):
         owner = convert.read_begin(request)
         return convert.begun(
             self._uploads.begin_upload(
-                owner, request.path, request.size, request.sha256, presigned=request.presigned
+                owner,
+                request.path,
+                request.size,
+                request.sha256,
+                presigned=request.presigned,
+                part_count=request.part_count,
             )
         )
 
@@ -73,7 +78,10 @@ class ArtifactServicer(rpc.ArtifactServiceServicer):
     ) -> pb.CommitUploadResponse:
         convert.check_commit(request)
         file = self._uploads.commit_upload(
-            request.upload_id, request.sha256, list(request.part_crc32s)
+            request.upload_id,
+            request.sha256,
+            list(request.part_crc32s),
+            list(request.part_etags),
         )
         return pb.CommitUploadResponse(artifact=convert.artifact(file))
 

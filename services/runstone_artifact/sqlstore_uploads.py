@@ -60,6 +60,7 @@ class UploadSql:
             _change(
                 connection,
                 upload.upload_id,
+                size=upload.size,
                 durable_offset=upload.offset,
                 found_sha256=upload.found_sha256,
                 found_blake3=upload.found_blake3 or None,

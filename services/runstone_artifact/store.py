@@ -137,7 +137,7 @@ class UploadRows(Protocol):
         ...
 
     def note_progress(self, upload: Upload, holder: str, until_ms: int) -> None:
-        """Store offset, found digest, new parts and update time, and hold it longer.
+        """Store size, offset, found digest, new parts and update time, and hold it longer.
 
         MUST raise UploadBusy when ``holder`` has lost it, UploadNotFound when it is gone.
         """
@@ -310,6 +310,7 @@ class ObjectStore(Protocol):
     def stage(self, upload_id: str, key: str, size: int, *, presigned: bool) -> tuple[int, str]:
         """Prepare an upload; returns its part size (0: no parts) and multi-part id ("": none).
 
+        The size of a presigned one may be unknown and 0.
         MUST raise InvalidArgument of ``size`` when a stream would need more memory than a part may.
         """
         ...

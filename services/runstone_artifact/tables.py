@@ -111,6 +111,8 @@ uploads = Table(
     Column("presigned", Boolean, nullable=False),
     Column("part_size", BigInteger, nullable=False),
     Column("multipart_id", Text, nullable=False),
+    # Of parts that the client cuts; the size is 0 until they are there.
+    Column("part_count", Integer, nullable=False, server_default="0"),
     Column("durable_offset", BigInteger, nullable=False),
     Column("found_sha256", ExactText, nullable=False),
     Column("found_blake3", Text),

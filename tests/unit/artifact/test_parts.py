@@ -32,7 +32,7 @@ from runstone_artifact.objectstore_s3 import S3Address
 from runstone_artifact.peers import RpcRunDirectory
 from runstone_artifact.service_hashing import HashingThread, HashMemory
 from runstone_artifact.service_limits import ActiveRuns, TransferSlots
-from runstone_artifact.service_uploads import _PartChecks
+from runstone_artifact.service_parts import PartChecks
 from runstone_artifact.settings import ArtifactSettings
 from runstone_kit.errors import NotFound, RunstoneError, Unavailable, Violations
 from runstone_kit.interceptors.error_mapping import status_of
@@ -214,7 +214,7 @@ def test_a_remembered_hash_fits_one_offset_and_one_use() -> None:
 @pytest.mark.parametrize("step", [1, 7, 10, 100])
 def test_part_checks_do_not_care_how_the_bytes_come(step: int) -> None:
     data, sizes = noise(25), [10, 10, 5]
-    checks = _PartChecks(sizes)
+    checks = PartChecks(sizes)
     for at in range(0, 25, step):
         checks.update(data[at : at + step])
     assert checks.found == [zlib.crc32(data[:10]), zlib.crc32(data[10:20]), zlib.crc32(data[20:])]

@@ -191,6 +191,7 @@ class BeginUploadRequest(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     PRESIGNED_FIELD_NUMBER: _builtins.int
+    PART_COUNT_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """Required. As Artifact.path; a file that stands there is replaced at commit."""
     size: _builtins.int
@@ -201,6 +202,11 @@ class BeginUploadRequest(_message.Message):
     """
     presigned: _builtins.bool
     """The client can send straight to the object store."""
+    part_count: _builtins.int
+    """The client cuts the file itself and sends so many parts to presigned URLs, at most 10000, each but the last of
+    5 MiB to 5 GiB. For clients that know neither size nor digest beforehand: both stay unset here, and
+    CommitUpload takes part_etags. 0: the service cuts.
+    """
     @_builtins.property
     def owner(self) -> Global___Owner:
         """Required."""
@@ -213,10 +219,11 @@ class BeginUploadRequest(_message.Message):
         size: _builtins.int = ...,
         sha256: _builtins.str = ...,
         presigned: _builtins.bool = ...,
+        part_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["owner", b"owner"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["owner", b"owner", "path", b"path", "presigned", b"presigned", "sha256", b"sha256", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owner", b"owner", "part_count", b"part_count", "path", b"path", "presigned", b"presigned", "sha256", b"sha256", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -322,9 +329,9 @@ class UploadPart(_message.Message):
     part_number: _builtins.int
     """From 1."""
     offset: _builtins.int
-    """First byte of the range."""
+    """First byte of the range. Unset where the client cuts the file."""
     size: _builtins.int
-    """Bytes of the range."""
+    """Bytes of the range. Unset where the client cuts the file."""
     url: _builtins.str
     """Where to PUT it. Good for an hour; GetUpload gives fresh ones."""
     @_builtins.property
@@ -461,6 +468,7 @@ class CommitUploadRequest(_message.Message):
     UPLOAD_ID_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     PART_CRC32S_FIELD_NUMBER: _builtins.int
+    PART_ETAGS_FIELD_NUMBER: _builtins.int
     upload_id: _builtins.str
     """Required."""
     sha256: _builtins.str
@@ -473,16 +481,23 @@ class CommitUploadRequest(_message.Message):
         compares. At most 2000; none for an upload by UploadChunks.
         """
 
+    @_builtins.property
+    def part_etags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required for an upload begun with part_count, none for others: the ETag that the object store answered for every
+        part, in their order, at most 100 characters each. It must have these very parts.
+        """
+
     def __init__(
         self,
         *,
         upload_id: _builtins.str = ...,
         sha256: _builtins.str = ...,
         part_crc32s: _abc.Iterable[_builtins.int] | None = ...,
+        part_etags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["part_crc32s", b"part_crc32s", "sha256", b"sha256", "upload_id", b"upload_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["part_crc32s", b"part_crc32s", "part_etags", b"part_etags", "sha256", b"sha256", "upload_id", b"upload_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -153,7 +153,7 @@ class ArtifactServiceServicer:
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: OWNER_NOT_FOUND.
-        - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT.
+        - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT, PRESIGN_UNSUPPORTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

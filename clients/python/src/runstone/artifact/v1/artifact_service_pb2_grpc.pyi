@@ -55,7 +55,7 @@ class ArtifactServiceStub:
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: OWNER_NOT_FOUND.
-    - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT.
+    - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT, PRESIGN_UNSUPPORTED.
     """
     UploadChunks: _grpc.StreamUnaryMultiCallable[_artifact_pb2.UploadChunksRequest, _artifact_pb2.UploadChunksResponse]
     """Sends the file's next bytes. When it breaks off, GetUpload tells from where to go on.
@@ -191,7 +191,7 @@ class ArtifactServiceAsyncStub(ArtifactServiceStub):
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: OWNER_NOT_FOUND.
-    - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT.
+    - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT, PRESIGN_UNSUPPORTED.
     """
     UploadChunks: _aio.StreamUnaryMultiCallable[_artifact_pb2.UploadChunksRequest, _artifact_pb2.UploadChunksResponse]  # type: ignore[assignment]
     """Sends the file's next bytes. When it breaks off, GetUpload tells from where to go on.
@@ -336,7 +336,7 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: OWNER_NOT_FOUND.
-        - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT.
+        - FAILED_PRECONDITION: OWNER_DELETED, OWNER_SEALED, PATH_CONFLICT, PRESIGN_UNSUPPORTED.
         """
 
     @_abc_1.abstractmethod

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount
 
 from runstone_gateway.dispatch import AccessWriter, Dispatcher
 from runstone_gateway.hosts import HostGuard
@@ -24,7 +23,7 @@ def build(settings: GatewaySettings, addresses: Addresses) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        dispatcher.upstream = Upstream(addresses)
+        dispatcher.upstream = Upstream(addresses, settings.max_transfers)
         try:
             yield
         finally:
@@ -33,7 +32,10 @@ def build(settings: GatewaySettings, addresses: Addresses) -> Starlette:
     guard = Middleware(
         HostGuard, hosts=_list(settings.allowed_hosts), origins=_list(settings.allowed_origins)
     )
-    return Starlette(routes=[Mount("/", app=dispatcher)], middleware=[guard], lifespan=lifespan)
+    app = Starlette(middleware=[guard], lifespan=lifespan)
+    # Not mounted: a mount's pattern does not match paths with line ends.
+    app.router.default = dispatcher
+    return app
 
 
 def _list(text: str) -> list[str]:

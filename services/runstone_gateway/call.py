@@ -20,7 +20,9 @@ class Call:
     """What a handler works with.
 
     ``request`` is the HTTP request, ``settings`` are the gateway's. ``tracking``, ``artifact`` and
-    ``registry`` are the services' asyncio stubs, whose methods ``ask`` and ``stream`` call.
+    ``registry`` are the services' asyncio stubs, whose methods ``ask`` and ``stream`` call;
+    ``opened`` calls one that is written to or read from by hand. ``remembered`` lives as long as
+    the process.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Call:
         self.tracking = upstream.tracking
         self.artifact = upstream.artifact
         self.registry = upstream.registry
+        self.remembered = upstream.remembered
         self._metadata: list[tuple[str, str]] = [(REQUEST_ID_METADATA, request_id)]
         if user := request.headers.get(ACTOR_METADATA):
             self._metadata.append((ACTOR_METADATA, quote(user[:MAX_USER], safe=" %")))
@@ -50,6 +53,10 @@ class Call:
         limit = self._limit(seconds)
         call: AsyncIterator[Any] = method(message, metadata=self._metadata, timeout=limit)
         return call
+
+    def opened(self, method: Any, *message: Any, seconds: float) -> Any:
+        """A streaming RPC under way: grpc.aio's call object."""
+        return method(*message, metadata=self._metadata, timeout=seconds)
 
     def _limit(self, seconds: float | None) -> float:
         return self.settings.default_deadline_s if seconds is None else seconds

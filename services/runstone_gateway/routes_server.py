@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import PlainTextResponse
 
 from runstone_gateway.call import Call
+from runstone_gateway.routes_parts import presigns
 
 MLFLOW_VERSION = "3.17.2"
 """The release whose REST API this is. Clients compare it with their own, so it stands here in place
@@ -26,12 +27,13 @@ async def get_version(call: Call) -> Any:
 
 async def server_info(call: Call) -> Any:
     """GET server-info: what clients decide by how they speak to the server."""
+    by_url = await presigns(call)
     return {
         "store_type": "SqlStore",
         "workspaces_enabled": False,
         "trace_archival_enabled": False,
-        "multipart_uploads_enabled": False,
-        "multipart_downloads_enabled": False,
+        "multipart_uploads_enabled": by_url,
+        "multipart_downloads_enabled": by_url,
         "artifact_serving_enabled": True,
         "artifacts_presigned_only": call.settings.presigned_only,
         "tracking_auth": None,

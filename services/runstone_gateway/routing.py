@@ -41,27 +41,27 @@ class Route:
         return [prefix + self.path for prefix in PREFIXES]
 
 
-def get(path: str, handler: Handler, **fields: Field) -> Route:
+def get(path: str, handler: Handler, /, **fields: Field) -> Route:
     """A route of GET, with its parameters in the query."""
     return Route("GET", path, handler, fields)
 
 
-def post(path: str, handler: Handler, **fields: Field) -> Route:
+def post(path: str, handler: Handler, /, **fields: Field) -> Route:
     """A route of POST, with its parameters in a JSON body."""
     return Route("POST", path, handler, fields)
 
 
-def patch(path: str, handler: Handler, **fields: Field) -> Route:
+def patch(path: str, handler: Handler, /, **fields: Field) -> Route:
     """A route of PATCH, with its parameters in a JSON body."""
     return Route("PATCH", path, handler, fields)
 
 
-def delete(path: str, handler: Handler, **fields: Field) -> Route:
+def delete(path: str, handler: Handler, /, **fields: Field) -> Route:
     """A route of DELETE, with its parameters in a JSON body."""
     return Route("DELETE", path, handler, fields)
 
 
-def streamed(method: str, path: str, handler: Handler, **fields: Field) -> Route:
+def streamed(method: str, path: str, handler: Handler, /, **fields: Field) -> Route:
     """A route whose handler reads the body by itself."""
     return Route(method, path, handler, fields, streams=True)
 

@@ -40,6 +40,18 @@ class GatewaySettings(BaseServiceSettings):
     max_json_bytes: int = Field(
         64 * 2**20, ge=2**20, description="largest JSON body, also after its compression"
     )
+    max_transfers: int = Field(
+        6,
+        ge=1,
+        le=1000,
+        description="artifacts passed through at once, per process; further ones wait. The"
+        " artifact service takes eight per process unless it is told otherwise",
+    )
+    presigned: bool = Field(
+        True,
+        description="give clients the object store's own URLs of large files, where it has any;"
+        " false when clients cannot reach it",
+    )
     presigned_only: bool = Field(
         False, description="tell clients to take files from the object store, never through here"
     )

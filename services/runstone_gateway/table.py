@@ -7,7 +7,9 @@ MLflow's REST API; those in braces stand in the path.
 from __future__ import annotations
 
 from runstone_gateway import routes_experiments as experiments
+from runstone_gateway import routes_files as files
 from runstone_gateway import routes_metrics as metrics
+from runstone_gateway import routes_parts as parts
 from runstone_gateway import routes_registry as registry
 from runstone_gateway import routes_runs as runs
 from runstone_gateway import routes_server as server
@@ -24,9 +26,10 @@ from runstone_gateway.fields import (
     nested,
     one_of,
 )
-from runstone_gateway.routing import Route, delete, get, patch, post
+from runstone_gateway.routing import Route, delete, get, patch, post, streamed
 
 RUN_ID = TEXT.required.called("run_uuid")
+PART = nested(part_number=INT.required, etag=TEXT, url=TEXT)
 VIEW = one_of({"ACTIVE_ONLY": 1, "DELETED_ONLY": 2, "ALL": 3})
 STATUS = one_of({"RUNNING": 1, "SCHEDULED": 2, "FINISHED": 3, "FAILED": 4, "KILLED": 5})
 SEARCH = {"filter": TEXT, "order_by": TEXTS, "max_results": INT, "page_token": TEXT}
@@ -142,6 +145,34 @@ MODEL_VERSIONS = [
            **VERSION, key=TEXT.required),
 ]  # fmt: skip
 
+PROXY = "2.0/mlflow-artifacts"
+
+# Bytes pass through as they come; what a handler of them is told stands in path and query.
+FILES = [
+    get("2.0/mlflow/artifacts/list", files.list_of_run,
+        run_id=RUN_ID, path=TEXT, page_token=TEXT),
+    get(f"{PROXY}/artifacts", files.list_directory, path=TEXT),
+    get(f"{PROXY}/artifacts/{{artifact_path:path}}", files.get),
+    streamed("PUT", f"{PROXY}/artifacts/{{artifact_path:path}}", files.put),
+    delete(f"{PROXY}/artifacts/{{artifact_path:path}}", files.delete),
+    post(f"{PROXY}/mpu/create/{{artifact_path:path}}", parts.create,
+         path=TEXT.required, num_parts=INT),
+    post(f"{PROXY}/mpu/complete/{{artifact_path:path}}", parts.complete,
+         path=TEXT.required, upload_id=TEXT, parts=listed(PART).required),
+    post(f"{PROXY}/mpu/abort/{{artifact_path:path}}", parts.abort,
+         path=TEXT.required, upload_id=TEXT),
+    get(f"{PROXY}/presigned/{{artifact_path:path}}", parts.presigned),
+    post("2.0/mlflow/artifacts/presigned-upload-url", parts.upload_url,
+         run_id=TEXT, model_id=TEXT, path=TEXT.required, expiration=INT),
+    post("2.0/mlflow/artifacts/presigned-download-url", parts.download_url,
+         run_id=TEXT.required, path=TEXT.required, expiration=INT),
+    get("/get-artifact", files.get_of_run, run_id=RUN_ID, path=TEXT.required),
+    get("/model-versions/get-artifact", files.get_of_version,
+        name=TEXT.required, version=INT.required, path=TEXT.required),
+    streamed("POST", "2.0/mlflow/upload-artifact", files.post_of_run,
+             run_uuid=TEXT.required.called("run_id"), path=TEXT.required),
+]  # fmt: skip
+
 TABLE: list[Route] = [
     *SERVER,
     *EXPERIMENTS,
@@ -149,4 +180,5 @@ TABLE: list[Route] = [
     *METRICS,
     *REGISTERED_MODELS,
     *MODEL_VERSIONS,
+    *FILES,
 ]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, NamedTuple
 
 import grpc
 
-from runstone.artifact.v1 import artifact_service_pb2_grpc
+from runstone._transfer import wire
 from runstone.registry.v1 import registry_service_pb2_grpc
 from runstone.tracking.v1 import tracking_service_pb2_grpc
 from runstone_kit import peers
 
 _STUBS = {
     "tracking": tracking_service_pb2_grpc.TrackingServiceStub,
-    "artifact": artifact_service_pb2_grpc.ArtifactServiceStub,
+    # Its two byte streams pass protobuf by, which would copy each megabyte twice more.
+    "artifact": wire.ArtifactServiceStub,
     "registry": registry_service_pb2_grpc.RegistryServiceStub,
 }
 
@@ -27,10 +30,24 @@ class Addresses(NamedTuple):
     registry: str
 
 
+@dataclass(slots=True)
+class Remembered:
+    """What a process knows of the services, and would only ask again.
+
+    ``experiments``: the experiment of a run, which never changes. ``presigns``: whether the object
+    store gives URLs; None until it was asked. ``transfers``: streams of bytes that may go on.
+    """
+
+    transfers: asyncio.Semaphore
+    experiments: dict[str, str] = field(default_factory=dict)
+    presigns: bool | None = None
+
+
 class Upstream:
     """Stubs of the three services. Make it in the event loop that uses it."""
 
-    def __init__(self, addresses: Addresses) -> None:
+    def __init__(self, addresses: Addresses, max_transfers: int) -> None:
+        self.remembered = Remembered(asyncio.Semaphore(max_transfers))
         self._channels = []
         stubs: dict[str, Any] = {}
         for service, stub in _STUBS.items():

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +12,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import create_engine, select
 
 from runstone_artifact.tables import entries, uploads
-from support.processes import free_port
-from support.suites import SuiteProcess, suite
+from support.processes import START_SECONDS, ended, free_port, wait_until
+from support.suites import SuiteProcess, clean_environment
 
 PROXY = "/api/2.0/mlflow-artifacts"
 MLFLOW = "/api/2.0/mlflow"
@@ -34,14 +36,11 @@ class Answer(NamedTuple):
         return self.status, self.json["error_code"]
 
 
-class Gateway:
-    """A suite that serves HTTP on ``port``."""
+class Front:
+    """A gateway on a port of this machine."""
 
-    def __init__(self, suite: SuiteProcess, port: int, database_url: str) -> None:
-        self.suite = suite
+    def __init__(self, port: int) -> None:
         self.port = port
-        self.address = suite.status["tcp"]
-        self._database_url = database_url
 
     @property
     def url(self) -> str:
@@ -78,6 +77,28 @@ class Gateway:
         made = self.post(f"{MLFLOW}/runs/create", experiment_id=experiment_id).json
         return str(made["run"]["info"]["run_id"])
 
+
+class Gateway(Front):
+    """A suite with HTTP, and what lies behind it."""
+
+    def __init__(self, suite: SuiteProcess, ports: tuple[int, int], database_url: str) -> None:
+        super().__init__(ports[0])
+        self.suite = suite
+        self.address = f"127.0.0.1:{ports[1]}"
+        self._database_url = database_url
+
+    def wait_serving(self) -> None:
+        """Waits until it answers."""
+
+        def answers() -> bool:
+            ended(self.suite.process, self.suite.log)
+            try:
+                return self.ask("GET", "/health").status == 200
+            except OSError:
+                return False
+
+        wait_until(answers, START_SECONDS, "the gateway serving")
+
     def open_uploads(self) -> list[str]:
         """Paths of uploads that are neither committed nor given up."""
         return self._rows(select(uploads.c.path).where(uploads.c.commit_ms.is_(None)))
@@ -105,8 +126,20 @@ def root(run_id: str, experiment_id: str = "0") -> str:
 @contextmanager
 def gateway(folder: Path, **environment: str) -> Iterator[Gateway]:
     """A suite with HTTP: on SQLite and a folder, or where the environment says."""
-    port = free_port()
-    arguments = ("--http-port", str(port), "--grpc-port", "0")
-    with suite(folder / "data", *arguments, environment=environment) as started:
-        url = environment.get("RUNSTONE_DATABASE_URL", f"sqlite:///{folder}/data/artifact.db")
-        yield Gateway(started, port, url.replace("postgresql://", "postgresql+psycopg://"))
+    if "RUNSTONE_DATABASE_URL" in environment:
+        subprocess.run(
+            [sys.executable, "-m", "runstone.cli", "db", "upgrade"],
+            env=clean_environment(**environment),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    ports = free_port(), free_port()
+    arguments = ("--http-port", str(ports[0]), "--grpc-port", str(ports[1]))
+    started = SuiteProcess(folder / "data", *arguments, environment=environment)
+    url = environment.get("RUNSTONE_DATABASE_URL", f"sqlite:///{folder}/data/artifact.db")
+    made = Gateway(started, ports, url.replace("postgresql://", "postgresql+psycopg://"))
+    try:
+        made.wait_serving()
+        yield made
+    finally:
+        started.kill()

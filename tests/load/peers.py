@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import bench_append_metrics as ours
+import bench_gateway_artifacts as files
 import bench_log_metrics as calls
+import psutil
 import psycopg
 from report import Row, milliseconds, p50, print_table
 
@@ -256,6 +258,28 @@ def _peer_row(rate: float, name: str, peer_rate: float, reach: int, call: float)
     )
 
 
+@contextmanager
+def files_of_mlflow(folder: Path) -> Iterator[files.Place]:
+    """MLflow's server with a folder for files, as its own page on artifacts starts it."""
+    peer, port = PEERS[0], processes.free_port()
+    program = programs(peer.name, peer.requirements) / "mlflow"
+    command = [
+        *(str(program), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+        *("--artifacts-destination", str(folder / "mlflow")),
+    ]
+    log = folder / "mlflow.log"
+    with processes.running(command, log, env=clean_environment(), cwd=folder) as process:
+
+        def answers() -> bool:
+            processes.ended(process, log)
+            return processes.listens(port) and _finds_experiments(port)
+
+        processes.wait_until(answers, START_S, "MLflow to serve")
+        root = f"{files.PROXY}/0/{'a' * 32}/artifacts"
+        yield files.Place("MLflow", port, root, psutil.Process(process.pid))
+
+
 def loggers() -> dict[str, str]:
     """Name to the Python that has it."""
     return {name: str(programs(name, needs) / "python") for name, needs in LOGGERS.items()}
@@ -268,7 +292,7 @@ def main() -> None:
             programs(peer.name, peer.requirements)
         loggers()
     else:
-        print_table([*calls.run(loggers()), *run()])
+        print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow)])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from runstone.registry.v1 import model_version_pb2 as registry
 from runstone.tracking.v1 import run_pb2 as tracking
 from runstone_gateway.call import Call
 from runstone_gateway.errors import GatewayError, not_found, refused
-from runstone_gateway.fields import wrong
 
 VERSIONS = "model-versions"
 """First name of the paths of registered versions; never an experiment's id."""
@@ -98,8 +97,6 @@ async def of_run(call: Call, run_id: str, path: str = "") -> Place:
 async def of_version(call: Call, name: str, version: int, path: str) -> Place:
     """A path of a registered version."""
     require_text(call.request, path)
-    if version < 1:
-        raise wrong(version, "version", "a version's number, from 1")
     request = registry.GetModelVersionRequest(name=name, version=version)
     found = await call.ask(call.registry.GetModelVersion, request)
     return Place(Owner(model_version_id=found.model_version.model_version_id), path)

@@ -168,7 +168,7 @@ FILES = [
          run_id=TEXT.required, path=TEXT.required, expiration=INT),
     get("/get-artifact", files.get_of_run, run_id=RUN_ID, path=TEXT.required),
     get("/model-versions/get-artifact", files.get_of_version,
-        name=TEXT.required, version=INT.required, path=TEXT.required),
+        **VERSION, path=TEXT.required),
     streamed("POST", "2.0/mlflow/upload-artifact", files.post_of_run,
              run_uuid=TEXT.required.called("run_id"), path=TEXT.required),
 ]  # fmt: skip

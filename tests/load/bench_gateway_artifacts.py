@@ -73,11 +73,13 @@ class Figures:
         self.place = place
         self.up, self.down = Taken(), Taken()
         self.growth = 0
+        self.memory = 0
 
     def round(self, source: Path, number: int) -> None:
         """A file up and down once."""
         path = f"big{number}"
         whole = [self.place.process, *self.place.process.children(recursive=True)]
+        self.memory = sum(process.memory_info().rss for process in whole)
         with Growth(self.place.process) as growth:
             self.up.go(lambda: put(self.place, path, source), whole)
             self.down.go(lambda: get(self.place, path, GIB), whole)
@@ -139,9 +141,10 @@ def measured(folder: Path, others: list[Place]) -> tuple[list[Figures], list[Row
     return all_of_them, rows
 
 
-def run(
-    beside: Callable[[Path], contextlib.AbstractContextManager[Place]] | None = None,
-) -> list[Row]:
+Beside = Callable[[Path], contextlib.AbstractContextManager[Place]]
+
+
+def run(beside: Beside | None = None) -> list[Row]:
     """Every row; with those of a server ``beside`` it. Needs 10 GiB of disk."""
     folder = Path(tempfile.mkdtemp(prefix="runstone-bench-"))
     try:
@@ -163,7 +166,13 @@ def run(
                     f"Runstone {ratio:.1f}x; {theirs.told(GIB)}",
                 )
             )
-        rows.append(Row(f"{other.place.name}, memory growth", megabytes(other.growth)))
+        rows.append(
+            Row(
+                f"{other.place.name}, memory of its processes",
+                megabytes(other.memory),
+                detail=f"Runstone's whole suite {megabytes(own.memory)}",
+            )
+        )
     return [hashing(), *rows]
 
 

@@ -362,7 +362,7 @@ def test_files_of_a_registered_version(server: Gateway, run: str, version: str) 
     assert found == {"files": [file("MLmodel", 11)]}
     for query, code in (
         (f"name=m-{run}&version=2&path=MLmodel", (404, "RESOURCE_DOES_NOT_EXIST")),
-        (f"name=m-{run}&version=0&path=MLmodel", (400, "INVALID_PARAMETER_VALUE")),
+        (f"name=m-{run}&version=0&path=MLmodel", (404, "RESOURCE_DOES_NOT_EXIST")),
         (f"name=m-{run}&version=x&path=MLmodel", (400, "INVALID_PARAMETER_VALUE")),
         (f"name=m-{run}&version=1&path=../MLmodel", (400, "INVALID_PARAMETER_VALUE")),
         (f"name=m-{run}&version=1", (400, "INVALID_PARAMETER_VALUE")),

@@ -67,7 +67,7 @@ bench: $(VENV)/.dev ## Run the benchmarks and print their table
 	@PYTHONPATH=tests $(BIN)/python tests/load/run.py
 
 .PHONY: bench-peers
-bench-peers: $(VENV)/.dev ## Beside MLflow, FastTrackML (ingest), tensorboardX and W&B (calls), from PyPI
+bench-peers: $(VENV)/.dev ## Beside MLflow (ingest, files), FastTrackML (ingest), tensorboardX and W&B (calls), from PyPI
 	@PYTHONPATH=tests $(BIN)/python -m support.install
 	@PYTHONPATH=tests $(BIN)/python tests/load/peers.py
 

@@ -27,6 +27,7 @@ from runstone_kit.validation import (
     INT64_MAX,
     check_count,
     check_id,
+    check_logged_model_id,
     check_page_size,
     check_range,
     check_run_id,
@@ -63,15 +64,18 @@ def owner_of(violations: Violations, field: str, owner: pb.Owner) -> Owner:
     if which == "model_version_id":
         check_version_id(violations, f"{field}.model_version_id", owner.model_version_id)
         return Owner(OwnerKind.MODEL_VERSION, owner.model_version_id)
-    violations.add(field, "is required: a run_id or a model_version_id")
+    if which == "logged_model_id":
+        check_logged_model_id(violations, f"{field}.logged_model_id", owner.logged_model_id)
+        return Owner(OwnerKind.LOGGED_MODEL, owner.logged_model_id)
+    violations.add(field, "is required: a run_id, a logged_model_id or a model_version_id")
     return Owner(OwnerKind.RUN, "")
 
 
 def version_of(violations: Violations, field: str, owner: pb.Owner) -> Owner:
     """The model version that a request names."""
     found = owner_of(violations, field, owner)
-    if found.is_run and found.id:
-        violations.add(field, "must be a model version; a run is open while it is active")
+    if found.is_tracked and found.id:
+        violations.add(field, "must be a model version; others are open while they are active")
     return found
 
 
@@ -202,7 +206,7 @@ def read_copy(request: pb.CopyArtifactsRequest) -> tuple[Owner, Owner]:
     destination = owner_of(violations, "destination", request.destination)
     check_path(violations, "source_path", request.source_path, required=False)
     check_path(violations, "destination_path", request.destination_path, required=False)
-    if request.seal and destination.is_run and destination.id:
+    if request.seal and destination.is_tracked and destination.id:
         violations.add("seal", "is for model versions only")
     violations.raise_if_any()
     return source, destination

@@ -42,14 +42,14 @@ DOMAIN = "artifact.runstone"
 
 
 class OwnerNotFound(NotFound):
-    """No such run, or a model version that was never opened."""
+    """No such run or logged model, or a model version that was never opened."""
 
     domain = DOMAIN
     reason = "OWNER_NOT_FOUND"
 
     def __init__(self, owner: object) -> None:
         kind, _, name = str(owner).partition("/")
-        what = "run" if kind == "runs" else "model version with files"
+        what = {"runs": "run", "models": "logged model"}.get(kind, "model version with files")
         super().__init__(f"there is no {what} {name}", metadata={"owner": str(owner)})
 
 
@@ -80,14 +80,15 @@ class UploadNotFound(NotFound):
 
 
 class OwnerDeleted(FailedPrecondition):
-    """The run is deleted."""
+    """The run or logged model is deleted."""
 
     domain = DOMAIN
     reason = "OWNER_DELETED"
 
     def __init__(self, owner: object) -> None:
         super().__init__(
-            f"{owner} is deleted; restore it to write artifacts", metadata={"owner": str(owner)}
+            f"{owner} is deleted; only what is active takes artifacts",
+            metadata={"owner": str(owner)},
         )
 
 

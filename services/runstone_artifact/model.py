@@ -22,22 +22,33 @@ class OwnerKind(Enum):
 
     RUN = "run"
     MODEL_VERSION = "model_version"
+    LOGGED_MODEL = "logged_model"
+
+
+_SHOWN = {
+    OwnerKind.RUN: "runs",
+    OwnerKind.MODEL_VERSION: "versions",
+    OwnerKind.LOGGED_MODEL: "models",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A run or a model version, by its id."""
+    """A run, a logged model or a model version, by its id."""
 
     kind: OwnerKind
     id: str
 
     @property
-    def is_run(self) -> bool:
-        """Whether it is a run."""
-        return self.kind is OwnerKind.RUN
+    def is_tracked(self) -> bool:
+        """Whether the tracking service knows it: it takes files while it is active there.
+
+        A model version takes them from when it is opened until it is sealed.
+        """
+        return self.kind is not OwnerKind.MODEL_VERSION
 
     def __str__(self) -> str:
-        return f"{'runs' if self.is_run else 'versions'}/{self.id}"
+        return f"{_SHOWN[self.kind]}/{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 
 import grpc
 import structlog
 
-from runstone.tracking.v1 import run_pb2, tracking_service_pb2_grpc
+from runstone.tracking.v1 import logged_model_pb2, run_pb2, tracking_service_pb2_grpc
 from runstone_artifact.errors import OwnerDeleted, OwnerNotFound, TrackingUnavailable
 from runstone_artifact.model import Owner, OwnerKind
 from runstone_kit.peers import failure
@@ -32,14 +33,33 @@ class RpcRunDirectory:
 
     def require_active(self, run_id: str) -> None:
         """See RunDirectory."""
-        owner = Owner(OwnerKind.RUN, run_id)
-        try:
-            response = self._stub.GetRun(run_pb2.GetRunRequest(run_id=run_id), timeout=TIMEOUT_S)
-        except grpc.RpcError as error:
-            said = failure(error)
-            if said.reason == "RUN_NOT_FOUND":
-                raise OwnerNotFound(owner) from error
-            _log.warning("tracking failed", code=said.code, reason=said.reason)
-            raise TrackingUnavailable from error
-        if response.run.HasField("delete_time"):
-            raise OwnerDeleted(owner)
+        request = run_pb2.GetRunRequest(run_id=run_id)
+        _require(
+            Owner(OwnerKind.RUN, run_id),
+            lambda: self._stub.GetRun(request, timeout=TIMEOUT_S).run,
+            "RUN_NOT_FOUND",
+        )
+
+    def require_active_model(self, model_id: str) -> None:
+        """See RunDirectory."""
+        request = logged_model_pb2.GetLoggedModelRequest(model_id=model_id)
+        _require(
+            Owner(OwnerKind.LOGGED_MODEL, model_id),
+            lambda: self._stub.GetLoggedModel(request, timeout=TIMEOUT_S).model,
+            "LOGGED_MODEL_NOT_FOUND",
+        )
+
+
+def _require(
+    owner: Owner, get: Callable[[], run_pb2.Run | logged_model_pb2.LoggedModel], unknown: str
+) -> None:
+    try:
+        found = get()
+    except grpc.RpcError as error:
+        said = failure(error)
+        if said.reason == unknown:
+            raise OwnerNotFound(owner) from error
+        _log.warning("tracking failed", code=said.code, reason=said.reason)
+        raise TrackingUnavailable from error
+    if found.HasField("delete_time"):
+        raise OwnerDeleted(owner)

@@ -123,8 +123,8 @@ class FileService:
         return self._rows.seal_owner(owner)
 
     def _explain_nothing(self, owner: Owner, path: str) -> None:
-        if owner.is_run:
-            # A deleted run may be copied from, an unknown one is a mistake.
+        if owner.is_tracked:
+            # A deleted one may be copied from, an unknown one is a mistake.
             with contextlib.suppress(OwnerDeleted):
                 self._runs.require(owner)
         elif not path:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from runstone_artifact.errors import Overloaded
-from runstone_artifact.model import Owner
+from runstone_artifact.model import Owner, OwnerKind
 from runstone_artifact.store import RunDirectory
 
 ACTIVE_FOR_S = 3.0
@@ -108,8 +108,9 @@ class _SilenceWatch:
 class ActiveRuns:
     """Asks the run directory, and remembers a yes for a few seconds. Thread-safe.
 
-    What is remembered saves work for a run that was deleted; it makes no file. Before that the
-    directory is asked anew: a file of a run that was purged meanwhile would never be found again.
+    What is remembered saves work for what was deleted; it makes no file. Before that the directory
+    is asked anew: a file of a run that was purged meanwhile would never be found again. The ids of
+    runs and logged models differ in form.
     """
 
     def __init__(self, directory: RunDirectory) -> None:
@@ -117,19 +118,22 @@ class ActiveRuns:
         self._until: dict[str, float] = {}
 
     def require(self, owner: Owner, *, now_too: bool = True) -> None:
-        """Raise what RunDirectory.require_active raises; versions are checked by the store.
+        """Raise what the RunDirectory raises; versions are checked by the store.
 
         Args:
             owner: Whose files.
             now_too: The directory is asked; else it may have said so some seconds ago.
         """
-        if not owner.is_run:
+        if not owner.is_tracked:
             return
         now = time.monotonic()
         if not now_too and self._until.get(owner.id, 0.0) > now:
             return
         self._until.pop(owner.id, None)
-        self._directory.require_active(owner.id)
+        if owner.kind is OwnerKind.RUN:
+            self._directory.require_active(owner.id)
+        else:
+            self._directory.require_active_model(owner.id)
         if len(self._until) >= MAX_REMEMBERED:
             self._until.clear()
         self._until[owner.id] = now + ACTIVE_FOR_S

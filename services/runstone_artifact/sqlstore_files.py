@@ -103,7 +103,7 @@ class FileSql:
         with self._database.read() as connection:
             query = select(owners.c.sealed).where(of(owners, owner))
             sealed = connection.execute(query).scalar()
-            if sealed is None and not owner.is_run:
+            if sealed is None and not owner.is_tracked:
                 raise OwnerNotFound(owner)
             if sealed:
                 raise OwnerSealed(owner)

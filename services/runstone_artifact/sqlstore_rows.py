@@ -98,13 +98,13 @@ def owner_row(owner: Owner, now_ms: int, *, sealed: bool = False) -> dict[str, A
 def lock_owner(connection: Connection, owner: Owner, now_ms: int, *, opens: bool) -> bool:
     """Take the owner's turn to write, until the transaction ends; returns whether it is sealed.
 
-    A run's row is made by its first write, a model version's only if ``opens``. Raises
+    A model version's row is made only if ``opens``, any other's by its first write. Raises
     OwnerNotFound.
     """
     query = select(owners.c.sealed).where(of(owners, owner)).with_for_update()
     sealed = connection.execute(query).scalar()
     if sealed is None:
-        if not (owner.is_run or opens):
+        if not (owner.is_tracked or opens):
             raise OwnerNotFound(owner)
         connection.execute(insert_or_nothing(connection, owners), [owner_row(owner, now_ms)])
         sealed = connection.execute(query).scalar_one()

@@ -25,13 +25,17 @@ from runstone_artifact.model import (
 
 
 class RunDirectory(Protocol):
-    """Knows runs. The tracking service behind an RPC, or beside us in one process."""
+    """Knows runs and logged models. The tracking service by its RPCs, or in one process with us."""
 
     def require_active(self, run_id: str) -> None:
         """Return when the run is there and not deleted.
 
         MUST raise OwnerNotFound, OwnerDeleted or TrackingUnavailable otherwise.
         """
+        ...
+
+    def require_active_model(self, model_id: str) -> None:
+        """The same of a logged model."""
         ...
 
 

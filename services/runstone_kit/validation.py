@@ -55,6 +55,7 @@ _ALIAS = re.compile(r"[\w\-]+")
 _VERSION_ALIAS = re.compile(r"v\d+", re.IGNORECASE)
 _REQUEST_ID = re.compile(r"[!-~]+")
 _HEX32 = re.compile(r"[0-9a-f]{32}")
+_LOGGED_MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -139,6 +140,12 @@ def check_version_id(violations: Violations, field: str, value: str) -> bool:
     """Check the form of a model version's id, which only the registry mints."""
     what = "the id of a model version, 32 hex digits"
     return _check_pattern(violations, field, value, _HEX32, what)
+
+
+def check_logged_model_id(violations: Violations, field: str, value: str) -> bool:
+    """Check the form of a logged model's id, which only the tracking service mints."""
+    what = "the id of a logged model, m- and 32 hex digits"
+    return _check_pattern(violations, field, value, _LOGGED_MODEL_ID, what)
 
 
 def check_experiment_id(violations: Violations, field: str, value: str) -> bool:

@@ -12,6 +12,7 @@ from runstone_kit.validation import (
     check_alias,
     check_id,
     check_length,
+    check_logged_model_id,
     check_model_name,
     check_page_size,
     check_range,
@@ -42,6 +43,7 @@ from runstone_registry.model_commands import (
     CreateVersion,
     ExternalSource,
     Listing,
+    LoggedModelSource,
     RunSource,
     Search,
     Source,
@@ -169,6 +171,11 @@ def _source(violations: Violations, request: model_version_pb2.CreateModelVersio
             check_run_id(violations, "run.run_id", request.run.run_id)
             check_path(violations, "run.path", request.run.path)
             return RunSource(request.run.run_id, request.run.path)
+        case "logged_model":
+            model = request.logged_model
+            check_logged_model_id(violations, "logged_model.model_id", model.model_id)
+            check_path(violations, "logged_model.path", model.path)
+            return LoggedModelSource(model.model_id, model.path)
         case "version":
             check_model_name(violations, "version.name", request.version.name)
             check_number(violations, "version.version", request.version.version)
@@ -182,7 +189,7 @@ def _source(violations: Violations, request: model_version_pb2.CreateModelVersio
         case "upload":
             check_text(violations, "upload.origin", request.upload.origin, MAX_ORIGIN)
         case _:
-            violations.add("source", "is required: run, upload, version or external")
+            violations.add("source", "is required: run, logged_model, upload, version or external")
     return UploadSource(request.upload.origin)
 
 

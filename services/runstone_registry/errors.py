@@ -25,6 +25,7 @@ __all__ = [
     "ModelNotFound",
     "PeerUnavailable",
     "RequestIdReused",
+    "SourceLoggedModelNotFound",
     "SourceNotFound",
     "SourceRunNotFound",
     "TagNotFound",
@@ -236,16 +237,27 @@ class SourceRunNotFound(NotFound):
         super().__init__(f"there is no run {run_id!r}", metadata={"run_id": run_id})
 
 
+class SourceLoggedModelNotFound(NotFound):
+    """The logged model that the files are to come from does not exist."""
+
+    domain = DOMAIN
+    reason = "SOURCE_LOGGED_MODEL_NOT_FOUND"
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(f"there is no logged model {model_id!r}", metadata={"model_id": model_id})
+
+
 class SourceNotFound(NotFound):
-    """The run has nothing at the path."""
+    """The run or logged model has nothing at the path."""
 
     domain = DOMAIN
     reason = "SOURCE_NOT_FOUND"
 
-    def __init__(self, run_id: str, path: str) -> None:
+    def __init__(self, source_id: str, path: str, *, kind: str = "run") -> None:
+        what = f"{'run' if kind == 'run' else 'logged model'} {source_id!r}"
         super().__init__(
-            f"run {run_id!r} has nothing at {path!r}" if path else f"run {run_id!r} has no files",
-            metadata={"run_id": run_id, "path": path},
+            f"{what} has nothing at {path!r}" if path else f"{what} has no files",
+            metadata={f"{kind}_id": source_id, "path": path},
         )
 
 

@@ -32,6 +32,19 @@ class RunSource:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedModelSource:
+    """Files of a logged model; an empty path means all of them."""
+
+    model_id: str
+    path: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The source as people write it."""
+        return f"models:/{self.model_id}/{self.path}" if self.path else f"models:/{self.model_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class UploadSource:
     """Files that the caller uploads."""
 
@@ -64,7 +77,7 @@ class ExternalSource:
     run_id: str = ""
 
 
-Source = RunSource | UploadSource | VersionSource | ExternalSource
+Source = RunSource | LoggedModelSource | UploadSource | VersionSource | ExternalSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ import grpc
 import structlog
 
 from runstone.artifact.v1 import artifact_pb2, artifact_service_pb2_grpc
-from runstone.tracking.v1 import run_pb2, tracking_service_pb2_grpc
+from runstone.tracking.v1 import logged_model_pb2, run_pb2, tracking_service_pb2_grpc
 from runstone_kit.context import current
 from runstone_kit.errors import ResourceExhausted
 from runstone_kit.peers import PeerFailure, failure
 from runstone_registry.errors import (
     PeerUnavailable,
+    SourceLoggedModelNotFound,
     SourceNotFound,
     SourceRunNotFound,
     invalid_field,
@@ -47,19 +48,29 @@ class RpcArtifactPeer:
 
     def copy_run_artifacts(self, run_id: str, path: str, model_version_id: str) -> int:
         """Give a version a run's files and seal them."""
+        return self._copy(artifact_pb2.Owner(run_id=run_id), path, model_version_id)
+
+    def copy_model_artifacts(self, model_id: str, path: str, model_version_id: str) -> int:
+        """Give a version a logged model's files and seal them."""
+        return self._copy(artifact_pb2.Owner(logged_model_id=model_id), path, model_version_id)
+
+    def _copy(self, source: artifact_pb2.Owner, path: str, model_version_id: str) -> int:
         request = artifact_pb2.CopyArtifactsRequest(
-            source=artifact_pb2.Owner(run_id=run_id),
+            source=source,
             source_path=path,
             destination=_version(model_version_id),
             seal=True,
         )
+        kind = "run" if source.run_id else "model"
         try:
             response = _call(lambda: self._stub.CopyArtifacts(request, timeout=_time(LONG_S)))
         except _Refused as refused:
             if refused.failure.reason in _NOTHING_THERE:
-                raise SourceNotFound(run_id, path) from refused
+                source_id = source.run_id or source.logged_model_id
+                raise SourceNotFound(source_id, path, kind=kind) from refused
             if refused.failure.code == "INVALID_ARGUMENT":
-                raise invalid_field("run.path", refused.failure.message) from refused
+                field = "run.path" if kind == "run" else "logged_model.path"
+                raise invalid_field(field, refused.failure.message) from refused
             raise _odd("artifact", refused.failure) from refused
         return response.copied
 
@@ -127,6 +138,19 @@ class RpcRunPeer:
             if refused.failure.code in ("NOT_FOUND", "INVALID_ARGUMENT"):
                 raise SourceRunNotFound(run_id) from refused
             raise _odd("tracking", refused.failure) from refused
+
+    def run_of_model(self, model_id: str) -> str:
+        """The run that made a logged model, deleted or not."""
+        request = logged_model_pb2.GetLoggedModelRequest(model_id=model_id)
+        try:
+            found = _call(
+                lambda: self._stub.GetLoggedModel(request, timeout=_time(SHORT_S)), peer="tracking"
+            )
+        except _Refused as refused:
+            if refused.failure.code == "NOT_FOUND":
+                raise SourceLoggedModelNotFound(model_id) from refused
+            raise _odd("tracking", refused.failure) from refused
+        return found.model.source_run_id
 
 
 class _Refused(Exception):

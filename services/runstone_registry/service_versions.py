@@ -27,6 +27,7 @@ from runstone_registry.model import (
 from runstone_registry.model_commands import (
     CreateVersion,
     ExternalSource,
+    LoggedModelSource,
     RunSource,
     Source,
     UploadSource,
@@ -71,8 +72,9 @@ class VersionUseCases(UseCases):
         The files are made first, under a reservation; the version and the end of the reservation
         are one transaction. What breaks off in between is left to the sweeper.
 
-        Raises ModelNotFound, SourceRunNotFound, SourceNotFound, VersionNotFound and VersionNotReady
-        for the version to copy, RequestIdReused, PeerUnavailable.
+        Raises ModelNotFound, SourceRunNotFound, SourceLoggedModelNotFound, SourceNotFound,
+        VersionNotFound and VersionNotReady for the version to copy, RequestIdReused,
+        PeerUnavailable.
         """
         size = tags_size(wish.tags)
         digest = _digest(wish)
@@ -102,6 +104,10 @@ class VersionUseCases(UseCases):
             case RunSource():
                 self._runs.require_run(source.run_id)
                 return _Origin(text, source.run_id, logged_model_id=wish.logged_model_id)
+            case LoggedModelSource():
+                run_id = self._runs.run_of_model(source.model_id)
+                model_id = wish.logged_model_id or source.model_id
+                return _Origin(text, run_id, logged_model_id=model_id)
             case VersionSource():
                 copied = self._store.read(
                     lambda tx: find_version(tx, find_head(tx, source.name), source.version)
@@ -127,6 +133,9 @@ class VersionUseCases(UseCases):
                 case RunSource():
                     if self._artifacts.copy_run_artifacts(source.run_id, source.path, owner) == 0:
                         raise SourceNotFound(source.run_id, source.path)
+                case LoggedModelSource(model_id, path):
+                    if self._artifacts.copy_model_artifacts(model_id, path, owner) == 0:
+                        raise SourceNotFound(model_id, path, kind="model")
                 case VersionSource():
                     if self._artifacts.copy_version(origin.copied_id, owner) == 0:
                         raise VersionNotFound(source.name, version=source.version)
@@ -354,6 +363,8 @@ def _digest(wish: CreateVersion) -> str:
     match wish.source:
         case RunSource(run_id, path):
             where = ["run", run_id, path]
+        case LoggedModelSource(model_id, path):
+            where = ["logged_model", model_id, path]
         case UploadSource(origin):
             where = ["upload", origin]
         case VersionSource(name, number):

@@ -331,6 +331,10 @@ class ArtifactPeer(Protocol):
         """
         ...
 
+    def copy_model_artifacts(self, model_id: str, path: str, model_version_id: str) -> int:
+        """The same with a logged model's files."""
+        ...
+
     def open(self, model_version_id: str) -> None:
         """Let files be uploaded for a version."""
         ...
@@ -351,5 +355,12 @@ class RunPeer(Protocol):
         """Return if the run exists, deleted or not.
 
         Raises SourceRunNotFound, PeerUnavailable.
+        """
+        ...
+
+    def run_of_model(self, model_id: str) -> str:
+        """The run that made a logged model, deleted or not; empty when no run did.
+
+        Raises SourceLoggedModelNotFound, PeerUnavailable.
         """
         ...

@@ -9,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from runstone.tracking.v1 import experiment_pb2, run_pb2
+from runstone.tracking.v1 import experiment_pb2, logged_model_pb2, run_pb2
 from runstone_kit.errors import Violations
 from runstone_kit.filterlang import MAX_ORDER_BY
 from runstone_kit.validation import (
@@ -123,10 +123,24 @@ def read_mask(violations: Violations, mask: FieldMask, allowed: Iterable[str]) -
     return paths
 
 
+def read_experiments(violations: Violations, ids: Iterable[str]) -> tuple[str, ...]:
+    """1 to MAX_EXPERIMENTS ids of experiments."""
+    found = tuple(ids)
+    if check_count(violations, "experiment_ids", len(found), MAX_EXPERIMENTS, minimum=1):
+        for place, each in enumerate(found):
+            check_experiment_id(violations, f"experiment_ids[{place}]", each)
+    return found
+
+
 def read_search(
-    request: run_pb2.SearchRunsRequest | experiment_pb2.SearchExperimentsRequest,
+    request: run_pb2.SearchRunsRequest
+    | experiment_pb2.SearchExperimentsRequest
+    | logged_model_pb2.SearchLoggedModelsRequest,
 ) -> SearchRequest:
-    """The fields that both searches have, and the experiments where there are any."""
+    """The fields that all searches have, and the experiments where there are any.
+
+    The order of logged models is no text; it is read by itself.
+    """
     violations = Violations()
     check_length(violations, "filter", request.filter, MAX_FILTER)
     check_count(violations, "order_by", len(request.order_by), MAX_ORDER_BY)
@@ -138,16 +152,13 @@ def read_search(
         except ValueError:
             violations.add("view_type", f"must be a ViewType, not {request.view_type}")
     experiments: tuple[str, ...] = ()
-    if isinstance(request, run_pb2.SearchRunsRequest):
-        experiments = tuple(request.experiment_ids)
-        count = len(experiments)
-        if check_count(violations, "experiment_ids", count, MAX_EXPERIMENTS, minimum=1):
-            for place, each in enumerate(experiments):
-                check_experiment_id(violations, f"experiment_ids[{place}]", each)
+    if not isinstance(request, experiment_pb2.SearchExperimentsRequest):
+        experiments = read_experiments(violations, request.experiment_ids)
     violations.raise_if_any()
+    texts = not isinstance(request, logged_model_pb2.SearchLoggedModelsRequest)
     return SearchRequest(
         filter=request.filter,
-        order_by=tuple(request.order_by),
+        order_by=tuple(map(str, request.order_by)) if texts else (),
         view=view,
         page_size=request.page_size,
         page_token=request.page_token,

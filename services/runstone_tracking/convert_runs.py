@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from runstone.tracking.v1 import logged_model_pb2
 from runstone.tracking.v1 import run_pb2 as pb
 from runstone_kit.errors import Violations
 from runstone_kit.paging import Page
@@ -17,6 +19,7 @@ from runstone_kit.validation import (
     MAX_TAG_VALUE,
     check_count,
     check_experiment_id,
+    check_logged_model_id,
     check_name,
     check_request_id,
     check_run_id,
@@ -26,6 +29,7 @@ from runstone_tracking.convert import (
     MAX_TAGS,
     keyed,
     read_deadline,
+    read_experiments,
     read_keys,
     read_map,
     read_mask,
@@ -37,6 +41,8 @@ from runstone_tracking.model import (
     RUN_NAME_TAG,
     Dataset,
     DatasetInput,
+    DatasetSummary,
+    ModelOutput,
     Run,
     RunInfo,
     RunRequest,
@@ -54,7 +60,7 @@ MAX_BATCH_ENTRIES = 10_000
 """Params, and tags, of one LogBatch: a flattened configuration has a few thousand keys."""
 
 MAX_INPUTS = 100
-"""Data sets noted by one call."""
+"""Data sets, and logged models, noted by one call."""
 
 MAX_SOURCE_TYPE = 36
 """As MLflow."""
@@ -178,18 +184,67 @@ def read_delete_tags(request: pb.DeleteRunTagsRequest) -> tuple[str, list[str]]:
     return request.run_id, keys
 
 
-def read_inputs(request: pb.LogInputsRequest) -> tuple[str, list[DatasetInput]]:
-    """The run's id and the inputs. Raises InvalidArgument."""
+def read_inputs(request: pb.LogInputsRequest) -> tuple[str, list[DatasetInput], list[str]]:
+    """The run's id, the data sets and the models. Raises InvalidArgument."""
     violations = Violations()
     check_run_id(violations, "run_id", request.run_id)
     inputs: list[DatasetInput] = []
-    if check_count(violations, "inputs", len(request.inputs), MAX_INPUTS, minimum=1):
+    # Where there are models, there may be no data sets.
+    least = 0 if request.models else 1
+    if check_count(violations, "inputs", len(request.inputs), MAX_INPUTS, minimum=least):
         inputs = [
             _read_input(violations, f"inputs[{place}]", each)
             for place, each in enumerate(request.inputs)
         ]
+    models = _read_models(violations, request.models)
     violations.raise_if_any()
-    return request.run_id, inputs
+    return request.run_id, inputs, models
+
+
+def read_outputs(request: pb.LogOutputsRequest) -> tuple[str, list[ModelOutput]]:
+    """The run's id and the models. Raises InvalidArgument."""
+    violations = Violations()
+    check_run_id(violations, "run_id", request.run_id)
+    models = _read_models(violations, request.models, least=1)
+    violations.raise_if_any()
+    steps = [each.step for each in request.models]
+    return request.run_id, [ModelOutput(*pair) for pair in zip(models, steps, strict=True)]
+
+
+def _read_models(
+    violations: Violations,
+    messages: Iterable[logged_model_pb2.ModelInput] | Iterable[logged_model_pb2.ModelOutput],
+    *,
+    least: int = 0,
+) -> list[str]:
+    ids = [each.model_id for each in messages]
+    if check_count(violations, "models", len(ids), MAX_INPUTS, minimum=least):
+        for place, model_id in enumerate(ids):
+            check_logged_model_id(violations, f"models[{place}].model_id", model_id)
+    return ids
+
+
+def read_dataset_search(request: pb.SearchDatasetsRequest) -> tuple[str, ...]:
+    """The experiments. Raises InvalidArgument."""
+    violations = Violations()
+    found = read_experiments(violations, request.experiment_ids)
+    violations.raise_if_any()
+    return found
+
+
+def write_summaries(found: Iterable[DatasetSummary]) -> pb.SearchDatasetsResponse:
+    """The message."""
+    return pb.SearchDatasetsResponse(
+        summaries=(
+            pb.DatasetSummary(
+                experiment_id=each.experiment_id,
+                name=each.name,
+                digest=each.digest,
+                context=each.context,
+            )
+            for each in found
+        )
+    )
 
 
 def read_purge(request: pb.PurgeRunsRequest) -> PurgeRequest:
@@ -258,6 +313,10 @@ def _fill(message: pb.Run, run: Run) -> None:
             last_step=last,
         )
     message.inputs.extend(map(write_input, run.inputs))
+    for model_id in run.model_inputs:
+        message.model_inputs.add(model_id=model_id)
+    for output in run.model_outputs:
+        message.model_outputs.add(model_id=output.model_id, step=output.step)
 
 
 def _read_input(violations: Violations, field: str, message: pb.DatasetInput) -> DatasetInput:

@@ -5,7 +5,8 @@ NotFound
 ├── RunNotFound             RUN_NOT_FOUND
 ├── TagNotFound             TAG_NOT_FOUND
 ├── TraceNotFound           TRACE_NOT_FOUND
-└── MetricNotFound          METRIC_NOT_FOUND
+├── MetricNotFound          METRIC_NOT_FOUND
+└── LoggedModelNotFound     LOGGED_MODEL_NOT_FOUND
 AlreadyExists
 ├── ExperimentNameTaken     EXPERIMENT_NAME_TAKEN
 ├── RequestIdReused         REQUEST_ID_REUSED
@@ -16,11 +17,14 @@ FailedPrecondition
 ├── RunDeleted              RUN_DELETED
 ├── RunNotDeleted           RUN_NOT_DELETED
 ├── SequenceGap             SEQUENCE_GAP
-└── ParamImmutable          PARAM_IMMUTABLE
+├── ParamImmutable          PARAM_IMMUTABLE
+├── LoggedModelDeleted      LOGGED_MODEL_DELETED
+└── LoggedModelNotDeleted   LOGGED_MODEL_NOT_DELETED
 ResourceExhausted
 ├── RunTooLarge             RUN_TOO_LARGE
 ├── TooManyMetrics          TOO_MANY_METRICS
-└── TraceTooLarge           TRACE_TOO_LARGE
+├── TraceTooLarge           TRACE_TOO_LARGE
+└── LoggedModelTooLarge     LOGGED_MODEL_TOO_LARGE
 Unavailable
 └── ServerStopping          SERVER_STOPPING
 """
@@ -94,6 +98,18 @@ class MetricNotFound(NotFound):
     def __init__(self, run_id: str, key: str) -> None:
         super().__init__(
             f"run {run_id} has no metric {key!r}", metadata={"run_id": run_id, "key": key}
+        )
+
+
+class LoggedModelNotFound(NotFound):
+    """No logged model has this id."""
+
+    domain = DOMAIN
+    reason = "LOGGED_MODEL_NOT_FOUND"
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(
+            f"there is no logged model with id {model_id}", metadata={"model_id": model_id}
         )
 
 
@@ -210,13 +226,41 @@ class ParamImmutable(FailedPrecondition):
     domain = DOMAIN
     reason = "PARAM_IMMUTABLE"
 
-    def __init__(self, run_id: str, key: str, value: str, new_value: str) -> None:
+    def __init__(
+        self, owner_id: str, key: str, value: str, new_value: str, *, owner: str = "run"
+    ) -> None:
         shown = _shown(value)
         super().__init__(
-            f"changing param values is not allowed. Param {key!r} of run {run_id} has the value"
-            f" {shown!r} and cannot become {_shown(new_value)!r}; log it under another key, or as"
-            " a tag, or begin another run",
-            metadata={"run_id": run_id, "key": key, "value": shown},
+            f"changing param values is not allowed. Param {key!r} of {owner} {owner_id} has the"
+            f" value {shown!r} and cannot become {_shown(new_value)!r}; log it under another key,"
+            f" or as a tag, or begin another {owner}",
+            metadata={f"{owner}_id": owner_id, "key": key, "value": shown},
+        )
+
+
+class LoggedModelDeleted(FailedPrecondition):
+    """The logged model is deleted."""
+
+    domain = DOMAIN
+    reason = "LOGGED_MODEL_DELETED"
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(
+            f"logged model {model_id} is deleted; it must be in the 'active' state",
+            metadata={"model_id": model_id},
+        )
+
+
+class LoggedModelNotDeleted(FailedPrecondition):
+    """The logged model is active; only deleted ones are purged."""
+
+    domain = DOMAIN
+    reason = "LOGGED_MODEL_NOT_DELETED"
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(
+            f"logged model {model_id} is active; only deleted logged models are purged",
+            metadata={"model_id": model_id},
         )
 
 
@@ -259,6 +303,20 @@ class TraceTooLarge(ResourceExhausted):
             f"trace {trace_id} would have {size} {what}; a trace has at most {limit}; "
             "nothing was written",
             metadata={"trace_id": trace_id, "size": str(size), "limit": str(limit)},
+        )
+
+
+class LoggedModelTooLarge(ResourceExhausted):
+    """The logged model would hold more than a message can bring."""
+
+    domain = DOMAIN
+    reason = "LOGGED_MODEL_TOO_LARGE"
+
+    def __init__(self, model_id: str, what: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"logged model {model_id} would have {size} {what}; it holds at most {limit};"
+            " nothing was written",
+            metadata={"model_id": model_id, "size": str(size), "limit": str(limit)},
         )
 
 

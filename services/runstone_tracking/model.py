@@ -109,8 +109,30 @@ class DatasetInput:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelOutput:
+    """A logged model that a run made, and at which step."""
+
+    model_id: str
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetric:
+    """A point that says something about a logged model; what is empty is not known."""
+
+    model_id: str
+    key: str
+    value: float
+    step: int
+    timestamp_ms: int
+    dataset_name: str = ""
+    dataset_digest: str = ""
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run without what it logged."""
+    """A run without what it logged; ``has_models`` says that it has model inputs or outputs."""
 
     run_id: str
     experiment_id: str
@@ -121,6 +143,7 @@ class RunInfo:
     start_time: int
     end_time: int | None = None
     delete_time: int | None = None
+    has_models: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +155,8 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[MetricSummary, ...] = ()
     inputs: tuple[DatasetInput, ...] = ()
+    model_inputs: tuple[str, ...] = ()
+    model_outputs: tuple[ModelOutput, ...] = ()
 
 
 ENTRY_BYTES = 16
@@ -211,11 +236,12 @@ class RunBatch:
     tags: Mapping[str, str] = field(default_factory=dict)
     writer_id: str = ""
     sequence: int = 0
+    model_metrics: tuple[ModelMetric, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """What SearchRuns and SearchExperiments ask for; ``experiment_ids`` is SearchRuns' alone."""
+    """What searches ask for; ``experiment_ids`` is of SearchRuns and SearchLoggedModels alone."""
 
     filter: str = ""
     order_by: tuple[str, ...] = ()
@@ -252,6 +278,16 @@ class CreateRequest:
     content: str
     now: int
     forget_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """A data set in short, and what runs read it for."""
+
+    experiment_id: str
+    name: str
+    digest: str
+    context: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runstone_kit.clock import Clock
 from runstone_kit.ids import IdMaker
 from runstone_tracking.service_experiments import ExperimentService
+from runstone_tracking.service_logged import LoggedModelService
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.service_names import NameMaker
 from runstone_tracking.service_repeats import Repeats
@@ -26,3 +27,4 @@ class TrackingService:
         self.search = SearchService(transactions)
         self.metrics = MetricService(transactions)
         self.traces = TraceService(transactions)
+        self.logged = LoggedModelService(transactions, clock, ids, names, repeats)

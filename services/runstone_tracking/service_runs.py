@@ -12,6 +12,8 @@ from runstone_tracking.errors import RunNotFound, RunTooLarge
 from runstone_tracking.model import (
     RUN_NAME_TAG,
     DatasetInput,
+    DatasetSummary,
+    ModelOutput,
     NewRun,
     Purged,
     Run,
@@ -24,6 +26,7 @@ from runstone_tracking.model import (
 )
 from runstone_tracking.model_metrics import MetricBatch
 from runstone_tracking.service_experiments import PURGED_AT_ONCE
+from runstone_tracking.service_logged import check_metrics
 from runstone_tracking.service_names import NameMaker
 from runstone_tracking.service_repeats import Repeats, earlier
 from runstone_tracking.store import Session, Transactions
@@ -32,6 +35,8 @@ MAX_RUN_BYTES = 16 * 1024 * 1024
 """Params, tags and inputs of one run: with 32 MiB of data sets' large texts and its metrics it
 must fit into one message, which has at most 64 MiB."""
 
+MAX_DATASETS = 1000
+"""What SearchDatasets lists, as MLflow."""
 
 RUNS_OF_A_PURGE = 50
 """Runs removed by one transaction: each may have a million points, and whoever writes waits."""
@@ -123,7 +128,8 @@ class RunService:
     def log_batch(self, batch: RunBatch, metrics: MetricBatch | None) -> None:
         """Set params and tags and append points, all or nothing.
 
-        Raises RunNotFound, RunDeleted, ParamImmutable, SequenceReused, SequenceGap, RunTooLarge.
+        Raises RunNotFound, RunDeleted, ParamImmutable, SequenceReused, SequenceGap, RunTooLarge,
+        TooManyMetrics, LoggedModelNotFound, LoggedModelDeleted, LoggedModelTooLarge.
         """
         size = entries_bytes(batch.params) + entries_bytes(batch.tags)
         segment = None
@@ -144,6 +150,8 @@ class RunService:
                 (outcome,) = session.metrics.append([segment])
                 if isinstance(outcome, Exception):
                     raise outcome
+            if batch.model_metrics:
+                check_metrics(session.logged.add_metrics(batch.run_id, batch.model_metrics))
 
         self._transactions.write(work)
 
@@ -156,17 +164,42 @@ class RunService:
 
         self._transactions.write(work)
 
-    def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
-        """Raises RunNotFound, RunDeleted, RunTooLarge."""
+    def log_inputs(
+        self, run_id: str, inputs: Sequence[DatasetInput], models: Sequence[str] = ()
+    ) -> None:
+        """Note data sets and logged models.
+
+        Raises RunNotFound, RunDeleted, LoggedModelNotFound, RunTooLarge.
+        """
 
         def work(session: Session) -> None:
             session.runs.require_active(run_id)
-            session.runs.add_inputs(run_id, inputs)
+            if inputs:
+                session.runs.add_inputs(run_id, inputs)
             # Not before: the experiment is locked in add_inputs, and comes before its runs.
             session.runs.grow(run_id, 0)
+            if models:
+                session.logged.add_inputs(run_id, models)
             _check_size(session, run_id)
 
         self._transactions.write(work)
+
+    def log_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:
+        """Raises RunNotFound, RunDeleted, LoggedModelNotFound, RunTooLarge."""
+
+        def work(session: Session) -> None:
+            session.runs.grow(run_id, 0)
+            session.logged.add_outputs(run_id, outputs)
+            _check_size(session, run_id)
+
+        self._transactions.write(work)
+
+    def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]:
+        """What runs of these experiments read: the first MAX_DATASETS."""
+        return self._transactions.read(
+            lambda session: session.runs.search_datasets(experiment_ids, MAX_DATASETS),
+            bounded=True,
+        )
 
     def purge(self, run_ids: Sequence[str], deleted_before: int | None, *, dry_run: bool) -> Purged:
         """Remove deleted runs, those named or any; ``dry_run`` only names them.

@@ -38,7 +38,8 @@ from runstone_kit.paging import (
 )
 from runstone_tracking.model import RUN_NAME_TAG, Experiment, Run, RunStatus, SearchRequest
 from runstone_tracking.model_columns import RunColumns
-from runstone_tracking.store import FoundExperiment, FoundRun, Query, Session, Transactions
+from runstone_tracking.store import FoundExperiment, FoundRun, Session, Transactions
+from runstone_tracking.store_query import Query
 
 RUNS_PAGE, MAX_RUNS_PAGE = 1000, 50_000
 """As MLflow's."""
@@ -58,6 +59,9 @@ LOADED_AT_ONCE = 100
 MAX_PATTERN = 500
 """Characters in a LIKE pattern: with many %, the time for one value grows with the product of both
 lengths."""
+
+MODEL_BYTES = 64
+"""At most, of a model input or output in a message."""
 
 RUNS = Vocabulary(
     attributes(
@@ -199,7 +203,8 @@ class Plan:
     """A search as it was asked for: parsed, and with the place where its page begins.
 
     ``nullable`` are the attributes that may be missing. ``canonical`` gives of two keys of an order
-    that are one thing the one to sort by.
+    that are one thing the one to sort by. ``order`` takes the place of the request's, and ``extra``
+    belongs to the query too.
     """
 
     def __init__(
@@ -211,12 +216,15 @@ class Plan:
         *,
         nullable: frozenset[str] = frozenset(),
         canonical: Callable[[OrderBy], OrderBy] = lambda order: order,
+        order: Sequence[OrderBy] | None = None,
+        extra: tuple[object, ...] = (),
     ) -> None:
         self._request = request
         self._filter = parse(request.filter, vocabulary)
         if self._filter is not None:
             _check_patterns(self._filter)
-        order = list(map(canonical, parse_order_by(request.order_by, vocabulary)))
+        given = parse_order_by(request.order_by, vocabulary) if order is None else order
+        order = list(map(canonical, given))
         for tie in ties:
             if not any((each.entity, each.key) == (tie.entity, tie.key) for each in order):
                 order.append(tie)
@@ -227,6 +235,7 @@ class Plan:
             request.filter,
             request.order_by,
             int(request.view),
+            *extra,
         )
         self.after: Sequence[KeyValue] | None = decode_token(
             request.page_token,
@@ -282,6 +291,7 @@ def size_of_run(run: Run) -> int:
     """About how many bytes the run's message has, never much less."""
     size = 128 + size_of_text(run.info.name) + size_of_text(run.info.user_id)
     size += size_of_map(run.params) + size_of_map(run.tags)
+    size += MODEL_BYTES * (len(run.model_inputs) + len(run.model_outputs))
     size += 96 * len(run.metrics) + size_of_text("".join([metric.key for metric in run.metrics]))
     for each in run.inputs:
         dataset = each.dataset

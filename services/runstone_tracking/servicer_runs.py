@@ -88,6 +88,20 @@ class RunRpcs:
         self._service.runs.log_inputs(*convert.read_inputs(request))
         return pb.LogInputsResponse()
 
+    def LogOutputs(
+        self, request: pb.LogOutputsRequest, context: grpc.ServicerContext
+    ) -> pb.LogOutputsResponse:
+        """See the proto."""
+        self._service.runs.log_outputs(*convert.read_outputs(request))
+        return pb.LogOutputsResponse()
+
+    def SearchDatasets(
+        self, request: pb.SearchDatasetsRequest, context: grpc.ServicerContext
+    ) -> pb.SearchDatasetsResponse:
+        """See the proto."""
+        found = self._service.runs.search_datasets(convert.read_dataset_search(request))
+        return convert.write_summaries(found)
+
     def PurgeRuns(
         self, request: pb.PurgeRunsRequest, context: grpc.ServicerContext
     ) -> pb.PurgeRunsResponse:

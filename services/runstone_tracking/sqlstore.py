@@ -12,6 +12,7 @@ from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.sqlstore_appends import SingleAppends
 from runstone_tracking.sqlstore_chunks import SqlChunkStore
 from runstone_tracking.sqlstore_experiments import SqlExperimentStore
+from runstone_tracking.sqlstore_logged import SqlLoggedModelStore
 from runstone_tracking.sqlstore_metrics import SqlMetricStore
 from runstone_tracking.sqlstore_requests import SqlRequestStore
 from runstone_tracking.sqlstore_runs import SqlRunStore
@@ -30,6 +31,7 @@ class SqlSession:
         self.metrics = SqlMetricStore(connection)
         self.chunks = SqlChunkStore(connection)
         self.runs = SqlRunStore(connection, self.metrics)
+        self.logged = SqlLoggedModelStore(connection)
         self.requests = SqlRequestStore(connection)
         self.traces = SqlTraceStore(connection)
 

@@ -24,8 +24,10 @@ from runstone_tracking.sqlstore_statements import (
     insert_into,
     put_key_values,
 )
-from runstone_tracking.store import FoundExperiment, Query
+from runstone_tracking.store import FoundExperiment
+from runstone_tracking.store_query import Query
 from runstone_tracking.tables import experiment_tags, experiments, runs
+from runstone_tracking.tables_logged import logged_models
 
 
 class SqlExperimentStore:
@@ -76,7 +78,7 @@ class SqlExperimentStore:
         return self.get(experiment_id)
 
     def delete(self, experiment_id: str, now: int) -> None:
-        """The experiment first: whoever creates a run in it waits, and then finds it deleted."""
+        """The experiment first: whoever creates something in it waits, and finds it deleted."""
         number = _number(experiment_id)
         changed = self._connection.execute(
             update(experiments)
@@ -86,14 +88,18 @@ class SqlExperimentStore:
         if not changed.rowcount:
             self._require(number, experiment_id)
             return
-        self._connection.execute(
-            update(runs)
-            .where(runs.c.experiment_id == number, runs.c.stage == Stage.ACTIVE)
-            .values(stage=Stage.DELETED, delete_time=now, deleted_with_experiment=True)
-        )
+        for table in (runs, logged_models):
+            touched = {"update_time": now} if table is logged_models else {}
+            self._connection.execute(
+                update(table)
+                .where(table.c.experiment_id == number, table.c.stage == Stage.ACTIVE)
+                .values(
+                    stage=Stage.DELETED, delete_time=now, deleted_with_experiment=True, **touched
+                )
+            )
 
     def restore(self, experiment_id: str, now: int) -> None:
-        """The experiment first, then its runs."""
+        """The experiment first, then its runs and models."""
         number = _number(experiment_id)
         changed = self._connection.execute(
             update(experiments)
@@ -103,15 +109,19 @@ class SqlExperimentStore:
         if not changed.rowcount:
             self._require(number, experiment_id)
             return
-        self._connection.execute(
-            update(runs)
-            .where(
-                runs.c.experiment_id == number,
-                runs.c.stage == Stage.DELETED,
-                runs.c.deleted_with_experiment,
+        for table in (runs, logged_models):
+            touched = {"update_time": now} if table is logged_models else {}
+            self._connection.execute(
+                update(table)
+                .where(
+                    table.c.experiment_id == number,
+                    table.c.stage == Stage.DELETED,
+                    table.c.deleted_with_experiment,
+                )
+                .values(
+                    stage=Stage.ACTIVE, delete_time=None, deleted_with_experiment=False, **touched
+                )
             )
-            .values(stage=Stage.ACTIVE, delete_time=None, deleted_with_experiment=False)
-        )
 
     def set_tags(self, experiment_id: str, tags: Mapping[str, str], now: int) -> None:
         """Touch the experiment, then upsert."""
@@ -137,11 +147,16 @@ class SqlExperimentStore:
         ]
 
     def purge(self, deleted_before: int | None, limit: int, *, dry_run: bool) -> Purged:
-        """Lock the experiments, then delete those that are still without runs.
+        """Lock the experiments, then delete those that are still without runs and models.
 
-        Whoever creates a run holds a share of this lock, so none comes after the second look.
+        Whoever creates one holds a share of this lock, so none comes after the second look.
         """
-        empty = ~exists().where(runs.c.experiment_id == experiments.c.experiment_id)
+        empty = and_(
+            *(
+                ~exists().where(table.c.experiment_id == experiments.c.experiment_id)
+                for table in (runs, logged_models)
+            )
+        )
         condition = and_(experiments.c.stage == Stage.DELETED, empty)
         if deleted_before is not None:
             condition = and_(condition, experiments.c.delete_time < deleted_before)

@@ -61,7 +61,8 @@ class Subject:
 
     ``owner`` is the id's name in ``key_values``. Attributes are texts or whole numbers, but for
     ``experiment_id``, a number that filters compare as a text. ``nullable`` are those that a row
-    may lack, ``name`` is the tag that is one of them, and which.
+    may lack, ``name`` is the tag that is one of them, and which. A comparison with a metric is
+    true when it is of any row of ``metrics`` for which ``measured`` holds too.
     """
 
     id: ColumnElement[Any]
@@ -70,6 +71,8 @@ class Subject:
     key_values: Mapping[str, Table]
     nullable: frozenset[str] = frozenset()
     name: tuple[str, str] | None = None
+    metrics: Table = metric_summaries
+    measured: tuple[Condition, ...] = ()
 
 
 Joined: TypeAlias = Mapping[tuple[str, str], FromClause]
@@ -201,7 +204,7 @@ class Translator:
     def _metric(self, leaf: Comparison | In) -> Condition:
         assert isinstance(leaf, Comparison)
         joined = self._joined.get((leaf.entity, leaf.key))
-        table = metric_summaries if joined is None else joined
+        table = self._subject.metrics if joined is None else joined
         column = table.c.value
         # The value of a NaN is NULL, which no comparison holds for but this one.
         found = and_(column.is_not(None), COMPARE[leaf.op](column, float(leaf.value)))
@@ -209,7 +212,10 @@ class Translator:
             found = or_(found, and_(table.c.key.is_not(None), column.is_(None)))
         if joined is not None:
             return found
-        return self._exists(metric_summaries, metric_summaries.c.key == leaf.key, found)
+        measured = self._subject.measured
+        return self._exists(
+            self._subject.metrics, self._subject.metrics.c.key == leaf.key, *measured, found
+        )
 
     def _dataset(self, leaf: Comparison | In) -> Condition:
         if leaf.key == "context":

@@ -6,11 +6,22 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, tuple_
 
 from runstone_kit.sqltext import TextBytes
-from runstone_tracking.model import ENTRY_BYTES, Dataset, DatasetInput
-from runstone_tracking.sqlstore_statements import Belonging, insert_into
+from runstone_tracking.model import (
+    DATASET_CONTEXT_TAG,
+    ENTRY_BYTES,
+    Dataset,
+    DatasetInput,
+    DatasetSummary,
+)
+from runstone_tracking.sqlstore_statements import (
+    Belonging,
+    among,
+    experiment_number,
+    insert_into,
+)
 from runstone_tracking.tables import datasets, experiments, input_tags, run_inputs, runs
 
 _SMALL_TEXTS = ("name", "digest", "source_type", "source")
@@ -110,6 +121,32 @@ def load_inputs(
     for run_id, dataset_id, *dataset in found:
         inputs[run_id].append(DatasetInput(Dataset(*dataset), tags[run_id, dataset_id]))
     return inputs
+
+
+def find_datasets(
+    connection: Connection, experiment_ids: Sequence[str], limit: int
+) -> list[DatasetSummary]:
+    """Each data set with each of the contexts in which runs used it."""
+    numbers = [number for each in experiment_ids if (number := experiment_number(each)) is not None]
+    if not numbers:
+        return []
+    context = func.coalesce(input_tags.c.value, "").label("context")
+    columns = (datasets.c.experiment_id, datasets.c.name, datasets.c.digest, context)
+    of_use = and_(
+        input_tags.c.run_id == run_inputs.c.run_id,
+        input_tags.c.dataset_id == run_inputs.c.dataset_id,
+        input_tags.c.key == DATASET_CONTEXT_TAG,
+    )
+    used = datasets.join(run_inputs, run_inputs.c.dataset_id == datasets.c.dataset_id)
+    statement = (
+        select(*columns)
+        .select_from(used.outerjoin(input_tags, of_use))
+        .where(among(connection, datasets.c.experiment_id, numbers))
+        .distinct()
+        .order_by(*columns)
+        .limit(limit)
+    )
+    return [DatasetSummary(str(number), *texts) for number, *texts in connection.execute(statement)]
 
 
 def inputs_bytes(run_id: str) -> list[ColumnElement[int]]:

@@ -31,6 +31,7 @@ from runstone_tracking.model import (
     ENTRY_BYTES,
     RUN_NAME_TAG,
     DatasetInput,
+    DatasetSummary,
     NewRun,
     Purged,
     Run,
@@ -42,7 +43,13 @@ from runstone_tracking.model import (
 )
 from runstone_tracking.model_columns import RunColumns
 from runstone_tracking.sqlstore_columns import fitting, load_columns
-from runstone_tracking.sqlstore_inputs import add_inputs, inputs_bytes, load_inputs
+from runstone_tracking.sqlstore_inputs import (
+    add_inputs,
+    find_datasets,
+    inputs_bytes,
+    load_inputs,
+)
+from runstone_tracking.sqlstore_logged_runs import load_models, models_bytes
 from runstone_tracking.sqlstore_metrics import SqlMetricStore
 from runstone_tracking.sqlstore_purge import drop_unused, purge_runs
 from runstone_tracking.sqlstore_search import RUN_COLUMNS, find_runs
@@ -55,7 +62,8 @@ from runstone_tracking.sqlstore_statements import (
     inserted,
     put_key_values,
 )
-from runstone_tracking.store import FoundRun, Query
+from runstone_tracking.store import FoundRun
+from runstone_tracking.store_query import Query
 from runstone_tracking.tables import experiments, params, runs, tags
 
 _PARAMS, _TAGS = (
@@ -123,6 +131,7 @@ class SqlRunStore:
         found_tags = self._key_values(_TAGS, ids)
         summaries = self._metrics.summaries(ids)
         inputs = load_inputs(self._connection, ids, large=large)
+        models = load_models(self._connection, [each.run_id for each in infos if each.has_models])
         return [
             Run(
                 info=info,
@@ -130,6 +139,7 @@ class SqlRunStore:
                 tags={**found_tags[info.run_id], RUN_NAME_TAG: info.name},
                 metrics=tuple(summaries.get(info.run_id, ())),
                 inputs=tuple(inputs.get(info.run_id, ())),
+                **models.get(info.run_id, {}),
             )
             for info in infos
         ]
@@ -185,7 +195,8 @@ class SqlRunStore:
             .scalar_subquery()
             for table in (params, tags)
         )
-        parts = self._connection.execute(select(*entries, *inputs_bytes(run_id))).one()
+        others = (*inputs_bytes(run_id), models_bytes(run_id))
+        parts = self._connection.execute(select(*entries, *others)).one()
         total = int(sum(parts))
         self._connection.execute(update(runs).where(runs.c.run_id == run_id).values(bytes=total))
         return total
@@ -288,6 +299,10 @@ class SqlRunStore:
         """See ``sqlstore_search``."""
         return [FoundRun(to_info(row), keys) for row, keys in find_runs(self._connection, query)]
 
+    def search_datasets(self, experiment_ids: Sequence[str], limit: int) -> list[DatasetSummary]:
+        """See ``sqlstore_inputs``."""
+        return find_datasets(self._connection, experiment_ids, limit)
+
     def purge(
         self,
         run_ids: Sequence[str] | None,
@@ -334,4 +349,5 @@ def to_info(row: Row[Any]) -> RunInfo:
         start_time=row.start_time,
         end_time=row.end_time,
         delete_time=row.delete_time,
+        has_models=row.has_models,
     )

@@ -30,7 +30,7 @@ from runstone_kit.sqlfilter import Condition
 from runstone_tracking.model import RUN_NAME_TAG, Stage
 from runstone_tracking.sqlstore_filter import Joined, Subject, condition
 from runstone_tracking.sqlstore_statements import among, experiment_number, is_postgresql
-from runstone_tracking.store import MAX_SORT_TEXT, Query
+from runstone_tracking.store_query import MAX_SORT_TEXT, Query
 from runstone_tracking.tables import (
     experiment_tags,
     experiments,
@@ -52,6 +52,7 @@ RUN_COLUMNS: tuple[Column[Any], ...] = (
     runs.c.start_time,
     runs.c.end_time,
     runs.c.delete_time,
+    runs.c.has_models,
 )
 
 RUNS = Subject(
@@ -95,6 +96,9 @@ MAX_PLANNED_JOINS = 4
 seconds to find that the order written is the best."""
 
 _NUMBER, _NAN, _MISSING = 0, 1, 2
+
+_SHORT = frozenset({"run_id", "model_id", "request_id", "status"})
+"""Texts that are never longer than what is sorted by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,19 @@ def in_experiments(
     return column == numbers[0] if len(numbers) == 1 else among(connection, column, numbers)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The table that is searched, joined with what it is sorted by, and the keys of the order.
+
+    ``joined`` is what comparisons may read there; ``joins`` counts all.
+    """
+
+    table: FromClause
+    keys: Sequence[SortKey]
+    joined: Joined
+    joins: int
+
+
 def find(
     connection: Connection,
     query: Query,
@@ -166,18 +183,28 @@ def find(
     conditions: list[Condition],
     *,
     translate: Callable[[Connection, Subject, Expression, Joined], Condition] = condition,
+    source: Source | None = None,
 ) -> Found:
-    """The rows of ``columns`` that the query finds under the conditions, and their keys."""
+    """The rows of ``columns`` that the query finds under the conditions, and their keys.
+
+    ``source`` is the table with what it is sorted by, where that is not as usual.
+    """
     if len(query.stages) < len(Stage):
         conditions.append(table.c.stage == query.stages[0])
-    arguments = (connection, query, subject, table, columns, conditions, translate)
-    if query.order[0].entity == "metric" and _is_number(query.after):
+
+    def read(chosen: Source) -> Found:
+        found = list(conditions)
+        if query.filter is not None:
+            found.append(translate(connection, subject, query.filter, chosen.joined))
+        return _read(connection, query, columns, found, chosen)
+
+    if source is None and query.order[0].entity == "metric" and _is_number(query.after):
         # Rows with a number come before all others, whatever the direction: an index has them in
         # their order, and a page of them needs no other row.
-        found = _read(*arguments, numbers=True)
+        found = read(_order(subject, table, query.order, numbers=True))
         if len(found) == query.limit:
             return found
-    return _read(*arguments, numbers=False)
+    return read(source or _order(subject, table, query.order))
 
 
 def _is_number(after: Sequence[KeyValue] | None) -> bool:
@@ -188,47 +215,39 @@ def _is_number(after: Sequence[KeyValue] | None) -> bool:
 def _read(
     connection: Connection,
     query: Query,
-    subject: Subject,
-    table: FromClause,
     columns: Sequence[ColumnElement[Any]],
-    conditions: Sequence[Condition],
-    translate: Callable[[Connection, Subject, Expression, Joined], Condition],
-    *,
-    numbers: bool,
+    conditions: list[Condition],
+    source: Source,
 ) -> Found:
-    """The rows and keys; with ``numbers`` only rows that have a number in their first key."""
-    source, keys, joined = _order(subject, table, query.order, numbers=numbers)
-    conditions = list(conditions)
-    if query.filter is not None:
-        conditions.append(translate(connection, subject, query.filter, joined))
+    keys = source.keys
     if query.after is not None:
         conditions.append(_after(keys, query.after))
     wanted = [column for key in keys for column in key.columns()]
     labelled = [column.label(f"key_{place}") for place, column in enumerate(wanted)]
     statement: Select[Any] = (
         select(*columns, *labelled)
-        .select_from(source)
+        .select_from(source.table)
         .where(*conditions)
         .order_by(*(clause for key in keys for clause in key.clauses()))
         .limit(query.limit)
     )
-    if len(joined) > MAX_PLANNED_JOINS and is_postgresql(connection):
+    if source.joins > MAX_PLANNED_JOINS and is_postgresql(connection):
         connection.exec_driver_sql("SET LOCAL join_collapse_limit = 1")
     read = _reader(keys, len(columns))
     return [(row, read(row)) for row in connection.execute(statement)]
 
 
 def _order(
-    subject: Subject, table: FromClause, order: Iterable[OrderBy], *, numbers: bool
-) -> tuple[FromClause, list[SortKey], Joined]:
-    """The table, joined with what it is sorted by, the keys, and what was joined."""
+    subject: Subject, table: FromClause, order: Iterable[OrderBy], *, numbers: bool = False
+) -> Source:
+    """As usual; with ``numbers`` only rows that have a number in their first key, a metric."""
     source = table
     all_joined: dict[tuple[str, str], FromClause] = {}
     keys: list[SortKey] = []
     for place, each in enumerate(order):
         attribute = subject.attributes.get(each.key) if each.entity == "attribute" else None
         if attribute is not None:
-            keys.append(_attribute_key(each, attribute, subject))
+            keys.append(attribute_key(subject, each, attribute))
             continue
         found = metric_summaries if each.entity == "metric" else subject.key_values[each.entity]
         joined = found.alias(f"sorted_{place}")
@@ -239,23 +258,28 @@ def _order(
             keys.append(SortKey(joined.c.value, each.ascending))
             continue
         source = source.outerjoin(joined, belongs)
-        missing = (joined.c.key.is_(None), literal(_MISSING))
-        if each.entity == "metric":
-            # The value of a NaN is NULL; without is_nan the index alone can answer.
-            number = (joined.c.value.is_not(None), literal(_NUMBER))
-            rank = case(number, missing, else_=literal(_NAN))
-            keys.append(SortKey(joined.c.value, each.ascending, rank))
-        else:
-            value = func.substr(joined.c.value, 1, MAX_SORT_TEXT, type_=Text)
-            keys.append(SortKey(value, each.ascending, case(missing, else_=literal(_NUMBER))))
-    return source, keys, all_joined
+        keys.append(joined_key(each, joined))
+    return Source(source, keys, all_joined, len(all_joined))
 
 
-def _attribute_key(order: OrderBy, column: ColumnElement[Any], subject: Subject) -> SortKey:
+def joined_key(order: OrderBy, joined: FromClause) -> SortKey:
+    """The key of a metric, param or tag: a row of ``joined``, where there is one."""
+    missing = (joined.c.key.is_(None), literal(_MISSING))
+    if order.entity == "metric":
+        # The value of a NaN is NULL; without is_nan the index alone can answer.
+        number = (joined.c.value.is_not(None), literal(_NUMBER))
+        rank = case(number, missing, else_=literal(_NAN))
+        return SortKey(joined.c.value, order.ascending, rank)
+    value = func.substr(joined.c.value, 1, MAX_SORT_TEXT, type_=Text)
+    return SortKey(value, order.ascending, case(missing, else_=literal(_NUMBER)))
+
+
+def attribute_key(subject: Subject, order: OrderBy, column: ColumnElement[Any]) -> SortKey:
+    """The key of an attribute."""
     rank = None
     if order.key in subject.nullable:
         rank = case((column.is_(None), literal(_MISSING)), else_=literal(_NUMBER))
-    if isinstance(column.type, Text) and order.key not in ("run_id", "request_id", "status"):
+    if isinstance(column.type, Text) and order.key not in _SHORT:
         column = func.substr(column, 1, MAX_SORT_TEXT, type_=Text)
     return SortKey(column, order.ascending, rank)
 

@@ -40,7 +40,7 @@ from runstone_tracking.sqlstore_traces_spans import (
     read_sizes,
     read_spans,
 )
-from runstone_tracking.store import Query
+from runstone_tracking.store_query import Query
 from runstone_tracking.store_traces import FoundTrace
 from runstone_tracking.tables import experiments
 from runstone_tracking.tables_traces import trace_metadata, trace_runs, trace_tags, traces

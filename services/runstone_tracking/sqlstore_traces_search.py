@@ -11,7 +11,7 @@ from runstone_tracking.model_traces import SOURCE_RUN, TRACE_NAME_TAG
 from runstone_tracking.sqlstore_filter import Joined, Subject, Translator
 from runstone_tracking.sqlstore_search import Found, find, in_experiments
 from runstone_tracking.sqlstore_statements import is_postgresql
-from runstone_tracking.store import Query
+from runstone_tracking.store_query import Query
 from runstone_tracking.tables_traces import spans, trace_metadata, trace_runs, trace_tags, traces
 
 TRACES = Subject(

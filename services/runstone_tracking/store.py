@@ -13,45 +13,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from runstone_kit.filterlang import Expression, OrderBy
 from runstone_kit.paging import KeyValue
 from runstone_tracking.model import (
     CreateRequest,
     DatasetInput,
+    DatasetSummary,
     Experiment,
     NewRun,
     Purged,
     Run,
     RunChanges,
     RunInfo,
-    Stage,
 )
 from runstone_tracking.model_columns import RunColumns
 from runstone_tracking.model_metrics import NewSegment
 from runstone_tracking.store_chunks import ChunkStore
+from runstone_tracking.store_logged import LoggedModelStore
 from runstone_tracking.store_metrics import Appended, MetricStore
+from runstone_tracking.store_query import Query
 from runstone_tracking.store_traces import TraceStore
 
 T = TypeVar("T")
-
-MAX_SORT_TEXT = 256
-"""Text sorts by its first 256 characters: a page token holds the last row's keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What to find, in which order, after which row, and how many at most.
-
-    ``order`` ends with keys that no two rows share. ``after`` has one value for each of them:
-    None where the row lacks it, NaN where a metric is NaN; None as a whole means from the start.
-    """
-
-    stages: tuple[Stage, ...]
-    filter: Expression | None
-    order: tuple[OrderBy, ...]
-    after: Sequence[KeyValue] | None
-    limit: int
-    experiment_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +76,14 @@ class ExperimentStore(Protocol):
         ...
 
     def delete(self, experiment_id: str, now: int) -> None:
-        """Delete it with its active runs; MUST change nothing when it is deleted."""
+        """Delete it with its active runs and logged models.
+
+        MUST change nothing when it is deleted.
+        """
         ...
 
     def restore(self, experiment_id: str, now: int) -> None:
-        """Restore it with the runs that were deleted with it, and no others.
+        """Restore it with the runs and logged models that were deleted with it, and no others.
 
         MUST change nothing when it is active.
         """
@@ -117,7 +102,7 @@ class ExperimentStore(Protocol):
         ...
 
     def purge(self, deleted_before: int | None, limit: int, *, dry_run: bool) -> Purged:
-        """Remove deleted experiments that have no runs, and what belongs to them."""
+        """Remove deleted experiments without runs and logged models, and what belongs to them."""
         ...
 
 
@@ -215,6 +200,10 @@ class RunStore(Protocol):
         """The runs of ``query``."""
         ...
 
+    def search_datasets(self, experiment_ids: Sequence[str], limit: int) -> list[DatasetSummary]:
+        """What runs of these experiments read, each (data set, context) once, in that order."""
+        ...
+
     def purge(
         self,
         run_ids: Sequence[str] | None,
@@ -289,6 +278,11 @@ class Session(Protocol):
     @property
     def traces(self) -> TraceStore:
         """Traces and their spans."""
+        ...
+
+    @property
+    def logged(self) -> LoggedModelStore:
+        """Logged models, and the runs that read or made them."""
         ...
 
 

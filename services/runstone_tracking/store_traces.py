@@ -14,7 +14,7 @@ from runstone_kit.paging import KeyValue
 from runstone_tracking.model_traces import Entries, NewSpan, Trace, TraceDeletion, TraceInfo
 
 if TYPE_CHECKING:
-    from runstone_tracking.store import Query
+    from runstone_tracking.store_query import Query
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ runs = Table(
     Column("deleted_with_experiment", Boolean, nullable=False, server_default=text("false")),
     # At least what RunStore.recount counts; NULL where that was never done.
     Column("bytes", BigInteger),
+    # It read or made logged models: tells a search for which runs to ask.
+    Column("has_models", Boolean, nullable=False, server_default=text("false")),
     Index("ix_runs_listed", "experiment_id", "stage", text("start_time DESC"), "run_id"),
     Index(
         "ix_runs_deleted",

@@ -16,7 +16,13 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from runstone.tracking.v1 import experiment_pb2, metric_pb2, run_pb2, trace_pb2
+from runstone.tracking.v1 import (
+    experiment_pb2,
+    logged_model_pb2,
+    metric_pb2,
+    run_pb2,
+    trace_pb2,
+)
 from runstone.tracking.v1.run_columns_pb2 import SearchRunColumnsRequest
 from runstone.tracking.v1.tracking_service_pb2_grpc import TrackingServiceStub
 from support.protos import comments, descriptor, reasons
@@ -54,10 +60,20 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
     )
     end = run_pb2.Run(run_id=run, name="n", status=run_pb2.RUN_STATUS_RUNNING)
     end.end_time.seconds = 5
+    model = stub.CreateLoggedModel(
+        logged_model_pb2.CreateLoggedModelRequest(experiment_id=experiment)
+    ).model.model_id
+    model_metric = logged_model_pb2.ModelMetric(
+        model_id=model, key="m", value=1.0, step=1, timestamp_ms=1, dataset_name="d"
+    )
+    model_metric.dataset_digest = "1"
+    output = logged_model_pb2.ModelOutput(model_id=model, step=1)
+    on = logged_model_pb2.MetricDataset(name="d", digest="1")
+    by_metric = logged_model_pb2.LoggedModelOrder(field_name="metrics.m", dataset=on)
     tags = {"a": "b"}
     before = {"deleted_before": {"seconds": 1}}
     name_only = FieldMask(paths=["name"])
-    e, r, m = experiment_pb2, run_pb2, metric_pb2
+    e, r, m, g = experiment_pb2, run_pb2, metric_pb2, logged_model_pb2
     return {
         "CreateExperiment": e.CreateExperimentRequest(name="n", tags=tags),
         "GetExperiment": e.GetExperimentRequest(experiment_id=experiment),
@@ -99,12 +115,45 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
             )
         ),
         "LogBatch": r.LogBatchRequest(
-            run_id=run, params={"p": "1"}, tags=tags, series=[series], writer_id="w", sequence=1
+            run_id=run,
+            params={"p": "1"},
+            tags=tags,
+            series=[series],
+            writer_id="w",
+            sequence=1,
+            model_metrics=[model_metric],
         ),
         "DeleteRunTags": r.DeleteRunTagsRequest(run_id=run, keys=["nope"]),
         "LogInputs": r.LogInputsRequest(
-            run_id=run, inputs=[r.DatasetInput(dataset=dataset, tags=tags)]
+            run_id=run,
+            inputs=[r.DatasetInput(dataset=dataset, tags=tags)],
+            models=[g.ModelInput(model_id=model)],
         ),
+        "LogOutputs": r.LogOutputsRequest(run_id=run, models=[output]),
+        "SearchDatasets": r.SearchDatasetsRequest(experiment_ids=[experiment]),
+        "CreateLoggedModel": g.CreateLoggedModelRequest(
+            experiment_id=experiment,
+            name="n",
+            model_type="t",
+            source_run_id=run,
+            params={"p": "1"},
+            tags=tags,
+        ),
+        "GetLoggedModel": g.GetLoggedModelRequest(model_id=model),
+        "FinalizeLoggedModel": g.FinalizeLoggedModelRequest(model_id=model, status=2),
+        "DeleteLoggedModel": g.DeleteLoggedModelRequest(model_id=f"m-{'f' * 32}"),
+        "SearchLoggedModels": g.SearchLoggedModelsRequest(
+            experiment_ids=[experiment],
+            filter="metrics.m > 0",
+            datasets=[on],
+            order_by=[by_metric],
+            page_size=1,
+            view_type=1,
+        ),
+        "SetLoggedModelTags": g.SetLoggedModelTagsRequest(model_id=model, tags=tags),
+        "DeleteLoggedModelTags": g.DeleteLoggedModelTagsRequest(model_id=model, keys=["nope"]),
+        "LogLoggedModelParams": g.LogLoggedModelParamsRequest(model_id=model, params={"q": "1"}),
+        "PurgeLoggedModels": g.PurgeLoggedModelsRequest(model_ids=[f"m-{'f' * 32}"], **before),
         "AppendMetrics": m.AppendMetricsRequest(
             run_id=run, writer_id="w", sequence=2, series=[series]
         ),

@@ -52,6 +52,10 @@ def version(version_id: str = "b" * 32) -> Owner:
     return Owner(OwnerKind.MODEL_VERSION, version_id)
 
 
+def logged_model(model_id: str = "m-" + "c" * 32) -> Owner:
+    return Owner(OwnerKind.LOGGED_MODEL, model_id)
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -68,7 +72,7 @@ def noise(size: int, seed: int = 1) -> bytes:
 
 
 class KnownRuns:
-    """A run directory that knows every run but the ones it is told of."""
+    """A run directory that knows every run and logged model but the ones it is told of."""
 
     def __init__(self) -> None:
         self.missing: set[str] = set()
@@ -78,14 +82,19 @@ class KnownRuns:
         self._lock = threading.Lock()
 
     def require_active(self, run_id: str) -> None:
+        self._require(run(run_id))
+
+    def require_active_model(self, model_id: str) -> None:
+        self._require(logged_model(model_id))
+
+    def _require(self, owner: Owner) -> None:
         with self._lock:
             self.asked += 1
-        owner = run(run_id)
         if self.away:
             raise TrackingUnavailable
-        if run_id in self.missing:
+        if owner.id in self.missing:
             raise OwnerNotFound(owner)
-        if run_id in self.deleted:
+        if owner.id in self.deleted:
             raise OwnerDeleted(owner)
 
 

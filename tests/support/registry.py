@@ -9,7 +9,12 @@ from runstone_kit import migrate
 from runstone_kit.context import RequestContext, use
 from runstone_kit.database import Database
 from runstone_kit.ids import SystemIds
-from runstone_registry.errors import PeerUnavailable, SourceNotFound, SourceRunNotFound
+from runstone_registry.errors import (
+    PeerUnavailable,
+    SourceLoggedModelNotFound,
+    SourceNotFound,
+    SourceRunNotFound,
+)
 from runstone_registry.main import MIGRATIONS
 from runstone_registry.model import ModelVersion, RegisteredModel
 from runstone_registry.model_commands import (
@@ -24,6 +29,7 @@ from runstone_registry.tables import SCHEMA
 from support.postgres import PostgresServer
 
 RUN = "0123456789abcdef0123456789abcdef"
+LOGGED_MODEL = f"m-{RUN}"
 
 
 class FakeClock:
@@ -47,6 +53,7 @@ class FakeArtifacts:
     """
 
     runs: dict[str, dict[str, int]] = field(default_factory=lambda: {RUN: {"": 3, "model": 2}})
+    models: dict[str, dict[str, int]] = field(default_factory=lambda: {LOGGED_MODEL: {"": 4}})
     owners: dict[str, int] = field(default_factory=dict)
     sealed: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
@@ -70,6 +77,16 @@ class FakeArtifacts:
             self.owners[model_version_id] = count
             self.sealed.add(model_version_id)
         self.after("copy_version")
+        return count
+
+    def copy_model_artifacts(self, model_id: str, path: str, model_version_id: str) -> int:
+        self._begin("copy_model_artifacts")
+        count = self.models.get(model_id, {}).get(path)
+        if count is None:
+            raise SourceNotFound(model_id, path, kind="model")
+        self.owners[model_version_id] = count
+        self.sealed.add(model_version_id)
+        self.after("copy_model_artifacts")
         return count
 
     def open(self, model_version_id: str) -> None:
@@ -97,9 +114,10 @@ class FakeArtifacts:
 
 @dataclass
 class FakeRuns:
-    """Runs that exist."""
+    """Runs that exist, and logged models with the runs that made them."""
 
     known: set[str] = field(default_factory=lambda: {RUN})
+    models: dict[str, str] = field(default_factory=lambda: {LOGGED_MODEL: RUN})
     away: bool = False
 
     def require_run(self, run_id: str) -> None:
@@ -107,6 +125,13 @@ class FakeRuns:
             raise PeerUnavailable("tracking")
         if run_id not in self.known:
             raise SourceRunNotFound(run_id)
+
+    def run_of_model(self, model_id: str) -> str:
+        if self.away:
+            raise PeerUnavailable("tracking")
+        if model_id not in self.models:
+            raise SourceLoggedModelNotFound(model_id)
+        return self.models[model_id]
 
 
 class Died(BaseException):

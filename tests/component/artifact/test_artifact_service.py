@@ -129,6 +129,8 @@ def test_odd_names_are_kept_as_they_are(server: ArtifactServer) -> None:
     pb.Owner(), pb.Owner(run_id=""), pb.Owner(run_id="../x"), pb.Owner(run_id="a" * 257),
     pb.Owner(model_version_id="a/b"), pb.Owner(run_id="a\nb"), pb.Owner(model_version_id="net-1"),
     pb.Owner(model_version_id="B" * 32), pb.Owner(model_version_id="b" * 33),
+    pb.Owner(logged_model_id="b" * 32), pb.Owner(logged_model_id="m-" + "B" * 32),
+    pb.Owner(logged_model_id="m-" + "b" * 33), pb.Owner(logged_model_id="m-../" + "b" * 29),
 ])  # fmt: skip
 def test_bad_owners_are_refused_by_every_call(
     folder_server: ArtifactServer, owner: pb.Owner
@@ -156,6 +158,51 @@ def test_a_run_must_be_there_and_active(server: ArtifactServer) -> None:
     assert failed[:2] == ("UNAVAILABLE", "TRACKING_UNAVAILABLE")
     # Reading asks nobody.
     assert read(stub, "before") == b"x"
+
+
+def test_a_logged_model_has_files_of_its_own(server: ArtifactServer) -> None:
+    stub, model = server.stub, pb.Owner(logged_model_id="m-" + "a" * 32)
+    # The same digits as the run's: owners of different kinds never share files.
+    put(stub, {"f": b"of the run"})
+    files = [pb.SmallFile(path="w/f", content=b"of the model"), pb.SmallFile(path="MLmodel")]
+    stub.PutArtifacts(pb.PutArtifactsRequest(owner=model, files=files))
+    upload = stub.BeginUpload(pb.BeginUploadRequest(owner=model, path="big", size=4)).upload
+    stub.UploadChunks(chunks(upload.upload_id, b"1234"))
+    stub.CommitUpload(pb.CommitUploadRequest(upload_id=upload.upload_id))
+
+    def paths(owner: pb.Owner) -> list[str]:
+        request = pb.ListArtifactsRequest(owner=owner, recursive=True)
+        return [each.path for each in stub.ListArtifacts(request).artifacts]
+
+    assert paths(model) == ["MLmodel", "big", "w/f"]
+    assert listed(stub) == ["f"]
+    copy = pb.CopyArtifactsRequest(source=model, destination=version_owner(VERSION), seal=True)
+    assert stub.CopyArtifacts(copy).copied == 3
+    assert stub.DeleteArtifacts(pb.DeleteArtifactsRequest(owner=model)).deleted == 3
+    assert paths(model) == []
+    assert paths(version_owner(VERSION)) == ["MLmodel", "big", "w/f"]
+    assert listed(stub) == ["f"]
+
+
+def test_a_logged_model_must_be_there_and_active(server: ArtifactServer) -> None:
+    stub = server.stub
+    gone, deleted = "m-" + "c" * 32, "m-" + "d" * 32
+    server.runs.missing.add(gone)
+    server.runs.deleted.add(deleted)
+
+    def refusal(model_id: str) -> tuple[str, str, str]:
+        owner = pb.Owner(logged_model_id=model_id)
+        request = pb.PutArtifactsRequest(owner=owner, files=[pb.SmallFile(path="f")])
+        failed = failure_of(lambda: stub.PutArtifacts(request))
+        return failed[0], failed[1], failed[2].get("owner", "")
+
+    assert refusal(gone) == ("NOT_FOUND", "OWNER_NOT_FOUND", f"models/{gone}")
+    assert refusal(deleted) == ("FAILED_PRECONDITION", "OWNER_DELETED", f"models/{deleted}")
+    for call in (stub.OpenArtifacts, stub.SealArtifacts):
+        kind = pb.OpenArtifactsRequest if call is stub.OpenArtifacts else pb.SealArtifactsRequest
+        request = kind(owner=pb.Owner(logged_model_id="m-" + "e" * 32))
+        failed = failure_of(lambda call=call, request=request: call(request))
+        assert failed[:2] == ("INVALID_ARGUMENT", "INVALID_FIELD")
 
 
 def test_a_run_that_was_active_a_moment_ago_takes_no_file(folder_server: ArtifactServer) -> None:

@@ -10,6 +10,7 @@ from runstone_registry.errors import (
     ModelInUse,
     ModelNotFound,
     RequestIdReused,
+    SourceLoggedModelNotFound,
     SourceNotFound,
     SourceRunNotFound,
     TagNotFound,
@@ -24,13 +25,14 @@ from runstone_registry.model_commands import (
     CreateVersion,
     ExternalSource,
     Listing,
+    LoggedModelSource,
     RunSource,
     Transition,
     UploadSource,
     VersionSelector,
     VersionSource,
 )
-from support.registry import RUN, Registry
+from support.registry import LOGGED_MODEL, RUN, Registry
 
 
 def actions(registry: Registry) -> list[str]:
@@ -167,6 +169,40 @@ def test_what_is_in_use_may_be_deleted_by_force(registry: Registry) -> None:
         service.delete_registered_model("churn", "")
     service.delete_registered_model("churn", "", force=True)
     assert registry.artifacts.owners == {}
+
+
+def test_a_version_takes_the_files_of_a_logged_model(registry: Registry) -> None:
+    registry.model()
+    create = registry.service.create_model_version
+    made = create(CreateVersion("churn", LoggedModelSource(LOGGED_MODEL), request_id="once"))
+    assert (made.status, made.source, made.run_id) == (
+        VersionStatus.READY,
+        f"models:/{LOGGED_MODEL}",
+        RUN,
+    )
+    assert made.logged_model_id == LOGGED_MODEL
+    assert registry.artifacts.owners == {made.model_version_id: 4}
+    assert registry.artifacts.sealed == {made.model_version_id}
+    again = CreateVersion("churn", LoggedModelSource(LOGGED_MODEL), request_id="once")
+    assert create(again) == made
+    with pytest.raises(RequestIdReused):
+        create(CreateVersion("churn", LoggedModelSource(LOGGED_MODEL, "x"), request_id="once"))
+
+
+def test_a_logged_model_must_be_there(registry: Registry) -> None:
+    registry.model()
+    create = registry.service.create_model_version
+    nobody = "m-" + "f" * 32
+    with pytest.raises(SourceLoggedModelNotFound) as caught:
+        create(CreateVersion("churn", LoggedModelSource(nobody)))
+    assert caught.value.metadata == {"model_id": nobody}
+    registry.artifacts.models[LOGGED_MODEL]["empty"] = 0
+    for path in ("nothing", "empty"):
+        with pytest.raises(SourceNotFound) as missing:
+            create(CreateVersion("churn", LoggedModelSource(LOGGED_MODEL, path)))
+        assert missing.value.metadata == {"model_id": LOGGED_MODEL, "path": path}
+    assert registry.artifacts.owners == {}
+    assert registry.pending() == []
 
 
 def test_an_upload_waits_for_its_files(registry: Registry) -> None:

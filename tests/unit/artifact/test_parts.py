@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstone.artifact.v1 import artifact_pb2 as pb
-from runstone.tracking.v1 import run_pb2
+from runstone.tracking.v1 import logged_model_pb2, run_pb2
 from runstone_artifact.convert_chunks import read_chunk, write_chunk
 from runstone_artifact.convert_paths import check_path
 from runstone_artifact.errors import (
@@ -304,16 +304,20 @@ def test_a_public_url_is_a_web_address(monkeypatch: pytest.MonkeyPatch, url: str
 
 
 class FakeTracking(grpc.Channel):
-    """A channel whose GetRun answers as told."""
+    """A channel whose GetRun and GetLoggedModel answer as told."""
 
-    def __init__(self, answer: run_pb2.Run | RunstoneError) -> None:
+    def __init__(self, answer: run_pb2.Run | logged_model_pb2.LoggedModel | RunstoneError) -> None:
         self._answer = answer
 
     def unary_unary(self, method: str, *_arguments: Any, **_options: Any) -> Any:
-        def call(request: run_pb2.GetRunRequest, **_: Any) -> run_pb2.GetRunResponse:
+        def call(_request: object, **_: Any) -> Any:
             if isinstance(self._answer, RunstoneError):
                 raise LocalError(status_of(self._answer, "tracking.runstone"))
-            return run_pb2.GetRunResponse(run=self._answer)
+            if isinstance(self._answer, run_pb2.Run):
+                assert method.endswith("/GetRun")
+                return run_pb2.GetRunResponse(run=self._answer)
+            assert method.endswith("/GetLoggedModel")
+            return logged_model_pb2.GetLoggedModelResponse(model=self._answer)
 
         return call
 
@@ -343,3 +347,21 @@ def test_what_tracking_says_of_a_run() -> None:
     for answer, expected in answers:
         with pytest.raises(expected):
             RpcRunDirectory(FakeTracking(answer)).require_active("r")
+
+
+def test_what_tracking_says_of_a_logged_model() -> None:
+    active = logged_model_pb2.LoggedModel(model_id="m")
+    RpcRunDirectory(FakeTracking(active)).require_active_model("m")
+    deleted = logged_model_pb2.LoggedModel(model_id="m")
+    deleted.delete_time.seconds = 5
+    answers: list[tuple[Any, type[RunstoneError]]] = [
+        (deleted, OwnerDeleted),
+        (NotFound("no", reason="LOGGED_MODEL_NOT_FOUND"), OwnerNotFound),
+        (NotFound("no", reason="RUN_NOT_FOUND"), TrackingUnavailable),
+        (Unavailable("away", reason="DATABASE_UNAVAILABLE"), TrackingUnavailable),
+    ]
+    for answer, expected in answers:
+        with pytest.raises(expected) as caught:
+            RpcRunDirectory(FakeTracking(answer)).require_active_model("m")
+        if expected is not TrackingUnavailable:
+            assert caught.value.metadata == {"owner": "models/m"}

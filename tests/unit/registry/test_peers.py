@@ -8,12 +8,19 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from runstone.artifact.v1 import artifact_pb2
+from runstone.tracking.v1 import logged_model_pb2
 from runstone_kit.errors import InvalidArgument, ResourceExhausted
-from runstone_registry.errors import PeerUnavailable, SourceNotFound, SourceRunNotFound
+from runstone_registry.errors import (
+    PeerUnavailable,
+    SourceLoggedModelNotFound,
+    SourceNotFound,
+    SourceRunNotFound,
+)
 from runstone_registry.peers import RpcArtifactPeer, RpcRunPeer
 
 RUN = "0" * 32
 VERSION = "f" * 32
+LOGGED_MODEL = "m-" + "a" * 32
 
 
 class Failed(grpc.RpcError):
@@ -93,6 +100,37 @@ def test_a_copy_of_a_version_is_sealed_in_the_same_step() -> None:
 def test_a_version_without_files_gives_none(reason: str) -> None:
     peer = artifact(CopyArtifacts=Failed(grpc.StatusCode.NOT_FOUND, reason))
     assert peer.copy_version("a" * 32, VERSION) == 0
+
+
+def test_a_copy_of_a_logged_models_files() -> None:
+    channel = Channel(CopyArtifacts=artifact_pb2.CopyArtifactsResponse(copied=7))
+    peer = RpcArtifactPeer(channel)  # type: ignore[arg-type]
+    assert peer.copy_model_artifacts(LOGGED_MODEL, "model", VERSION) == 7
+    ((_, request),) = channel.requests
+    assert request.source == artifact_pb2.Owner(logged_model_id=LOGGED_MODEL)
+    nothing = artifact(CopyArtifacts=Failed(grpc.StatusCode.NOT_FOUND, "OWNER_NOT_FOUND"))
+    with pytest.raises(SourceNotFound) as caught:
+        nothing.copy_model_artifacts(LOGGED_MODEL, "a", VERSION)
+    assert caught.value.metadata == {"model_id": LOGGED_MODEL, "path": "a"}
+    refused = artifact(CopyArtifacts=Failed(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"))
+    with pytest.raises(InvalidArgument) as wrong:
+        refused.copy_model_artifacts(LOGGED_MODEL, "a", VERSION)
+    assert wrong.value.violations[0].field == "logged_model.path"
+
+
+def test_the_run_of_a_logged_model() -> None:
+    model = logged_model_pb2.LoggedModel(model_id=LOGGED_MODEL, source_run_id=RUN)
+    answer = logged_model_pb2.GetLoggedModelResponse(model=model)
+    runs = RpcRunPeer(Channel(GetLoggedModel=answer))  # type: ignore[arg-type]
+    assert runs.run_of_model(LOGGED_MODEL) == RUN
+    for code, reason, expected in (
+        (grpc.StatusCode.NOT_FOUND, "LOGGED_MODEL_NOT_FOUND", SourceLoggedModelNotFound),
+        (grpc.StatusCode.UNIMPLEMENTED, "", PeerUnavailable),
+        (grpc.StatusCode.UNAVAILABLE, "", PeerUnavailable),
+    ):
+        runs = RpcRunPeer(Channel(GetLoggedModel=Failed(code, reason)))  # type: ignore[arg-type]
+        with pytest.raises(expected):
+            runs.run_of_model(LOGGED_MODEL)
 
 
 @pytest.mark.parametrize("reason", ["ARTIFACT_NOT_FOUND", "OWNER_NOT_FOUND"])

@@ -14,6 +14,7 @@ from runstone_registry import convert_requests as read
 from runstone_registry.model import RequestState, Stage
 from runstone_registry.model_commands import (
     ExternalSource,
+    LoggedModelSource,
     RunSource,
     UploadSource,
     VersionSelector,
@@ -160,6 +161,18 @@ def test_paths_of_a_run(path: str, fine: bool) -> None:
     assert fields(read.create_version, request) == ([] if fine else ["run.path"])
     if fine:
         assert read.create_version(request).source == RunSource(RUN, path)
+
+
+def test_a_logged_model_as_source() -> None:
+    model = f"m-{RUN}"
+    source = versions.LoggedModelSource(model_id=model, path="a")
+    fine = versions.CreateModelVersionRequest(name="m", logged_model=source)
+    assert read.create_version(fine).source == LoggedModelSource(model, "a")
+    for model_id in ("", RUN, f"m-{RUN}0", f"m-{'G' * 32}", f"M-{RUN}"):
+        wrong = versions.LoggedModelSource(model_id=model_id, path="/a")
+        request = versions.CreateModelVersionRequest(name="m", logged_model=wrong)
+        found = fields(read.create_version, request)
+        assert found == ["logged_model.model_id", "logged_model.path"]
 
 
 def test_a_source_is_required() -> None:

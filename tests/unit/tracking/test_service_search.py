@@ -21,7 +21,8 @@ from runstone_tracking.model import (
     Stage,
 )
 from runstone_tracking.service_search import SearchService
-from runstone_tracking.store import FoundRun, Query
+from runstone_tracking.store import FoundRun
+from runstone_tracking.store_query import Query
 
 T = TypeVar("T")
 

@@ -72,6 +72,7 @@ CREATES = frozenset(
     {
         "CreateComment",
         "CreateExperiment",
+        "CreateLoggedModel",
         "CreateModelVersion",
         "CreateRegisteredModel",
         "CreateRun",

@@ -1,6 +1,7 @@
-"""URIs of files: of a run, of a model version, of this machine.
+"""URIs of files: of a run, of a logged model, of a model version, of this machine.
 
 runs:/<run_id>[/<path>]
+models:/<model_id>[/<path>]                    of a logged model: m- and 32 hex digits
 models:/<name>/<version number | stage | latest>[/<path>]
 models:/<name>@<alias>[/<path>]
 file:<path>, <path>
@@ -8,11 +9,14 @@ file:<path>, <path>
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from runstone.exceptions import InvalidUri
+
+LOGGED_MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,14 @@ class RunUri:
     """Files of a run; an empty path means all."""
 
     run_id: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModelUri:
+    """Files of a logged model; an empty path means all."""
+
+    model_id: str
     path: str = ""
 
 
@@ -33,7 +45,7 @@ class ModelUri:
     path: str = ""
 
 
-def parse_artifact_uri(uri: str) -> RunUri | ModelUri | None:
+def parse_artifact_uri(uri: str) -> RunUri | LoggedModelUri | ModelUri | None:
     """What a ``runs:`` or ``models:`` URI names; None for any other text.
 
     Raises:
@@ -48,6 +60,8 @@ def parse_artifact_uri(uri: str) -> RunUri | ModelUri | None:
         raise InvalidUri(f"{uri!r} names no {scheme[:-1]}")
     if scheme == "runs":
         return RunUri(first, path)
+    if LOGGED_MODEL_ID.fullmatch(first):
+        return LoggedModelUri(first, path)
     name, at, alias = first.rpartition("@")
     if at:
         if not (name and alias):

@@ -1,6 +1,7 @@
-"""Files of runs and model versions, by URI.
+"""Files of runs, logged models and model versions, by URI.
 
 runs:/<run_id>/<path>                         a file or directory of a run
+models:/<model_id>/<path>                      a file or directory of a logged model
 models:/<name>/<version, stage, latest>/<path>
 models:/<name>@<alias>/<path>                 a file or directory of a model version
 """

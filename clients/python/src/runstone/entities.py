@@ -12,6 +12,12 @@ from runstone._entities.artifacts import (
 )
 from runstone._entities.columns import MetricColumns
 from runstone._entities.delivery import Delivery
+from runstone._entities.logged import (
+    DatasetSummary,
+    LoggedModel,
+    LoggedModelStatus,
+    PurgedLoggedModels,
+)
 from runstone._entities.paging import PagedList
 from runstone._entities.registry import (
     STAGES,
@@ -30,6 +36,8 @@ from runstone._entities.tracking import (
     ExperimentTag,
     InputTag,
     LifecycleStage,
+    LoggedModelInput,
+    LoggedModelOutput,
     Metric,
     MetricSummary,
     Param,
@@ -39,6 +47,7 @@ from runstone._entities.tracking import (
     RunData,
     RunInfo,
     RunInputs,
+    RunOutputs,
     RunStatus,
     RunTag,
     SampledSeries,
@@ -52,6 +61,7 @@ __all__ = [
     "DamagedObject",
     "Dataset",
     "DatasetInput",
+    "DatasetSummary",
     "Delivery",
     "DownloadUrl",
     "Experiment",
@@ -61,6 +71,10 @@ __all__ = [
     "GarbageReport",
     "InputTag",
     "LifecycleStage",
+    "LoggedModel",
+    "LoggedModelInput",
+    "LoggedModelOutput",
+    "LoggedModelStatus",
     "Metric",
     "MetricColumns",
     "MetricSummary",
@@ -69,6 +83,7 @@ __all__ = [
     "PagedList",
     "Param",
     "PurgedExperiments",
+    "PurgedLoggedModels",
     "PurgedRuns",
     "RegisteredModel",
     "Run",
@@ -76,10 +91,11 @@ __all__ = [
     "RunData",
     "RunInfo",
     "RunInputs",
+    "RunOutputs",
     "RunStatus",
     "RunTag",
-    "SampledSeries",
     "STAGES",
+    "SampledSeries",
     "ScrubReport",
     "SeriesUpdate",
     "Span",

@@ -11,15 +11,17 @@
     │       └── LocalPathMissing           it is not there; a FileNotFoundError too
     ├── NotFound
     │   ├── ExperimentNotFound   RunNotFound   TagNotFound   MetricNotFound   TraceNotFound
+    │   │   LoggedModelNotFound
     │   ├── OwnerNotFound   ArtifactNotFound   UploadNotFound
     │   └── ModelNotFound   VersionNotFound   AliasNotFound   CommentNotFound
-    │       TransitionRequestNotFound   SourceRunNotFound   SourceNotFound
+    │       TransitionRequestNotFound   SourceRunNotFound   SourceLoggedModelNotFound
+    │       SourceNotFound
     ├── AlreadyExists
     │   └── ExperimentNameTaken   SequenceReused   RequestIdReused   ModelNameTaken
     │       TransitionRequestOpen
     ├── FailedPrecondition                 something must change first; repeating does not help
     │   ├── ExperimentDeleted   DefaultExperimentFixed   RunDeleted   RunNotDeleted   ParamImmutable
-    │   │   SequenceGap
+    │   │   SequenceGap   LoggedModelDeleted   LoggedModelNotDeleted
     │   ├── OwnerDeleted   OwnerSealed   PathConflict   OffsetMismatch   SizeMismatch
     │   │   DigestMismatch   PresignUnsupported   StoreOfAnother
     │   ├── VersionNotReady   VersionFinalized   ModelInUse   CommentOfAnother
@@ -30,6 +32,7 @@
     │   └── EtagMismatch   ChunkDamaged   UploadBusy
     ├── ResourceExhausted                  retry_after holds seconds when the server said so
     │   └── StorageFull   Overloaded   RunTooLarge   TooManyMetrics   TraceTooLarge
+    │       LoggedModelTooLarge
     ├── Unavailable                        the same call may be repeated as it is
     │   ├── DatabaseUnavailable   ObjectStoreUnavailable   TrackingUnavailable   PeerUnavailable
     │   │   ServerStopping
@@ -89,6 +92,10 @@ from runstone._exceptions.reasons import (
     InvalidUri,
     LocalPathError,
     LocalPathMissing,
+    LoggedModelDeleted,
+    LoggedModelNotDeleted,
+    LoggedModelNotFound,
+    LoggedModelTooLarge,
     MetricNotFound,
     ModelInUse,
     ModelNameTaken,
@@ -119,6 +126,7 @@ from runstone._exceptions.reasons import (
     SequenceReused,
     ServerStopping,
     SizeMismatch,
+    SourceLoggedModelNotFound,
     SourceNotFound,
     SourceRunNotFound,
     StorageFull,
@@ -170,9 +178,11 @@ __all__ = [
     "RunNotFound",
     "RunTooLarge",
     "TooManyMetrics",
+    "LoggedModelTooLarge",
     "TraceTooLarge",
     "TagNotFound",
     "MetricNotFound",
+    "LoggedModelNotFound",
     "TraceNotFound",
     "OwnerNotFound",
     "ArtifactNotFound",
@@ -183,6 +193,7 @@ __all__ = [
     "CommentNotFound",
     "TransitionRequestNotFound",
     "SourceRunNotFound",
+    "SourceLoggedModelNotFound",
     "SourceNotFound",
     "ExperimentNameTaken",
     "SequenceGap",
@@ -194,6 +205,8 @@ __all__ = [
     "DefaultExperimentFixed",
     "RunDeleted",
     "RunNotDeleted",
+    "LoggedModelDeleted",
+    "LoggedModelNotDeleted",
     "ParamImmutable",
     "OwnerDeleted",
     "OwnerSealed",

@@ -13,9 +13,9 @@ from runstone.artifact.v1 import artifact_pb2
 from runstone.cli import cli, gc, main
 from runstone.cli._main import DECLINED, WRONG_USAGE
 from runstone.cli._session import Session
-from runstone.exceptions import RunNotDeleted
+from runstone.exceptions import LoggedModelNotDeleted, RunNotDeleted
 from runstone.registry.v1 import model_pb2, model_version_pb2
-from runstone.tracking.v1 import experiment_pb2, run_pb2
+from runstone.tracking.v1 import experiment_pb2, logged_model_pb2, run_pb2
 
 BATCH = 2
 DELETED_AT = 1_700_000_000
@@ -31,11 +31,13 @@ class World:
     def __init__(self) -> None:
         self.deleted_runs = [f"run{n}" for n in range(5)]
         self.files = dict.fromkeys([*self.deleted_runs, "active"], 2)
+        self.deleted_models: list[str] = []
         self.experiments = {"1": set(self.deleted_runs)}
         self.garbage = 3
         self.left = 10**9
         self.changes: list[str] = []
         self.restored_late = ""
+        self.restored_model = ""
         self.young = 0
 
     def service(self, _name: str) -> Any:
@@ -66,10 +68,36 @@ class World:
         self.changes.append("purge runs")
         return run_pb2.PurgeRunsResponse(run_ids=request.run_ids)
 
+    def add_models(self, *model_ids: str) -> None:
+        """Deleted logged models of the experiment, with two files each."""
+        self.deleted_models += model_ids
+        self.files.update(dict.fromkeys(model_ids, 2))
+        self.experiments["1"].update(model_ids)
+
+    def PurgeLoggedModels(self, request: Any) -> Any:
+        self._count()
+        assert request.HasField("deleted_before")
+        if self.restored_model in request.model_ids:
+            self.deleted_models.remove(self.restored_model)
+            raise LoggedModelNotDeleted("restored")
+        if request.dry_run and request.model_ids:
+            return logged_model_pb2.PurgeLoggedModelsResponse(model_ids=request.model_ids)
+        if request.dry_run:
+            listed = self.deleted_models[:BATCH]
+            return logged_model_pb2.PurgeLoggedModelsResponse(
+                model_ids=listed, more=len(self.deleted_models) > len(listed)
+            )
+        for model in request.model_ids:
+            assert model not in self.files, "a model is purged while it still names files"
+            self.deleted_models.remove(model)
+            self.experiments["1"].discard(model)
+        self.changes.append("purge models")
+        return logged_model_pb2.PurgeLoggedModelsResponse(model_ids=request.model_ids)
+
     def ListArtifacts(self, request: Any) -> Any:
         self._count()
         assert request.recursive
-        count = self.files.get(request.owner.run_id, 0)
+        count = self.files.get(owner_of(request), 0)
         return artifact_pb2.ListArtifactsResponse(
             artifacts=[artifact_pb2.Artifact(path=f"{n}", size=1500) for n in range(count)]
         )
@@ -85,9 +113,9 @@ class World:
 
     def DeleteArtifacts(self, request: Any) -> Any:
         self._count()
-        assert request.owner.run_id in self.deleted_runs
+        assert owner_of(request) in {*self.deleted_runs, *self.deleted_models}
         self.changes.append("delete files")
-        return artifact_pb2.DeleteArtifactsResponse(deleted=self.files.pop(request.owner.run_id, 0))
+        return artifact_pb2.DeleteArtifactsResponse(deleted=self.files.pop(owner_of(request), 0))
 
     def SearchExperiments(self, request: Any) -> Any:
         assert request.view_type == experiment_pb2.VIEW_TYPE_DELETED_ONLY
@@ -115,6 +143,11 @@ class World:
         return artifact_pb2.CollectGarbageResponse(objects=found, size=10 * found, more=more)
 
 
+def owner_of(request: Any) -> str:
+    """The run or logged model that is named."""
+    return request.owner.run_id or request.owner.logged_model_id
+
+
 def collect(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
     monkeypatch.setattr(Session, "service", lambda _self, name: world.service(name))
     result = CliRunner().invoke(cli, ["gc", "--json", *arguments])
@@ -137,6 +170,44 @@ def test_everything_goes_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
         "purge experiments",
         "collect",
     ]
+
+
+def test_logged_models_go_behind_the_runs_and_before_the_experiment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.deleted_runs = world.deleted_runs[:1]
+    world.experiments["1"] = set(world.deleted_runs)
+    world.add_models("m-1", "m-2", "m-3")
+    answer = collect(world, monkeypatch)
+    assert answer["logged_model_ids"] == ["m-1", "m-2", "m-3"]
+    assert (answer["artifacts"], answer["experiment_ids"]) == (8, ["1"])
+    assert not {"m-1", "m-2", "m-3"} & world.files.keys()
+    assert [kind for kind, _ in itertools.groupby(world.changes)] == [
+        *("delete files", "purge runs"),
+        *["delete files", "purge models"] * 3,
+        *("purge experiments", "collect"),
+    ]
+
+
+def test_a_logged_model_that_is_restored_meanwhile_keeps_its_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.add_models("m-1", "m-2")
+    world.restored_model = "m-1"
+    answer = collect(world, monkeypatch)
+    assert answer["logged_model_ids"] == ["m-2"]
+    assert world.files == {"active": 2, "m-1": 2}
+    assert answer["experiment_ids"] == []
+
+
+def test_logged_models_are_counted_in_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.add_models("m-1")
+    code, _, err = asked(world, monkeypatch, "n\n")
+    assert code == DECLINED
+    assert "at least 2 runs and 1 logged model (6 files, 9.0 kB), 1 experiment" in err
 
 
 def test_a_run_that_is_restored_meanwhile_keeps_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,16 +233,19 @@ def test_a_dry_run_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_killed_after_any_call_the_next_one_finishes(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = World()
+    whole.add_models("m-1")
     collect(whole, monkeypatch)
     calls = 10**9 - whole.left
     for survived in range(calls):
         world = World()
+        world.add_models("m-1")
         world.left = survived
         with pytest.raises(Killed):
             collect(world, monkeypatch)
         world.left = 10**9
         collect(world, monkeypatch)
         assert (world.deleted_runs, world.experiments, world.garbage) == ([], {}, 0)
+        assert world.deleted_models == []
         assert world.files == {"active": 2}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runstone._client._experiments import ExperimentCalls
 from runstone._client._explain import explained
 from runstone._client._governance import GovernanceCalls
+from runstone._client._logged import LoggedModelCalls
 from runstone._client._metrics import MetricCalls
 from runstone._client._traces import TraceCalls
 from runstone._client._versions import VersionCalls
@@ -14,7 +15,15 @@ __all__ = ["Client"]
 
 
 @explained
-class Client(ExperimentCalls, MetricCalls, WatchCalls, TraceCalls, VersionCalls, GovernanceCalls):
+class Client(
+    ExperimentCalls,
+    MetricCalls,
+    WatchCalls,
+    LoggedModelCalls,
+    TraceCalls,
+    VersionCalls,
+    GovernanceCalls,
+):
     """Every call of a Runstone server. Safe to share between threads, and across a fork.
 
     An argument beats the environment, the environment the default. Nothing is opened before the

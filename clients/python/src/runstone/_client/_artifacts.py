@@ -21,7 +21,7 @@ from runstone.artifact.v1 import artifact_pb2
 
 
 class ArtifactCalls(ClientBase):
-    """Calls about files. They belong to a run, or to a model version when that is named."""
+    """Calls about files: of a run, or of the model version or logged model that is named."""
 
     def put_artifacts(
         self,
@@ -29,6 +29,7 @@ class ArtifactCalls(ClientBase):
         files: Mapping[str, bytes],
         *,
         model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> list[FileInfo]:
         """Commit small files, path to bytes, all or none; at most 4 MiB in all.
 
@@ -37,7 +38,7 @@ class ArtifactCalls(ClientBase):
         """
         response = self._artifact.PutArtifacts(
             artifact_pb2.PutArtifactsRequest(
-                owner=convert.owner(run_id, model_version_id),
+                owner=convert.owner(run_id, model_version_id, logged_model_id),
                 files=[
                     artifact_pb2.SmallFile(path=path, content=content)
                     for path, content in files.items()
@@ -55,6 +56,7 @@ class ArtifactCalls(ClientBase):
         sha256: str = "",
         presigned: bool = False,
         model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> Upload | FileInfo:
         """Begin an upload of ``size`` bytes, or commit at once when the store holds the bytes.
 
@@ -63,7 +65,7 @@ class ArtifactCalls(ClientBase):
         """
         response = self._artifact.BeginUpload(
             artifact_pb2.BeginUploadRequest(
-                owner=convert.owner(run_id, model_version_id),
+                owner=convert.owner(run_id, model_version_id, logged_model_id),
                 path=path,
                 size=size,
                 sha256=sha256,
@@ -111,11 +113,16 @@ class ArtifactCalls(ClientBase):
         self._artifact.AbortUpload(artifact_pb2.AbortUploadRequest(upload_id=upload_id))
 
     def get_artifact(
-        self, run_id: str | None, path: str, *, model_version_id: str | None = None
+        self,
+        run_id: str | None,
+        path: str,
+        *,
+        model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> FileInfo:
         """What stands at a path. Raises ArtifactNotFound."""
         request = artifact_pb2.GetArtifactRequest(
-            owner=convert.owner(run_id, model_version_id), path=path
+            owner=convert.owner(run_id, model_version_id, logged_model_id), path=path
         )
         return convert.file_info(self._artifact.GetArtifact(request).artifact)
 
@@ -126,13 +133,16 @@ class ArtifactCalls(ClientBase):
         *,
         recursive: bool = False,
         model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> list[FileInfo]:
         """What stands in a directory (the top when absent), ordered by path; all of its pages.
 
         ``recursive`` gives every file below instead of the directory's own entries.
         """
         request = artifact_pb2.ListArtifactsRequest(
-            owner=convert.owner(run_id, model_version_id), path=path or "", recursive=recursive
+            owner=convert.owner(run_id, model_version_id, logged_model_id),
+            path=path or "",
+            recursive=recursive,
         )
         found: list[FileInfo] = []
         while True:
@@ -151,6 +161,7 @@ class ArtifactCalls(ClientBase):
         length: int = 0,
         sha256: str = "",
         model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> Iterator[bytes]:
         """The bytes of a file, or ``length`` of them from ``offset``, as they come.
 
@@ -163,7 +174,7 @@ class ArtifactCalls(ClientBase):
             DigestMismatch: ``sha256`` was given and the file was replaced since.
         """
         request = artifact_pb2.DownloadArtifactRequest(
-            owner=convert.owner(run_id, model_version_id),
+            owner=convert.owner(run_id, model_version_id, logged_model_id),
             path=path,
             offset=offset,
             length=length,
@@ -172,7 +183,12 @@ class ArtifactCalls(ClientBase):
         return _checked(self._artifact.DownloadArtifact(request), request)
 
     def create_download_urls(
-        self, run_id: str | None, paths: Sequence[str], *, model_version_id: str | None = None
+        self,
+        run_id: str | None,
+        paths: Sequence[str],
+        *,
+        model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> list[DownloadUrl]:
         """Where files can be read by HTTP GET for an hour.
 
@@ -181,13 +197,18 @@ class ArtifactCalls(ClientBase):
             PresignUnsupported: the server keeps its files in a folder.
         """
         request = artifact_pb2.CreateDownloadUrlsRequest(
-            owner=convert.owner(run_id, model_version_id), paths=list(paths)
+            owner=convert.owner(run_id, model_version_id, logged_model_id), paths=list(paths)
         )
         response = self._artifact.CreateDownloadUrls(request)
         return [DownloadUrl(convert.file_info(each.artifact), each.url) for each in response.urls]
 
     def delete_artifacts(
-        self, run_id: str | None, path: str | None = None, *, model_version_id: str | None = None
+        self,
+        run_id: str | None,
+        path: str | None = None,
+        *,
+        model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> int:
         """Delete a file or a tree, all files without a path; returns how many went.
 
@@ -196,7 +217,7 @@ class ArtifactCalls(ClientBase):
             OwnerSealed
         """
         request = artifact_pb2.DeleteArtifactsRequest(
-            owner=convert.owner(run_id, model_version_id), path=path or ""
+            owner=convert.owner(run_id, model_version_id, logged_model_id), path=path or ""
         )
         return self._artifact.DeleteArtifacts(request).deleted
 
@@ -206,24 +227,28 @@ class ArtifactCalls(ClientBase):
         source_path: str | None = None,
         *,
         source_model_version_id: str | None = None,
+        source_logged_model_id: str | None = None,
         run_id: str | None = None,
         model_version_id: str | None = None,
+        logged_model_id: str | None = None,
         path: str | None = None,
         seal: bool = False,
     ) -> FileTotals:
         """Give an owner the files of another without moving bytes.
 
-        ``run_id`` or ``model_version_id`` gets them, below ``path``; ``seal`` makes a model
-        version's files final in the same step.
+        The run, model version or logged model named gets them, below ``path``; ``seal`` makes a
+        model version's files final in the same step.
 
         Raises:
             OwnerNotFound, ArtifactNotFound, OwnerDeleted, OwnerSealed, PathConflict
         """
         response = self._artifact.CopyArtifacts(
             artifact_pb2.CopyArtifactsRequest(
-                source=convert.owner(source_run_id, source_model_version_id),
+                source=convert.owner(
+                    source_run_id, source_model_version_id, source_logged_model_id
+                ),
                 source_path=source_path or "",
-                destination=convert.owner(run_id, model_version_id),
+                destination=convert.owner(run_id, model_version_id, logged_model_id),
                 destination_path=path or "",
                 seal=seal,
             )

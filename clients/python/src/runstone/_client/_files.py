@@ -40,8 +40,9 @@ class FileCalls(ArtifactCalls, RunCalls):
         *,
         run_id: str | None = None,
         model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> None:
-        """Send a file, or what stands in a folder, below a directory of a run or model version.
+        """Send a file, or what stands in a folder, below a directory of a run or model.
 
         Raises:
             LocalPathError: it is missing, unreadable, or neither file nor folder.
@@ -49,7 +50,7 @@ class FileCalls(ArtifactCalls, RunCalls):
         """
         from runstone import _transfer
 
-        owner = convert.owner(run_id, model_version_id)
+        owner = convert.owner(run_id, model_version_id, logged_model_id)
         source = Path(local)
         _transfer.check_local(source)
         if source.is_dir():
@@ -82,6 +83,7 @@ class FileCalls(ArtifactCalls, RunCalls):
         dst_path: str | os.PathLike[str] | None = None,
         *,
         model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> str:
         """Fetch a file or a tree, everything without a path; returns where it is on this machine.
 
@@ -95,7 +97,7 @@ class FileCalls(ArtifactCalls, RunCalls):
         """
         from runstone import _transfer
 
-        owner = convert.owner(run_id, model_version_id)
+        owner = convert.owner(run_id, model_version_id, logged_model_id)
         path = (path or "").strip("/")
         # To the files' service no run is a run without files, which is fine to fetch.
         if run_id is not None and not path:
@@ -127,7 +129,12 @@ class FileCalls(ArtifactCalls, RunCalls):
             _transfer.upload_file(self._artifact, owner, source, artifact_file)
 
     def read_bytes(
-        self, run_id: str | None, path: str, *, model_version_id: str | None = None
+        self,
+        run_id: str | None,
+        path: str,
+        *,
+        model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> bytes:
         """A whole file, checked against its digest.
 
@@ -137,7 +144,7 @@ class FileCalls(ArtifactCalls, RunCalls):
         """
         from runstone import _transfer
 
-        owner = convert.owner(run_id, model_version_id)
+        owner = convert.owner(run_id, model_version_id, logged_model_id)
         return _transfer.read_file(self._artifact, owner, path)
 
     def log_text(self, run_id: str, text: str, artifact_file: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from runstone import _values
 from runstone._client._base import ClientBase
 from runstone._convert import tracking as convert
+from runstone._convert.logged import model_metric
 from runstone._entities.columns import NO_RANK, MetricColumns
 from runstone._entities.paging import PagedList
 from runstone._entities.tracking import Metric, MetricSummary, Param, RunTag, SampledSeries
@@ -46,13 +47,25 @@ class MetricCalls(ClientBase):
         value: Any,
         timestamp: int | None = None,
         step: int | None = None,
+        *,
+        dataset_name: str | None = None,
+        dataset_digest: str | None = None,
+        model_id: str | None = None,
     ) -> None:
         """Append one point; it is committed on return. ``timestamp`` in Unix milliseconds.
 
+        With a ``model_id`` it becomes a metric of that logged model too, measured on the data set
+        named; without one the data set is not kept.
+
         Raises:
             InvalidField: the value is not a number (a bool is none), or the key breaks the rules.
-            RunNotFound, RunDeleted
+            RunNotFound, RunDeleted, LoggedModelNotFound, LoggedModelDeleted
         """
+        if model_id:
+            when, place = _values.timestamp_ms(timestamp), 0 if step is None else step
+            point = Metric(key, value, when, place, None, model_id, dataset_name, dataset_digest)
+            self.log_batch(run_id, [point])
+            return
         self.append_metrics(
             run_id,
             [
@@ -113,15 +126,19 @@ class MetricCalls(ClientBase):
     ) -> None:
         """Set parameters and tags and append points, all in one transaction: everything or nothing.
 
+        Points with a ``model_id`` become metrics of that logged model too, at most 1000.
+
         Raises:
             ParamImmutable: a parameter has another value.
-            InvalidField, RunNotFound, RunDeleted
+            InvalidField, RunNotFound, RunDeleted, LoggedModelNotFound, LoggedModelDeleted
         """
+        points = list(metrics)
         request = run_pb2.LogBatchRequest(
             run_id=run_id,
             params=_values.texts("param", params, MAX_PARAM_VALUE),
             tags=_values.texts("tag", tags, MAX_TAG_VALUE),
-            series=series_of(metrics),
+            series=series_of(points),
+            model_metrics=[model_metric(each) for each in points if each.model_id],
         )
         if request.series:
             with (
@@ -322,6 +339,10 @@ def messages_of(
     points: list[Metric] = []
     for each in series:
         if isinstance(each, Metric):
+            if each.model_id:
+                raise _values.invalid(
+                    f"metrics[{each.key!r}].model_id", "is kept by log_batch and log_metric only"
+                )
             points.append(each)
         else:
             messages.append(each)

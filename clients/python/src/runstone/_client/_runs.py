@@ -13,10 +13,13 @@ from runstone._client._experiments import view
 from runstone._connection import new_id
 from runstone._convert import runcolumns, times
 from runstone._convert import tracking as convert
+from runstone._entities.logged import DatasetSummary
 from runstone._entities.paging import PagedList
 from runstone._entities.runcolumns import RunColumns
 from runstone._entities.tracking import (
     DatasetInput,
+    LoggedModelInput,
+    LoggedModelOutput,
     PurgedRuns,
     Run,
     RunInfo,
@@ -24,7 +27,7 @@ from runstone._entities.tracking import (
     ViewType,
 )
 from runstone._values import MAX_PARAM_VALUE, MAX_TAG_VALUE, invalid
-from runstone.tracking.v1 import run_columns_pb2, run_pb2
+from runstone.tracking.v1 import logged_model_pb2, run_columns_pb2, run_pb2
 
 PARENT_RUN_ID = "mlflow.parentRunId"
 USER = "mlflow.user"
@@ -257,17 +260,57 @@ class RunCalls(ClientBase):
         """Delete one tag of an active run."""
         self.delete_run_tags(run_id, [key])
 
-    def log_inputs(self, run_id: str, datasets: Iterable[DatasetInput]) -> None:
-        """Note data sets that a run reads; repeating one is fine.
+    def log_inputs(
+        self,
+        run_id: str,
+        datasets: Iterable[DatasetInput] | None = None,
+        models: Iterable[LoggedModelInput] | None = None,
+    ) -> None:
+        """Note data sets and logged models that a run reads; repeating one is fine.
 
         Raises:
-            RunNotFound, RunDeleted
+            RunNotFound, RunDeleted, LoggedModelNotFound
         """
         inputs = [
             run_pb2.DatasetInput(
                 dataset=convert.dataset_message(each.dataset),
                 tags={tag.key: str(tag.value) for tag in each.tags},
             )
-            for each in datasets
+            for each in datasets or ()
         ]
-        self._tracking.LogInputs(run_pb2.LogInputsRequest(run_id=run_id, inputs=inputs))
+        read = [logged_model_pb2.ModelInput(model_id=each.model_id) for each in models or ()]
+        self._tracking.LogInputs(
+            run_pb2.LogInputsRequest(run_id=run_id, inputs=inputs, models=read)
+        )
+
+    def log_outputs(self, run_id: str, models: Iterable[LoggedModelOutput]) -> None:
+        """Note logged models that a run made; of one that is repeated the step is set anew.
+
+        Raises:
+            RunNotFound, RunDeleted, LoggedModelNotFound
+        """
+        made = [
+            logged_model_pb2.ModelOutput(model_id=each.model_id, step=each.step) for each in models
+        ]
+        self._tracking.LogOutputs(run_pb2.LogOutputsRequest(run_id=run_id, models=made))
+
+    def search_datasets(self, experiment_ids: Sequence[str] | str) -> list[DatasetSummary]:
+        """Data sets that runs of the experiments read, by name, digest and context; 1000 at most.
+
+        Example:
+            >>> import runstone
+            >>> from runstone.entities import Dataset, DatasetInput
+            >>> client = runstone.Client()
+            >>> experiment = client.create_experiment("what was read")
+            >>> run = client.create_run(experiment)
+            >>> iris = Dataset("iris", "1a2b", "local", "iris.csv")
+            >>> client.log_inputs(run.info.run_id, [DatasetInput(iris)])
+            >>> [(each.name, each.digest) for each in client.search_datasets(experiment)]
+            [('iris', '1a2b')]
+        """
+        ids = [experiment_ids] if isinstance(experiment_ids, str | int) else experiment_ids
+        request = run_pb2.SearchDatasetsRequest(experiment_ids=[str(each) for each in ids])
+        return [
+            DatasetSummary(each.experiment_id, each.name, each.digest, each.context or None)
+            for each in self._tracking.SearchDatasets(request).summaries
+        ]

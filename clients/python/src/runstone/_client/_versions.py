@@ -15,7 +15,13 @@ from runstone._connection import new_id
 from runstone._convert import registry as convert
 from runstone._entities.paging import PagedList
 from runstone._entities.registry import STAGES, ModelVersion
-from runstone._modeluri import ModelUri, RunUri, local_path, parse_artifact_uri
+from runstone._modeluri import (
+    LoggedModelUri,
+    ModelUri,
+    RunUri,
+    local_path,
+    parse_artifact_uri,
+)
 from runstone.exceptions import InvalidUri, ModelNameTaken
 from runstone.registry.v1 import governance_pb2, model_pb2, model_version_pb2
 
@@ -39,8 +45,9 @@ class VersionCalls(FileCalls, ModelCalls):
 
         Args:
             name: The registered model.
-            source: ``runs:/<run_id>/<path>``, a path among the files of ``run_id``, another
-                version (``models:/name/3``), or a local file or folder, which is uploaded.
+            source: ``runs:/<run_id>/<path>``, a path among the files of ``run_id``, a logged model
+                (``models:/m-…``), another version (``models:/name/3``), or a local file or folder,
+                which is uploaded.
             run_id: The run whose files ``source`` is a path of.
             tags: Tags of the version.
             run_link: Not kept; the run is.
@@ -49,7 +56,7 @@ class VersionCalls(FileCalls, ModelCalls):
             request_id: Makes a repeated call return the first one's result.
 
         Raises:
-            ModelNotFound, SourceRunNotFound, SourceNotFound
+            ModelNotFound, SourceRunNotFound, SourceLoggedModelNotFound, SourceNotFound
             LocalPathError: there is no such local file.
         """
         del run_link, await_creation_for
@@ -62,6 +69,10 @@ class VersionCalls(FileCalls, ModelCalls):
         found = parse_artifact_uri(source)
         if isinstance(found, RunUri):
             request.run.run_id, request.run.path = found.run_id, found.path
+            return self._create(request)
+        if isinstance(found, LoggedModelUri):
+            request.logged_model.model_id = found.model_id
+            request.logged_model.path = found.path
             return self._create(request)
         if isinstance(found, ModelUri):
             return self._copy(request, self.resolve_model_uri(source), found.path)
@@ -380,6 +391,8 @@ class VersionCalls(FileCalls, ModelCalls):
         found = parse_artifact_uri(uri)
         if isinstance(found, RunUri):
             return {"run_id": found.run_id}, found.path
+        if isinstance(found, LoggedModelUri):
+            return {"logged_model_id": found.model_id}, found.path
         if isinstance(found, ModelUri):
             return {"model_version_id": self._version_at(found).model_version_id}, found.path
         return None

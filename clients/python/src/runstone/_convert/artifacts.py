@@ -8,12 +8,18 @@ from runstone.artifact.v1 import artifact_pb2
 from runstone.exceptions import InvalidArgument
 
 
-def owner(run_id: str | None, model_version_id: str | None) -> artifact_pb2.Owner:
-    """Whose files: exactly one of the two. Raises InvalidArgument otherwise."""
-    if bool(run_id) == bool(model_version_id):
-        raise InvalidArgument("exactly one of run_id and model_version_id must be given")
+def owner(
+    run_id: str | None, model_version_id: str | None, logged_model_id: str | None = None
+) -> artifact_pb2.Owner:
+    """Whose files: exactly one of the three. Raises InvalidArgument otherwise."""
+    if sum(map(bool, (run_id, model_version_id, logged_model_id))) != 1:
+        raise InvalidArgument(
+            "exactly one of run_id, model_version_id and logged_model_id must be given"
+        )
     if run_id:
         return artifact_pb2.Owner(run_id=run_id)
+    if logged_model_id:
+        return artifact_pb2.Owner(logged_model_id=logged_model_id)
     return artifact_pb2.Owner(model_version_id=model_version_id or "")
 
 

@@ -9,11 +9,14 @@ from runstone._entities.tracking import (
     Experiment,
     InputTag,
     LifecycleStage,
+    LoggedModelInput,
+    LoggedModelOutput,
     MetricSummary,
     Run,
     RunData,
     RunInfo,
     RunInputs,
+    RunOutputs,
     SampledSeries,
 )
 from runstone._entities.watching import SeriesUpdate
@@ -118,7 +121,13 @@ def run(message: run_pb2.Run) -> Run:
             tags=dict(message.tags),
             metric_summaries={each.key: each for each in summaries},
         ),
-        inputs=RunInputs([dataset_input(each) for each in message.inputs]),
+        inputs=RunInputs(
+            [dataset_input(each) for each in message.inputs],
+            [LoggedModelInput(each.model_id) for each in message.model_inputs],
+        ),
+        outputs=RunOutputs(
+            [LoggedModelOutput(each.model_id, each.step) for each in message.model_outputs]
+        ),
     )
 
 

@@ -89,13 +89,21 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One point of a metric. ``timestamp`` in Unix milliseconds; ``rank`` of a distributed job."""
+    """One point of a metric. ``timestamp`` in Unix milliseconds; ``rank`` of a distributed job.
+
+    One with a ``model_id`` says something about that logged model too, measured on the data set.
+    ``run_id`` is filled in where a logged model's metrics are read.
+    """
 
     key: str
     value: float
     timestamp: int = 0
     step: int = 0
     rank: int | None = None
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +225,33 @@ class RunData:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedModelInput:
+    """A logged model that a run read."""
+
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModelOutput:
+    """A logged model that a run made, and at which step."""
+
+    model_id: str
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RunInputs:
     """What a run read."""
 
     dataset_inputs: list[DatasetInput] = field(default_factory=list)
+    model_inputs: list[LoggedModelInput] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutputs:
+    """What a run made."""
+
+    model_outputs: list[LoggedModelOutput] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -230,6 +261,7 @@ class Run:
     info: RunInfo
     data: RunData = field(default_factory=RunData)
     inputs: RunInputs = field(default_factory=RunInputs)
+    outputs: RunOutputs = field(default_factory=RunOutputs)
 
     def to_dictionary(self) -> dict[str, Any]:
         """The run as plain dicts and lists."""
@@ -237,6 +269,7 @@ class Run:
             "info": asdict(self.info),
             "data": asdict(self.data),
             "inputs": asdict(self.inputs),
+            "outputs": asdict(self.outputs),
         }
 
 

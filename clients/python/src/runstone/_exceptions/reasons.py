@@ -130,6 +130,18 @@ class TransitionRequestNotFound(NotFound):
     reason = "TRANSITION_REQUEST_NOT_FOUND"
 
 
+class LoggedModelNotFound(NotFound):
+    """No logged model has this id."""
+
+    reason = "LOGGED_MODEL_NOT_FOUND"
+
+
+class SourceLoggedModelNotFound(NotFound):
+    """The logged model that a model version is to come from does not exist."""
+
+    reason = "SOURCE_LOGGED_MODEL_NOT_FOUND"
+
+
 class SourceRunNotFound(NotFound):
     """The run that a model version is to come from does not exist."""
 
@@ -194,6 +206,18 @@ class RunNotDeleted(FailedPrecondition):
     """Only deleted runs are purged, and this one is active."""
 
     reason = "RUN_NOT_DELETED"
+
+
+class LoggedModelDeleted(FailedPrecondition):
+    """The logged model is deleted."""
+
+    reason = "LOGGED_MODEL_DELETED"
+
+
+class LoggedModelNotDeleted(FailedPrecondition):
+    """Only deleted logged models are purged, and this one is active."""
+
+    reason = "LOGGED_MODEL_NOT_DELETED"
 
 
 class SequenceGap(FailedPrecondition):
@@ -328,6 +352,12 @@ class RunTooLarge(ResourceExhausted):
     """The run would hold more than 16 MiB of params, tags and inputs; nothing was written."""
 
     reason = "RUN_TOO_LARGE"
+
+
+class LoggedModelTooLarge(ResourceExhausted):
+    """The logged model would hold more than 16 MiB of params and tags, or 10,000 metrics."""
+
+    reason = "LOGGED_MODEL_TOO_LARGE"
 
 
 class TooManyMetrics(ResourceExhausted):

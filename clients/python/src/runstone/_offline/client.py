@@ -17,6 +17,7 @@ from runstone._convert.tracking import status_name
 from runstone._entities.tracking import (
     DatasetInput,
     Experiment,
+    LoggedModelInput,
     Metric,
     Param,
     Run,
@@ -239,10 +240,17 @@ class OfflineClient(Client):
         self._require(keys, lambda: self._known(run_id).tags)
         self._store.add(records.UNTAG, {"run_id": run_id, "keys": list(keys)})
 
-    def log_inputs(self, run_id: str, datasets: Iterable[DatasetInput]) -> None:
-        """Note data sets that a run reads."""
+    def log_inputs(
+        self,
+        run_id: str,
+        datasets: Iterable[DatasetInput] | None = None,
+        models: Iterable[LoggedModelInput] | None = None,
+    ) -> None:
+        """Note data sets that a run reads. Raises OfflineMode for logged models."""
         self._known(run_id)
-        inputs = [input_said(each) for each in datasets]
+        if list(models or ()):
+            raise OfflineMode("logged models need a server")
+        inputs = [input_said(each) for each in datasets or ()]
         if not 1 <= len(inputs) <= MAX_INPUTS:
             raise _values.invalid("inputs", f"must be 1 to {MAX_INPUTS}, not {len(inputs)}")
         self._store.add(records.INPUTS, {"run_id": run_id, "inputs": inputs})
@@ -256,6 +264,8 @@ class OfflineClient(Client):
     ) -> None:
         """Set parameters and tags and append points; what is wrong is told before anything is."""
         known = self._known(run_id)
+        if any(each.model_id for each in metrics):
+            raise OfflineMode("metrics of logged models need a server")
         some_params = _values.texts("param", params, MAX_PARAM_VALUE)
         some_tags = _values.texts("tag", tags, MAX_TAG_VALUE)
         rules.check_keys(some_params, "params")
@@ -312,10 +322,16 @@ class OfflineClient(Client):
         *,
         run_id: str | None = None,
         model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> None:
         """Keep copies of a file, or of what stands in a folder; see ``Client.upload``."""
         if run_id is None:
-            super().upload(local, artifact_path, model_version_id=model_version_id)
+            super().upload(
+                local,
+                artifact_path,
+                model_version_id=model_version_id,
+                logged_model_id=logged_model_id,
+            )
             return
         self._known(run_id)
         source = Path(local)
@@ -337,11 +353,18 @@ class OfflineClient(Client):
         self._store.keep(run_id, {artifact_file: _copying(files.keep_bytes, content)})
 
     def read_bytes(
-        self, run_id: str | None, path: str, *, model_version_id: str | None = None
+        self,
+        run_id: str | None,
+        path: str,
+        *,
+        model_version_id: str | None = None,
+        logged_model_id: str | None = None,
     ) -> bytes:
         """A file of a run of the folder. Raises ArtifactNotFound."""
         if run_id is None:
-            return super().read_bytes(None, path, model_version_id=model_version_id)
+            return super().read_bytes(
+                None, path, model_version_id=model_version_id, logged_model_id=logged_model_id
+            )
         # Another process may have kept a later one.
         self._store.catalogue.refresh()
         kept = self._known(run_id).files.get(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from runstone._modeluri import ModelUri, RunUri, parse_artifact_uri
+from runstone._modeluri import LoggedModelUri, ModelUri, RunUri, parse_artifact_uri
 from runstone.artifact.v1 import artifact_pb2
 from runstone.cli._format import cell, counted, short_time, size_text
 from runstone.cli._plain import plain
@@ -17,6 +17,7 @@ from runstone.cli._runids import require_run
 from runstone.cli._session import Group, Session, confirm, limit, pages, yes
 from runstone.cli._table import Column
 from runstone.exceptions import InvalidUri
+from runstone.tracking.v1 import logged_model_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ def place(session: Session, target: str) -> Place:
         found = found_version(session, named.name, version)
         owner = artifact_pb2.Owner(model_version_id=found.model_version_id)
         return Place(owner, f"models:/{named.name}/{found.version}", named.path)
+    if isinstance(named, LoggedModelUri):
+        request = logged_model_pb2.GetLoggedModelRequest(model_id=named.model_id)
+        model = session.service("tracking").GetLoggedModel(request).model
+        owner = artifact_pb2.Owner(logged_model_id=model.model_id)
+        return Place(owner, f"models:/{model.model_id}", named.path)
     if named is None:
         run_id, _, path = target.partition("/")
         named = RunUri(run_id, path.strip("/"))

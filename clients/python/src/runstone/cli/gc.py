@@ -19,8 +19,13 @@ from runstone.artifact.v1 import artifact_pb2
 from runstone.cli._format import counted, size_text
 from runstone.cli._runids import warn_of_versions
 from runstone.cli._session import Command, Session, confirm, pages, yes
-from runstone.exceptions import RunNotDeleted, RunNotFound
-from runstone.tracking.v1 import experiment_pb2, run_pb2
+from runstone.exceptions import (
+    LoggedModelNotDeleted,
+    LoggedModelNotFound,
+    RunNotDeleted,
+    RunNotFound,
+)
+from runstone.tracking.v1 import experiment_pb2, logged_model_pb2, run_pb2
 
 YOUNGEST = 1
 """Seconds; the contract takes no less."""
@@ -69,12 +74,13 @@ class Age(_Seconds):
 class Removed:
     """What was, or would be, removed. `more`: a dry run saw only the first thousand runs.
 
-    Files are those of the runs; objects are bytes that nothing refers to, and those held back are
-    younger than the limit.
+    Files are those of the runs and logged models; objects are bytes that nothing refers to, and
+    those held back are younger than the limit.
     """
 
     dry_run: bool
     run_ids: list[str] = field(default_factory=list)
+    logged_model_ids: list[str] = field(default_factory=list)
     artifacts: int = 0
     artifact_bytes: int = 0
     experiment_ids: list[str] = field(default_factory=list)
@@ -107,7 +113,7 @@ class Removed:
 def command(
     session: Session, dry_run: bool, older_than: float, objects_older_than: float, yes: bool
 ) -> None:
-    """Remove for good what was deleted: runs, experiments, and bytes that nothing refers to.
+    """Remove for good what was deleted: runs, logged models, experiments, and bytes left over.
 
     Registered model versions keep their files, whatever becomes of the runs they came from.
     Before anything goes, it says how much and asks; answering no is exit code 3.
@@ -117,7 +123,15 @@ def command(
     asks = not (dry_run or yes or session.as_json)
     if asks:
         would = _removed(session, before, min_age, dry_run=True, warn=True)
-        if not (would.run_ids or would.experiment_ids or would.objects or would.uploads):
+        if not any(
+            (
+                would.run_ids,
+                would.logged_model_ids,
+                would.experiment_ids,
+                would.objects,
+                would.uploads,
+            )
+        ):
             session.answer(asdict(would), _said(would))
             return
         confirm(session, f"Remove for good {_amount(would)}?", yes)
@@ -131,7 +145,7 @@ def _removed(session: Session, before: int, min_age: int, *, dry_run: bool, warn
         if warn:
             warn_of_versions(session, run_ids)
         for run_id in run_ids:
-            count, size = _size_of_files(session, run_id)
+            count, size = _size_of_files(session, artifact_pb2.Owner(run_id=run_id))
             if not dry_run:
                 gone = _remove(session, run_id, before)
                 if gone is None:
@@ -140,6 +154,7 @@ def _removed(session: Session, before: int, min_age: int, *, dry_run: bool, warn
             removed.run_ids.append(run_id)
             removed.artifacts += count
             removed.artifact_bytes += size
+    _remove_models(session, before, removed)
     purged = _deleted_experiments if dry_run else _purge_experiments
     removed.experiment_ids = purged(session, before)
     _collect(session, removed, min_age)
@@ -175,23 +190,55 @@ def _remove(session: Session, run_id: str, before: int) -> int | None:
             return None
     except (RunNotFound, RunNotDeleted):
         return None
-    deleted = _delete_files(session, run_id)
+    deleted = _delete_files(session, artifact_pb2.Owner(run_id=run_id))
     _purge(session, run_id, before, dry_run=False)
     return deleted
 
 
-def _size_of_files(session: Session, run_id: str) -> tuple[int, int]:
-    """How many files a run has, and their bytes."""
-    request = artifact_pb2.ListArtifactsRequest(
-        owner=artifact_pb2.Owner(run_id=run_id), recursive=True
-    )
+def _remove_models(session: Session, before: int, removed: Removed) -> None:
+    """Remove deleted logged models as runs are removed, or count what they have."""
+    while True:
+        answer = _purge_models(session, [], before, dry_run=True)
+        for model_id in answer.model_ids:
+            owner = artifact_pb2.Owner(logged_model_id=model_id)
+            count, size = _size_of_files(session, owner)
+            if not removed.dry_run:
+                try:
+                    if not _purge_models(session, [model_id], before, dry_run=True).model_ids:
+                        continue
+                except (LoggedModelNotFound, LoggedModelNotDeleted):
+                    continue
+                count = _delete_files(session, owner)
+                _purge_models(session, [model_id], before, dry_run=False)
+            removed.logged_model_ids.append(model_id)
+            removed.artifacts += count
+            removed.artifact_bytes += size
+        if removed.dry_run:
+            removed.more |= answer.more
+        if removed.dry_run or not answer.more:
+            return
+
+
+def _purge_models(
+    session: Session, model_ids: list[str], before: int, *, dry_run: bool
+) -> logged_model_pb2.PurgeLoggedModelsResponse:
+    request = logged_model_pb2.PurgeLoggedModelsRequest(model_ids=model_ids, dry_run=dry_run)
+    request.deleted_before.FromMilliseconds(before)
+    answer: logged_model_pb2.PurgeLoggedModelsResponse
+    answer = session.service("tracking").PurgeLoggedModels(request)
+    return answer
+
+
+def _size_of_files(session: Session, owner: artifact_pb2.Owner) -> tuple[int, int]:
+    """How many files an owner has, and their bytes."""
+    request = artifact_pb2.ListArtifactsRequest(owner=owner, recursive=True)
     call = session.service("artifact").ListArtifacts
     sizes = [each.size for each in pages(call, request, "artifacts", 0)]
     return len(sizes), sum(sizes)
 
 
-def _delete_files(session: Session, run_id: str) -> int:
-    request = artifact_pb2.DeleteArtifactsRequest(owner=artifact_pb2.Owner(run_id=run_id))
+def _delete_files(session: Session, owner: artifact_pb2.Owner) -> int:
+    request = artifact_pb2.DeleteArtifactsRequest(owner=owner)
     deleted: int = session.service("artifact").DeleteArtifacts(request).deleted
     return deleted
 
@@ -205,7 +252,7 @@ def _purge(session: Session, run_id: str, before: int, *, dry_run: bool) -> bool
 def _deleted_experiments(session: Session, before: int) -> list[str]:
     """What a purge would find; the server's dry run leaves those out whose runs still wait for it.
 
-    Their runs were deleted with them or earlier, so that all of them go first.
+    Their runs and logged models were deleted with them or earlier, so that these all go first.
     """
     request = experiment_pb2.SearchExperimentsRequest(
         view_type=experiment_pb2.VIEW_TYPE_DELETED_ONLY
@@ -258,8 +305,11 @@ def _count_held_back(session: Session, removed: Removed, min_age: int) -> None:
 
 def _amount(removed: Removed) -> str:
     files = f"{counted(removed.artifacts, 'file')}, {size_text(removed.artifact_bytes)}"
+    owners = counted(len(removed.run_ids), "run")
+    if removed.logged_model_ids:
+        owners += f" and {counted(len(removed.logged_model_ids), 'logged model')}"
     return (
-        f"{'at least ' if removed.more else ''}{counted(len(removed.run_ids), 'run')} ({files}),"
+        f"{'at least ' if removed.more else ''}{owners} ({files}),"
         f" {counted(len(removed.experiment_ids), 'experiment')},"
         f" {counted(removed.objects, 'stored object')} ({size_text(removed.bytes)})"
         f" and {counted(removed.uploads, 'abandoned upload')}"

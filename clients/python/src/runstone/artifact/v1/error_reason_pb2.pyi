@@ -31,9 +31,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PAGE_TOKEN_OTHER_QUERY: _ErrorReason.ValueType  # 3
     """INVALID_ARGUMENT. The page token belongs to a list call with other arguments."""
     ERROR_REASON_OWNER_NOT_FOUND: _ErrorReason.ValueType  # 4
-    """NOT_FOUND. The run or model version that is to own the artifact is unknown. Metadata: owner."""
+    """NOT_FOUND. The run, logged model or model version that is to own the artifact is unknown. Metadata: owner."""
     ERROR_REASON_OWNER_DELETED: _ErrorReason.ValueType  # 5
-    """FAILED_PRECONDITION. The run is deleted. Metadata: owner."""
+    """FAILED_PRECONDITION. The run or logged model is deleted. Metadata: owner."""
     ERROR_REASON_OWNER_SEALED: _ErrorReason.ValueType  # 6
     """FAILED_PRECONDITION. The model version's files are final. Metadata: owner."""
     ERROR_REASON_ARTIFACT_NOT_FOUND: _ErrorReason.ValueType  # 7
@@ -91,9 +91,9 @@ ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 2
 ERROR_REASON_PAGE_TOKEN_OTHER_QUERY: ErrorReason.ValueType  # 3
 """INVALID_ARGUMENT. The page token belongs to a list call with other arguments."""
 ERROR_REASON_OWNER_NOT_FOUND: ErrorReason.ValueType  # 4
-"""NOT_FOUND. The run or model version that is to own the artifact is unknown. Metadata: owner."""
+"""NOT_FOUND. The run, logged model or model version that is to own the artifact is unknown. Metadata: owner."""
 ERROR_REASON_OWNER_DELETED: ErrorReason.ValueType  # 5
-"""FAILED_PRECONDITION. The run is deleted. Metadata: owner."""
+"""FAILED_PRECONDITION. The run or logged model is deleted. Metadata: owner."""
 ERROR_REASON_OWNER_SEALED: ErrorReason.ValueType  # 6
 """FAILED_PRECONDITION. The model version's files are final. Metadata: owner."""
 ERROR_REASON_ARTIFACT_NOT_FOUND: ErrorReason.ValueType  # 7

@@ -62,7 +62,9 @@ class Permission(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     resource: _builtins.str
-    """Required. The kind of resource: "experiment", "run", "trace", "artifact" or "registered_model"."""
+    """Required. The kind of resource: "experiment", "run", "logged_model", "trace", "artifact" or
+    "registered_model".
+    """
     action: Global___Action.ValueType
     """Required. What the RPC does to it."""
     def __init__(

@@ -63,7 +63,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SOURCE_RUN_NOT_FOUND: _ErrorReason.ValueType  # 19
     """NOT_FOUND. The run does not exist. Metadata: run_id."""
     ERROR_REASON_SOURCE_NOT_FOUND: _ErrorReason.ValueType  # 20
-    """NOT_FOUND. Nothing stands at the source path. Metadata: run_id, path."""
+    """NOT_FOUND. Nothing stands at the source path. Metadata: run_id or model_id, path."""
     ERROR_REASON_PEER_UNAVAILABLE: _ErrorReason.ValueType  # 21
     """UNAVAILABLE. The artifact or tracking service can't be reached. Retry."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 22
@@ -80,6 +80,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
     ERROR_REASON_VERSION_FINALIZED: _ErrorReason.ValueType  # 28
     """FAILED_PRECONDITION. The version was finalized before, with the other outcome. Metadata: name, version, status."""
+    ERROR_REASON_SOURCE_LOGGED_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 29
+    """NOT_FOUND. The logged model that the files are to come from does not exist. Metadata: model_id."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "registry.runstone". ErrorInfo.reason is the
@@ -127,7 +129,7 @@ ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 18
 ERROR_REASON_SOURCE_RUN_NOT_FOUND: ErrorReason.ValueType  # 19
 """NOT_FOUND. The run does not exist. Metadata: run_id."""
 ERROR_REASON_SOURCE_NOT_FOUND: ErrorReason.ValueType  # 20
-"""NOT_FOUND. Nothing stands at the source path. Metadata: run_id, path."""
+"""NOT_FOUND. Nothing stands at the source path. Metadata: run_id or model_id, path."""
 ERROR_REASON_PEER_UNAVAILABLE: ErrorReason.ValueType  # 21
 """UNAVAILABLE. The artifact or tracking service can't be reached. Retry."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 22
@@ -144,4 +146,6 @@ ERROR_REASON_UNFORESEEN: ErrorReason.ValueType  # 27
 """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
 ERROR_REASON_VERSION_FINALIZED: ErrorReason.ValueType  # 28
 """FAILED_PRECONDITION. The version was finalized before, with the other outcome. Metadata: name, version, status."""
+ERROR_REASON_SOURCE_LOGGED_MODEL_NOT_FOUND: ErrorReason.ValueType  # 29
+"""NOT_FOUND. The logged model that the files are to come from does not exist. Metadata: model_id."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

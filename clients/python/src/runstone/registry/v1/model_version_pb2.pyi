@@ -47,6 +47,32 @@ class RunSource(_message.Message):
 Global___RunSource: _TypeAlias = RunSource  # noqa: Y015
 
 @_typing.final
+class LoggedModelSource(_message.Message):
+    """Files of a logged model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    """Required. A logged model; deleted is fine, purged is not. "m-" and 32 hexadecimal digits."""
+    path: _builtins.str
+    """A file or directory of the logged model's artifacts. Empty: all of them."""
+    def __init__(
+        self,
+        *,
+        model_id: _builtins.str = ...,
+        path: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_id", b"model_id", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoggedModelSource: _TypeAlias = LoggedModelSource  # noqa: Y015
+
+@_typing.final
 class UploadSource(_message.Message):
     """Files that the caller will upload."""
 
@@ -149,6 +175,7 @@ class CreateModelVersionRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
     UPLOAD_FIELD_NUMBER: _builtins.int
+    LOGGED_MODEL_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     EXTERNAL_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
@@ -170,7 +197,9 @@ class CreateModelVersionRequest(_message.Message):
     run_link: _builtins.str
     """A page about the run, for people. At most 2048 characters."""
     logged_model_id: _builtins.str
-    """The logged model that it is. Not looked up. At most 255 characters. Default: that of the source's version."""
+    """The logged model that it is. Not looked up. At most 255 characters. Default: the source's, or that of
+    the source's version.
+    """
     @_builtins.property
     def run(self) -> Global___RunSource:
         """Take them from a run; the version is READY at once and keeps them whatever becomes of the run."""
@@ -178,6 +207,10 @@ class CreateModelVersionRequest(_message.Message):
     @_builtins.property
     def upload(self) -> Global___UploadSource:
         """The caller uploads them to the owner model_version_id and then calls FinalizeModelVersion."""
+
+    @_builtins.property
+    def logged_model(self) -> Global___LoggedModelSource:
+        """Take them from a logged model, as from a run; with the run that made the logged model."""
 
     @_builtins.property
     def version(self) -> Global___VersionSource:
@@ -199,6 +232,7 @@ class CreateModelVersionRequest(_message.Message):
         name: _builtins.str = ...,
         run: Global___RunSource | None = ...,
         upload: Global___UploadSource | None = ...,
+        logged_model: Global___LoggedModelSource | None = ...,
         version: Global___VersionSource | None = ...,
         external: Global___ExternalSource | None = ...,
         description: _builtins.str = ...,
@@ -208,11 +242,11 @@ class CreateModelVersionRequest(_message.Message):
         run_link: _builtins.str = ...,
         logged_model_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["external", b"external", "run", b"run", "source", b"source", "upload", b"upload", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["external", b"external", "logged_model", b"logged_model", "run", b"run", "source", b"source", "upload", b"upload", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "external", b"external", "logged_model_id", b"logged_model_id", "name", b"name", "origin", b"origin", "request_id", b"request_id", "run", b"run", "run_link", b"run_link", "source", b"source", "tags", b"tags", "upload", b"upload", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "external", b"external", "logged_model", b"logged_model", "logged_model_id", b"logged_model_id", "name", b"name", "origin", b"origin", "request_id", b"request_id", "run", b"run", "run_link", b"run_link", "source", b"source", "tags", b"tags", "upload", b"upload", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["run", "upload", "version", "external"]  # noqa: Y015
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["run", "upload", "logged_model", "version", "external"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 

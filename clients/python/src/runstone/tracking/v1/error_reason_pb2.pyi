@@ -47,7 +47,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RUN_NOT_DELETED: _ErrorReason.ValueType  # 11
     """FAILED_PRECONDITION. The run is active; only deleted runs are purged. Metadata: run_id."""
     ERROR_REASON_PARAM_IMMUTABLE: _ErrorReason.ValueType  # 12
-    """FAILED_PRECONDITION. The parameter has another value already. Metadata: run_id, key, value."""
+    """FAILED_PRECONDITION. The parameter has another value already. Metadata: run_id or model_id, key, value."""
     ERROR_REASON_TAG_NOT_FOUND: _ErrorReason.ValueType  # 13
     """NOT_FOUND. The tag is not set. Metadata: key."""
     ERROR_REASON_METRIC_NOT_FOUND: _ErrorReason.ValueType  # 14
@@ -86,6 +86,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED. The trace would have more than 48 MiB of spans, or 4 MiB of tags or of metadata. Metadata:
     trace_id, size, limit.
     """
+    ERROR_REASON_LOGGED_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 30
+    """NOT_FOUND. Metadata: model_id."""
+    ERROR_REASON_LOGGED_MODEL_DELETED: _ErrorReason.ValueType  # 31
+    """FAILED_PRECONDITION. The logged model is deleted. Metadata: model_id."""
+    ERROR_REASON_LOGGED_MODEL_NOT_DELETED: _ErrorReason.ValueType  # 32
+    """FAILED_PRECONDITION. The logged model is active; only deleted ones are purged. Metadata: model_id."""
+    ERROR_REASON_LOGGED_MODEL_TOO_LARGE: _ErrorReason.ValueType  # 33
+    """RESOURCE_EXHAUSTED. The logged model would hold more than 16 MiB of params and tags, or more than 10,000 metrics.
+    Metadata: model_id, size, limit.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "tracking.runstone". ErrorInfo.reason is the
@@ -117,7 +127,7 @@ ERROR_REASON_RUN_DELETED: ErrorReason.ValueType  # 10
 ERROR_REASON_RUN_NOT_DELETED: ErrorReason.ValueType  # 11
 """FAILED_PRECONDITION. The run is active; only deleted runs are purged. Metadata: run_id."""
 ERROR_REASON_PARAM_IMMUTABLE: ErrorReason.ValueType  # 12
-"""FAILED_PRECONDITION. The parameter has another value already. Metadata: run_id, key, value."""
+"""FAILED_PRECONDITION. The parameter has another value already. Metadata: run_id or model_id, key, value."""
 ERROR_REASON_TAG_NOT_FOUND: ErrorReason.ValueType  # 13
 """NOT_FOUND. The tag is not set. Metadata: key."""
 ERROR_REASON_METRIC_NOT_FOUND: ErrorReason.ValueType  # 14
@@ -155,5 +165,15 @@ ERROR_REASON_TRACE_NOT_FOUND: ErrorReason.ValueType  # 28
 ERROR_REASON_TRACE_TOO_LARGE: ErrorReason.ValueType  # 29
 """RESOURCE_EXHAUSTED. The trace would have more than 48 MiB of spans, or 4 MiB of tags or of metadata. Metadata:
 trace_id, size, limit.
+"""
+ERROR_REASON_LOGGED_MODEL_NOT_FOUND: ErrorReason.ValueType  # 30
+"""NOT_FOUND. Metadata: model_id."""
+ERROR_REASON_LOGGED_MODEL_DELETED: ErrorReason.ValueType  # 31
+"""FAILED_PRECONDITION. The logged model is deleted. Metadata: model_id."""
+ERROR_REASON_LOGGED_MODEL_NOT_DELETED: ErrorReason.ValueType  # 32
+"""FAILED_PRECONDITION. The logged model is active; only deleted ones are purged. Metadata: model_id."""
+ERROR_REASON_LOGGED_MODEL_TOO_LARGE: ErrorReason.ValueType  # 33
+"""RESOURCE_EXHAUSTED. The logged model would hold more than 16 MiB of params and tags, or more than 10,000 metrics.
+Metadata: model_id, size, limit.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

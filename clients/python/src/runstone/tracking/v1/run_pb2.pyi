@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from runstone.tracking.v1 import experiment_pb2 as _experiment_pb2
+from runstone.tracking.v1 import logged_model_pb2 as _logged_model_pb2
 from runstone.tracking.v1 import metric_pb2 as _metric_pb2
 import builtins as _builtins
 import sys
@@ -118,6 +119,8 @@ class Run(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
+    MODEL_INPUTS_FIELD_NUMBER: _builtins.int
+    MODEL_OUTPUTS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Output only. 32 hexadecimal digits."""
     experiment_id: _builtins.str
@@ -160,6 +163,14 @@ class Run(_message.Message):
         left empty from where they would be more than 32 MiB.
         """
 
+    @_builtins.property
+    def model_inputs(self) -> _containers.RepeatedCompositeFieldContainer[_logged_model_pb2.ModelInput]:
+        """Output only. Logged models that the run read, ordered by id."""
+
+    @_builtins.property
+    def model_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_logged_model_pb2.ModelOutput]:
+        """Output only. Logged models that the run made, ordered by step, then id."""
+
     def __init__(
         self,
         *,
@@ -176,10 +187,12 @@ class Run(_message.Message):
         tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         metrics: _abc.Iterable[_metric_pb2.MetricSummary] | None = ...,
         inputs: _abc.Iterable[Global___DatasetInput] | None = ...,
+        model_inputs: _abc.Iterable[_logged_model_pb2.ModelInput] | None = ...,
+        model_outputs: _abc.Iterable[_logged_model_pb2.ModelOutput] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time", "end_time", b"end_time", "experiment_id", b"experiment_id", "inputs", b"inputs", "lifecycle_stage", b"lifecycle_stage", "metrics", b"metrics", "name", b"name", "params", b"params", "run_id", b"run_id", "start_time", b"start_time", "status", b"status", "tags", b"tags", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time", "end_time", b"end_time", "experiment_id", b"experiment_id", "inputs", b"inputs", "lifecycle_stage", b"lifecycle_stage", "metrics", b"metrics", "model_inputs", b"model_inputs", "model_outputs", b"model_outputs", "name", b"name", "params", b"params", "run_id", b"run_id", "start_time", b"start_time", "status", b"status", "tags", b"tags", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -454,7 +467,7 @@ class UpdateRunResponse(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def run(self) -> Global___Run:
-        """The run as it is now, without params, tags, metrics and inputs."""
+        """The run as it is now, without params, tags, metrics, inputs and outputs."""
 
     def __init__(
         self,
@@ -675,6 +688,7 @@ class LogBatchRequest(_message.Message):
     SERIES_FIELD_NUMBER: _builtins.int
     WRITER_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    MODEL_METRICS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Required. An active run."""
     writer_id: _builtins.str
@@ -693,6 +707,12 @@ class LogBatchRequest(_message.Message):
     def series(self) -> _containers.RepeatedCompositeFieldContainer[_metric_pb2.Series]:
         """Metric points to append, as in AppendMetrics. At most 4 MiB."""
 
+    @_builtins.property
+    def model_metrics(self) -> _containers.RepeatedCompositeFieldContainer[_logged_model_pb2.ModelMetric]:
+        """Points that say something about logged models, kept with these; repeating one is fine. At most 1000. They are points
+        of the run too only when they are also among the series.
+        """
+
     def __init__(
         self,
         *,
@@ -702,10 +722,11 @@ class LogBatchRequest(_message.Message):
         series: _abc.Iterable[_metric_pb2.Series] | None = ...,
         writer_id: _builtins.str = ...,
         sequence: _builtins.int = ...,
+        model_metrics: _abc.Iterable[_logged_model_pb2.ModelMetric] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["params", b"params", "run_id", b"run_id", "sequence", b"sequence", "series", b"series", "tags", b"tags", "writer_id", b"writer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_metrics", b"model_metrics", "params", b"params", "run_id", b"run_id", "sequence", b"sequence", "series", b"series", "tags", b"tags", "writer_id", b"writer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -781,21 +802,27 @@ class LogInputsRequest(_message.Message):
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Required. An active run."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetInput]:
-        """Required. 1 to 100 inputs. A data set is known by (experiment, name, digest); repeating one is fine."""
+        """At most 100 inputs. A data set is known by (experiment, name, digest); repeating one is fine."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[_logged_model_pb2.ModelInput]:
+        """Logged models, deleted ones too. At most 100; repeating one is fine. Inputs or models are required."""
 
     def __init__(
         self,
         *,
         run_id: _builtins.str = ...,
         inputs: _abc.Iterable[Global___DatasetInput] | None = ...,
+        models: _abc.Iterable[_logged_model_pb2.ModelInput] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "models", b"models", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -817,6 +844,133 @@ class LogInputsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LogInputsResponse: _TypeAlias = LogInputsResponse  # noqa: Y015
+
+@_typing.final
+class LogOutputsRequest(_message.Message):
+    """Request of LogOutputs. Counts for the run's 16 MiB, see LogBatchRequest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Required. An active run."""
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[_logged_model_pb2.ModelOutput]:
+        """Required. 1 to 100 logged models, deleted ones too. Of one that is repeated the step is set anew."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        models: _abc.Iterable[_logged_model_pb2.ModelOutput] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogOutputsRequest: _TypeAlias = LogOutputsRequest  # noqa: Y015
+
+@_typing.final
+class LogOutputsResponse(_message.Message):
+    """Response of LogOutputs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogOutputsResponse: _TypeAlias = LogOutputsResponse  # noqa: Y015
+
+@_typing.final
+class SearchDatasetsRequest(_message.Message):
+    """Request of SearchDatasets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def experiment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. 1 to 1000 experiments; unknown ones hold no data sets."""
+
+    def __init__(
+        self,
+        *,
+        experiment_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["experiment_ids", b"experiment_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchDatasetsRequest: _TypeAlias = SearchDatasetsRequest  # noqa: Y015
+
+@_typing.final
+class SearchDatasetsResponse(_message.Message):
+    """Response of SearchDatasets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetSummary]:
+        """Data sets that runs of the experiments read, ordered by experiment, name, digest and context; the first 1000."""
+
+    def __init__(
+        self,
+        *,
+        summaries: _abc.Iterable[Global___DatasetSummary] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["summaries", b"summaries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchDatasetsResponse: _TypeAlias = SearchDatasetsResponse  # noqa: Y015
+
+@_typing.final
+class DatasetSummary(_message.Message):
+    """A data set in short, and what runs read it for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    experiment_id: _builtins.str
+    """The experiment of the runs."""
+    name: _builtins.str
+    """The data set's name."""
+    digest: _builtins.str
+    """The data set's digest."""
+    context: _builtins.str
+    """The input tag "mlflow.data.context"; empty for runs that set none. A data set with several contexts comes for each."""
+    def __init__(
+        self,
+        *,
+        experiment_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        digest: _builtins.str = ...,
+        context: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "digest", b"digest", "experiment_id", b"experiment_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatasetSummary: _TypeAlias = DatasetSummary  # noqa: Y015
 
 @_typing.final
 class PurgeRunsRequest(_message.Message):
@@ -892,7 +1046,9 @@ class PurgeExperimentsRequest(_message.Message):
     """Only say what would be purged."""
     @_builtins.property
     def deleted_before(self) -> _timestamp_pb2.Timestamp:
-        """Only experiments that were deleted before this time and have no runs left. Default: all deleted ones without runs."""
+        """Only experiments that were deleted before this time and have no runs and no logged models left. Default: all deleted
+        ones without.
+        """
 
     def __init__(
         self,

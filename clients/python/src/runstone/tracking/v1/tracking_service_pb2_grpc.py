@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from runstone.tracking.v1 import experiment_pb2 as runstone_dot_tracking_dot_v1_dot_experiment__pb2
+from runstone.tracking.v1 import logged_model_pb2 as runstone_dot_tracking_dot_v1_dot_logged__model__pb2
 from runstone.tracking.v1 import metric_pb2 as runstone_dot_tracking_dot_v1_dot_metric__pb2
 from runstone.tracking.v1 import run_columns_pb2 as runstone_dot_tracking_dot_v1_dot_run__columns__pb2
 from runstone.tracking.v1 import run_pb2 as runstone_dot_tracking_dot_v1_dot_run__pb2
@@ -30,7 +31,7 @@ if _version_not_supported:
 
 
 class TrackingServiceStub:
-    """Experiments, runs, what runs log, and traces.
+    """Experiments, runs, what runs log, the models they make, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
     OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
@@ -133,6 +134,16 @@ class TrackingServiceStub:
                 request_serializer=runstone_dot_tracking_dot_v1_dot_run__pb2.LogInputsRequest.SerializeToString,
                 response_deserializer=runstone_dot_tracking_dot_v1_dot_run__pb2.LogInputsResponse.FromString,
                 _registered_method=True)
+        self.LogOutputs = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/LogOutputs',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_run__pb2.LogOutputsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_run__pb2.LogOutputsResponse.FromString,
+                _registered_method=True)
+        self.SearchDatasets = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/SearchDatasets',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_run__pb2.SearchDatasetsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_run__pb2.SearchDatasetsResponse.FromString,
+                _registered_method=True)
         self.AppendMetrics = channel.unary_unary(
                 '/runstone.tracking.v1.TrackingService/AppendMetrics',
                 request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendMetricsRequest.SerializeToString,
@@ -157,6 +168,51 @@ class TrackingServiceStub:
                 '/runstone.tracking.v1.TrackingService/ListMetricKeys',
                 request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.ListMetricKeysRequest.SerializeToString,
                 response_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.ListMetricKeysResponse.FromString,
+                _registered_method=True)
+        self.CreateLoggedModel = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/CreateLoggedModel',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.CreateLoggedModelRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.CreateLoggedModelResponse.FromString,
+                _registered_method=True)
+        self.GetLoggedModel = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/GetLoggedModel',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.GetLoggedModelRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.GetLoggedModelResponse.FromString,
+                _registered_method=True)
+        self.FinalizeLoggedModel = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/FinalizeLoggedModel',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.FinalizeLoggedModelRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.FinalizeLoggedModelResponse.FromString,
+                _registered_method=True)
+        self.DeleteLoggedModel = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/DeleteLoggedModel',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelResponse.FromString,
+                _registered_method=True)
+        self.SearchLoggedModels = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/SearchLoggedModels',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SearchLoggedModelsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SearchLoggedModelsResponse.FromString,
+                _registered_method=True)
+        self.SetLoggedModelTags = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/SetLoggedModelTags',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SetLoggedModelTagsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SetLoggedModelTagsResponse.FromString,
+                _registered_method=True)
+        self.DeleteLoggedModelTags = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/DeleteLoggedModelTags',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelTagsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelTagsResponse.FromString,
+                _registered_method=True)
+        self.LogLoggedModelParams = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/LogLoggedModelParams',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.LogLoggedModelParamsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.LogLoggedModelParamsResponse.FromString,
+                _registered_method=True)
+        self.PurgeLoggedModels = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/PurgeLoggedModels',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.PurgeLoggedModelsRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.PurgeLoggedModelsResponse.FromString,
                 _registered_method=True)
         self.PurgeRuns = channel.unary_unary(
                 '/runstone.tracking.v1.TrackingService/PurgeRuns',
@@ -221,7 +277,7 @@ class TrackingServiceStub:
 
 
 class TrackingServiceServicer:
-    """Experiments, runs, what runs log, and traces.
+    """Experiments, runs, what runs log, the models they make, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
     OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
@@ -264,7 +320,7 @@ class TrackingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteExperiment(self, request, context):
-        """Deletes an experiment and its active runs; RestoreExperiment brings them back.
+        """Deletes an experiment with its active runs and logged models; RestoreExperiment brings them back.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
@@ -276,7 +332,7 @@ class TrackingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RestoreExperiment(self, request, context):
-        """Restores a deleted experiment and the runs that were deleted with it.
+        """Restores a deleted experiment, and the runs and logged models that were deleted with it.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
@@ -405,10 +461,10 @@ class TrackingServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
-        - NOT_FOUND: RUN_NOT_FOUND.
+        - NOT_FOUND: RUN_NOT_FOUND, LOGGED_MODEL_NOT_FOUND.
         - ALREADY_EXISTS: SEQUENCE_REUSED.
-        - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP.
-        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE, TOO_MANY_METRICS.
+        - FAILED_PRECONDITION: RUN_DELETED, PARAM_IMMUTABLE, SEQUENCE_GAP, LOGGED_MODEL_DELETED.
+        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE, TOO_MANY_METRICS, LOGGED_MODEL_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -427,13 +483,36 @@ class TrackingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LogInputs(self, request, context):
-        """Notes data sets that an active run reads.
+        """Notes data sets and logged models that an active run reads.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
-        - NOT_FOUND: RUN_NOT_FOUND.
+        - NOT_FOUND: RUN_NOT_FOUND, LOGGED_MODEL_NOT_FOUND.
         - FAILED_PRECONDITION: RUN_DELETED.
         - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogOutputs(self, request, context):
+        """Notes logged models that an active run made.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: RUN_NOT_FOUND, LOGGED_MODEL_NOT_FOUND.
+        - FAILED_PRECONDITION: RUN_DELETED.
+        - RESOURCE_EXHAUSTED: RUN_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchDatasets(self, request, context):
+        """Lists the data sets that runs of experiments read, deleted runs too.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -507,6 +586,114 @@ class TrackingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateLoggedModel(self, request, context):
+        """Creates a logged model, PENDING, in an active experiment.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: EXPERIMENT_NOT_FOUND.
+        - FAILED_PRECONDITION: EXPERIMENT_DELETED.
+        - ALREADY_EXISTS: REQUEST_ID_REUSED.
+        - RESOURCE_EXHAUSTED: LOGGED_MODEL_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLoggedModel(self, request, context):
+        """Reads a logged model with all it holds, deleted or not.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: LOGGED_MODEL_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinalizeLoggedModel(self, request, context):
+        """Says how the making of an active logged model ended.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: LOGGED_MODEL_NOT_FOUND.
+        - FAILED_PRECONDITION: LOGGED_MODEL_DELETED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteLoggedModel(self, request, context):
+        """Deletes a logged model. It stays readable by its id until it is purged.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: LOGGED_MODEL_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchLoggedModels(self, request, context):
+        """Lists logged models that match a filter, in an order, page by page.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD, FILTER_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetLoggedModelTags(self, request, context):
+        """Sets tags of an active logged model.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: LOGGED_MODEL_NOT_FOUND.
+        - FAILED_PRECONDITION: LOGGED_MODEL_DELETED.
+        - RESOURCE_EXHAUSTED: LOGGED_MODEL_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteLoggedModelTags(self, request, context):
+        """Deletes tags of an active logged model.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: LOGGED_MODEL_NOT_FOUND, TAG_NOT_FOUND.
+        - FAILED_PRECONDITION: LOGGED_MODEL_DELETED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogLoggedModelParams(self, request, context):
+        """Adds parameters to an active logged model; one with the same value changes nothing.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: LOGGED_MODEL_NOT_FOUND.
+        - FAILED_PRECONDITION: LOGGED_MODEL_DELETED, PARAM_IMMUTABLE.
+        - RESOURCE_EXHAUSTED: LOGGED_MODEL_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeLoggedModels(self, request, context):
+        """Removes deleted logged models for good, from the outputs and inputs of runs too.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: LOGGED_MODEL_NOT_FOUND.
+        - FAILED_PRECONDITION: LOGGED_MODEL_NOT_DELETED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PurgeRuns(self, request, context):
         """Removes deleted runs for good.
 
@@ -520,7 +707,7 @@ class TrackingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PurgeExperiments(self, request, context):
-        """Removes deleted experiments that hold no runs for good, and their traces.
+        """Removes deleted experiments that hold no runs and no logged models for good, and their traces.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
@@ -739,6 +926,16 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     request_deserializer=runstone_dot_tracking_dot_v1_dot_run__pb2.LogInputsRequest.FromString,
                     response_serializer=runstone_dot_tracking_dot_v1_dot_run__pb2.LogInputsResponse.SerializeToString,
             ),
+            'LogOutputs': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogOutputs,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_run__pb2.LogOutputsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_run__pb2.LogOutputsResponse.SerializeToString,
+            ),
+            'SearchDatasets': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchDatasets,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_run__pb2.SearchDatasetsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_run__pb2.SearchDatasetsResponse.SerializeToString,
+            ),
             'AppendMetrics': grpc.unary_unary_rpc_method_handler(
                     servicer.AppendMetrics,
                     request_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendMetricsRequest.FromString,
@@ -763,6 +960,51 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     servicer.ListMetricKeys,
                     request_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.ListMetricKeysRequest.FromString,
                     response_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.ListMetricKeysResponse.SerializeToString,
+            ),
+            'CreateLoggedModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateLoggedModel,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.CreateLoggedModelRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.CreateLoggedModelResponse.SerializeToString,
+            ),
+            'GetLoggedModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLoggedModel,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.GetLoggedModelRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.GetLoggedModelResponse.SerializeToString,
+            ),
+            'FinalizeLoggedModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinalizeLoggedModel,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.FinalizeLoggedModelRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.FinalizeLoggedModelResponse.SerializeToString,
+            ),
+            'DeleteLoggedModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteLoggedModel,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelResponse.SerializeToString,
+            ),
+            'SearchLoggedModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchLoggedModels,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SearchLoggedModelsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SearchLoggedModelsResponse.SerializeToString,
+            ),
+            'SetLoggedModelTags': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLoggedModelTags,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SetLoggedModelTagsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SetLoggedModelTagsResponse.SerializeToString,
+            ),
+            'DeleteLoggedModelTags': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteLoggedModelTags,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelTagsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelTagsResponse.SerializeToString,
+            ),
+            'LogLoggedModelParams': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogLoggedModelParams,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.LogLoggedModelParamsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.LogLoggedModelParamsResponse.SerializeToString,
+            ),
+            'PurgeLoggedModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeLoggedModels,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.PurgeLoggedModelsRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_logged__model__pb2.PurgeLoggedModelsResponse.SerializeToString,
             ),
             'PurgeRuns': grpc.unary_unary_rpc_method_handler(
                     servicer.PurgeRuns,
@@ -833,7 +1075,7 @@ def add_TrackingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TrackingService:
-    """Experiments, runs, what runs log, and traces.
+    """Experiments, runs, what runs log, the models they make, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
     OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
@@ -1327,6 +1569,60 @@ class TrackingService:
             _registered_method=True)
 
     @staticmethod
+    def LogOutputs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/LogOutputs',
+            runstone_dot_tracking_dot_v1_dot_run__pb2.LogOutputsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_run__pb2.LogOutputsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchDatasets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/SearchDatasets',
+            runstone_dot_tracking_dot_v1_dot_run__pb2.SearchDatasetsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_run__pb2.SearchDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AppendMetrics(request,
             target,
             options=(),
@@ -1451,6 +1747,249 @@ class TrackingService:
             '/runstone.tracking.v1.TrackingService/ListMetricKeys',
             runstone_dot_tracking_dot_v1_dot_metric__pb2.ListMetricKeysRequest.SerializeToString,
             runstone_dot_tracking_dot_v1_dot_metric__pb2.ListMetricKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateLoggedModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/CreateLoggedModel',
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.CreateLoggedModelRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.CreateLoggedModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLoggedModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/GetLoggedModel',
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.GetLoggedModelRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.GetLoggedModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinalizeLoggedModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/FinalizeLoggedModel',
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.FinalizeLoggedModelRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.FinalizeLoggedModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteLoggedModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/DeleteLoggedModel',
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchLoggedModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/SearchLoggedModels',
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SearchLoggedModelsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SearchLoggedModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLoggedModelTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/SetLoggedModelTags',
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SetLoggedModelTagsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.SetLoggedModelTagsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteLoggedModelTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/DeleteLoggedModelTags',
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelTagsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.DeleteLoggedModelTagsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogLoggedModelParams(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/LogLoggedModelParams',
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.LogLoggedModelParamsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.LogLoggedModelParamsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeLoggedModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/PurgeLoggedModels',
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.PurgeLoggedModelsRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_logged__model__pb2.PurgeLoggedModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

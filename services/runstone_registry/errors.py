@@ -8,6 +8,7 @@ from runstone_kit.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    ResourceExhausted,
     Unavailable,
     invalid_field,
 )
@@ -28,12 +29,15 @@ __all__ = [
     "SourceNotFound",
     "SourceRunNotFound",
     "TagNotFound",
+    "TooManyTests",
+    "TooManyWebhooks",
     "TransitionRequestClosed",
     "TransitionRequestNotFound",
     "TransitionRequestOpen",
     "VersionFinalized",
     "VersionNotFound",
     "VersionNotReady",
+    "WebhookNotFound",
     "invalid_field",
 ]
 
@@ -260,3 +264,35 @@ class PeerUnavailable(Unavailable):
             f"the {peer} service {why}; try again", metadata={"peer": peer}, retry_after=1.0
         )
         self.certain = certain
+
+
+class WebhookNotFound(NotFound):
+    """There is no such webhook."""
+
+    domain = DOMAIN
+    reason = "WEBHOOK_NOT_FOUND"
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__(f"there is no webhook {webhook_id!r}", metadata={"webhook_id": webhook_id})
+
+
+class TooManyWebhooks(ResourceExhausted):
+    """There are as many webhooks as the service takes."""
+
+    domain = DOMAIN
+    reason = "TOO_MANY_WEBHOOKS"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"there are {limit} webhooks already; delete one", metadata={"limit": str(limit)}
+        )
+
+
+class TooManyTests(ResourceExhausted):
+    """As many webhooks are being tested as may be at once."""
+
+    domain = DOMAIN
+    reason = "OVERLOADED"
+
+    def __init__(self) -> None:
+        super().__init__("too many webhooks are being tested; try again", retry_after=5.0)

@@ -80,6 +80,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
     ERROR_REASON_VERSION_FINALIZED: _ErrorReason.ValueType  # 28
     """FAILED_PRECONDITION. The version was finalized before, with the other outcome. Metadata: name, version, status."""
+    ERROR_REASON_WEBHOOK_NOT_FOUND: _ErrorReason.ValueType  # 29
+    """NOT_FOUND. Metadata: webhook_id."""
+    ERROR_REASON_TOO_MANY_WEBHOOKS: _ErrorReason.ValueType  # 30
+    """RESOURCE_EXHAUSTED. There are as many webhooks as the service takes; delete one. Metadata: limit."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "registry.runstone". ErrorInfo.reason is the
@@ -144,4 +148,8 @@ ERROR_REASON_UNFORESEEN: ErrorReason.ValueType  # 27
 """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
 ERROR_REASON_VERSION_FINALIZED: ErrorReason.ValueType  # 28
 """FAILED_PRECONDITION. The version was finalized before, with the other outcome. Metadata: name, version, status."""
+ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 29
+"""NOT_FOUND. Metadata: webhook_id."""
+ERROR_REASON_TOO_MANY_WEBHOOKS: ErrorReason.ValueType  # 30
+"""RESOURCE_EXHAUSTED. There are as many webhooks as the service takes; delete one. Metadata: limit."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -29,7 +29,6 @@ __all__ = [
     "SourceNotFound",
     "SourceRunNotFound",
     "TagNotFound",
-    "TooManyTests",
     "TooManyWebhooks",
     "TransitionRequestClosed",
     "TransitionRequestNotFound",
@@ -286,13 +285,3 @@ class TooManyWebhooks(ResourceExhausted):
         super().__init__(
             f"there are {limit} webhooks already; delete one", metadata={"limit": str(limit)}
         )
-
-
-class TooManyTests(ResourceExhausted):
-    """As many webhooks are being tested as may be at once."""
-
-    domain = DOMAIN
-    reason = "OVERLOADED"
-
-    def __init__(self) -> None:
-        super().__init__("too many webhooks are being tested; try again", retry_after=5.0)

@@ -6,9 +6,10 @@ import threading
 from dataclasses import replace
 
 from runstone_kit.context import current
+from runstone_kit.errors import ResourceExhausted
 from runstone_kit.paging import Page, decode_token, encode_token, query_hash, resolve_page_size
 from runstone_registry.addresses import parse
-from runstone_registry.errors import TooManyTests, TooManyWebhooks, WebhookNotFound
+from runstone_registry.errors import TooManyWebhooks, WebhookNotFound
 from runstone_registry.model import ModelHead, Remembered
 from runstone_registry.model_commands import CreateWebhook, Listing, UpdateWebhook
 from runstone_registry.model_webhooks import (
@@ -28,6 +29,9 @@ MAX_WEBHOOKS = 100
 
 MAX_TESTS = 4
 """Tests at once, per process: each keeps one of the threads that calls are served by."""
+
+OVERLOADED = "OVERLOADED"
+"""The contract's reason for what may be tried again later."""
 
 _NO_MODEL = ModelHead("", "", "")
 """Stands for the model in audit events of webhooks, which belong to none."""
@@ -138,14 +142,16 @@ class WebhookUseCases(UseCases):
         self._store.write(work)
 
     def test_webhook(self, webhook_id: str, event: WebhookEvent | None) -> Answer:
-        """Post a made-up event, once. Raises WebhookNotFound, TooManyTests."""
+        """Post a made-up event, once. Raises WebhookNotFound, ResourceExhausted."""
         webhook = self.get_webhook(webhook_id)
         chosen = event or next(each for each in WebhookEvent if each in webhook.events)
         now = self._clock.now_ms()
         text = body(chosen, example(chosen), now)
         post: Post = prepare(webhook, self._ids.hex_id(), text, now)
         if not self._tests.acquire(blocking=False):
-            raise TooManyTests
+            raise ResourceExhausted(
+                "too many webhooks are being tested; try again", reason=OVERLOADED, retry_after=5.0
+            )
         try:
             return self._sender.send(replace(post, want_body=True))
         finally:

@@ -20,6 +20,8 @@ from runstone._entities.registry import (
     ModelVersion,
     RegisteredModel,
     TransitionRequest,
+    Webhook,
+    WebhookTestResult,
 )
 from runstone._entities.traces import Span, SpanEvent, SpanLink, Trace, TraceInfo, TraceState
 from runstone._entities.tracking import (
@@ -90,4 +92,6 @@ __all__ = [
     "Upload",
     "UploadPart",
     "ViewType",
+    "Webhook",
+    "WebhookTestResult",
 ]

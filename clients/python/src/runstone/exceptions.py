@@ -13,7 +13,7 @@
     │   ├── ExperimentNotFound   RunNotFound   TagNotFound   MetricNotFound   TraceNotFound
     │   ├── OwnerNotFound   ArtifactNotFound   UploadNotFound
     │   └── ModelNotFound   VersionNotFound   AliasNotFound   CommentNotFound
-    │       TransitionRequestNotFound   SourceRunNotFound   SourceNotFound
+    │       TransitionRequestNotFound   SourceRunNotFound   SourceNotFound   WebhookNotFound
     ├── AlreadyExists
     │   └── ExperimentNameTaken   SequenceReused   RequestIdReused   ModelNameTaken
     │       TransitionRequestOpen
@@ -30,6 +30,7 @@
     │   └── EtagMismatch   ChunkDamaged   UploadBusy
     ├── ResourceExhausted                  retry_after holds seconds when the server said so
     │   └── StorageFull   Overloaded   RunTooLarge   TooManyMetrics   TraceTooLarge
+    │       TooManyWebhooks
     ├── Unavailable                        the same call may be repeated as it is
     │   ├── DatabaseUnavailable   ObjectStoreUnavailable   TrackingUnavailable   PeerUnavailable
     │   │   ServerStopping
@@ -127,6 +128,7 @@ from runstone._exceptions.reasons import (
     SuiteUnavailable,
     TagNotFound,
     TooManyMetrics,
+    TooManyWebhooks,
     TraceNotFound,
     TraceTooLarge,
     TrackingUnavailable,
@@ -139,6 +141,7 @@ from runstone._exceptions.reasons import (
     VersionFinalized,
     VersionNotFound,
     VersionNotReady,
+    WebhookNotFound,
 )
 
 __all__ = [
@@ -170,6 +173,7 @@ __all__ = [
     "RunNotFound",
     "RunTooLarge",
     "TooManyMetrics",
+    "TooManyWebhooks",
     "TraceTooLarge",
     "TagNotFound",
     "MetricNotFound",
@@ -182,6 +186,7 @@ __all__ = [
     "AliasNotFound",
     "CommentNotFound",
     "TransitionRequestNotFound",
+    "WebhookNotFound",
     "SourceRunNotFound",
     "SourceNotFound",
     "ExperimentNameTaken",

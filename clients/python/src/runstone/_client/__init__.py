@@ -9,12 +9,21 @@ from runstone._client._metrics import MetricCalls
 from runstone._client._traces import TraceCalls
 from runstone._client._versions import VersionCalls
 from runstone._client._watch import WatchCalls
+from runstone._client._webhooks import WebhookCalls
 
 __all__ = ["Client"]
 
 
 @explained
-class Client(ExperimentCalls, MetricCalls, WatchCalls, TraceCalls, VersionCalls, GovernanceCalls):
+class Client(
+    ExperimentCalls,
+    MetricCalls,
+    WatchCalls,
+    TraceCalls,
+    VersionCalls,
+    GovernanceCalls,
+    WebhookCalls,
+):
     """Every call of a Runstone server. Safe to share between threads, and across a fork.
 
     An argument beats the environment, the environment the default. Nothing is opened before the

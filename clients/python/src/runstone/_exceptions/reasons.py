@@ -124,6 +124,12 @@ class CommentNotFound(NotFound):
     reason = "COMMENT_NOT_FOUND"
 
 
+class WebhookNotFound(NotFound):
+    """No webhook has this id."""
+
+    reason = "WEBHOOK_NOT_FOUND"
+
+
 class TransitionRequestNotFound(NotFound):
     """No transition request has this id."""
 
@@ -328,6 +334,12 @@ class RunTooLarge(ResourceExhausted):
     """The run would hold more than 16 MiB of params, tags and inputs; nothing was written."""
 
     reason = "RUN_TOO_LARGE"
+
+
+class TooManyWebhooks(ResourceExhausted):
+    """There are as many webhooks as the registry takes; delete one."""
+
+    reason = "TOO_MANY_WEBHOOKS"
 
 
 class TooManyMetrics(ResourceExhausted):

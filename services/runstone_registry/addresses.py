@@ -20,6 +20,7 @@ MAX_HOST = 253
 
 _URL = re.compile(r"[!-~]+")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](:\d+)?")
 _NUMBER = re.compile(r"\d+|0[xX][0-9A-Fa-f]*")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -129,6 +130,8 @@ def _host(parts: SplitResult) -> str:
         raise ValueError("must have a host")
     if parts.netloc.startswith("["):
         try:
+            if _BRACKETED.fullmatch(parts.netloc) is None:
+                raise ValueError
             return str(ipaddress.IPv6Address(host))
         except ValueError:
             raise ValueError("must have an IPv6 address between the brackets") from None

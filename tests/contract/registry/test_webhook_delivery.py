@@ -16,7 +16,7 @@ from runstone_registry.model_webhooks import (
     WebhookStatus,
 )
 from runstone_registry.service import Dispatcher
-from runstone_registry.service_delivery import DISABLE_AFTER_S, KEEP_S, RETRY_AFTER_S
+from runstone_registry.service_delivery import DISABLE_AFTER_S, KEEP_S, RETRY_AFTER_S, TURN
 from support.registry import Died, Registry
 from support.webhooks import (
     AWAY,
@@ -101,10 +101,10 @@ def test_a_receiver_that_rests_keeps_its_other_deliveries_waiting(registry: Regi
 
 def test_order_is_that_of_the_changes(registry: Registry) -> None:
     hook(registry)
-    for number in range(120):
+    for number in range(TURN + 5):
         registry.model(f"m{number}")
-    assert deliver(registry) == 120
-    assert [data["name"] for _, data in told(registry)] == [f"m{n}" for n in range(120)]
+    assert deliver(registry) == TURN + 5
+    assert [data["name"] for _, data in told(registry)] == [f"m{n}" for n in range(TURN + 5)]
 
 
 def test_long_failure_disables_and_says_why(registry: Registry) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from runstone_registry import service_webhooks
 from runstone_registry.errors import RequestIdReused, TooManyWebhooks, WebhookNotFound
 from runstone_registry.model import Stage
 from runstone_registry.model_commands import (
@@ -13,7 +14,6 @@ from runstone_registry.model_commands import (
     UpdateWebhook,
 )
 from runstone_registry.model_webhooks import Answer, WebhookEvent, WebhookStatus
-from runstone_registry.service_webhooks import MAX_WEBHOOKS
 from support.registry import RUN, Registry
 from support.webhooks import CREATED, EVERYTHING, URL, deliver, hook, rows, told
 
@@ -77,8 +77,9 @@ def test_a_repeated_create_makes_one(registry: Registry) -> None:
         hook(registry, request_id="once")
 
 
-def test_there_are_only_so_many(registry: Registry) -> None:
-    for number in range(MAX_WEBHOOKS):
+def test_there_are_only_so_many(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_webhooks, "MAX_WEBHOOKS", 3)
+    for number in range(3):
         hook(registry, f"n{number}", CREATED)
     with pytest.raises(TooManyWebhooks):
         hook(registry)

@@ -99,7 +99,7 @@ class Receiver:
 def read_request(connection: socket.socket) -> Request | None:
     """One request; None when the connection ends before."""
     with connection.makefile("rb") as stream:
-        lines = []
+        lines: list[str] = []
         while (line := stream.readline().decode("latin-1").rstrip("\r\n")) or not lines:
             if not line:
                 return None

@@ -8,6 +8,7 @@ from runstone_kit.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    ResourceExhausted,
     Unavailable,
     invalid_field,
 )
@@ -29,12 +30,14 @@ __all__ = [
     "SourceNotFound",
     "SourceRunNotFound",
     "TagNotFound",
+    "TooManyWebhooks",
     "TransitionRequestClosed",
     "TransitionRequestNotFound",
     "TransitionRequestOpen",
     "VersionFinalized",
     "VersionNotFound",
     "VersionNotReady",
+    "WebhookNotFound",
     "invalid_field",
 ]
 
@@ -272,3 +275,25 @@ class PeerUnavailable(Unavailable):
             f"the {peer} service {why}; try again", metadata={"peer": peer}, retry_after=1.0
         )
         self.certain = certain
+
+
+class WebhookNotFound(NotFound):
+    """There is no such webhook."""
+
+    domain = DOMAIN
+    reason = "WEBHOOK_NOT_FOUND"
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__(f"there is no webhook {webhook_id!r}", metadata={"webhook_id": webhook_id})
+
+
+class TooManyWebhooks(ResourceExhausted):
+    """There are as many webhooks as the service takes."""
+
+    domain = DOMAIN
+    reason = "TOO_MANY_WEBHOOKS"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"there are {limit} webhooks already; delete one", metadata={"limit": str(limit)}
+        )

@@ -19,12 +19,20 @@ from runstone_kit.server import serve
 from runstone_kit.settings import SettingsError
 from runstone_kit.spec import ServerSpec, ServiceParts
 from runstone_registry.peers import RpcArtifactPeer, RpcRunPeer, service_config
-from runstone_registry.service import Parts, RegistryService, Sweeper
+from runstone_registry.service import (
+    DeliveryPolicy,
+    Dispatcher,
+    Parts,
+    RegistryService,
+    Sweeper,
+)
 from runstone_registry.servicer import RegistryServicer
 from runstone_registry.settings import RegistrySettings
 from runstone_registry.sqlstore import SqlRegistryStore
 from runstone_registry.store import ArtifactPeer, RunPeer
+from runstone_registry.store_webhooks import WebhookSender
 from runstone_registry.tables import SCHEMA
+from runstone_registry.webhookclient import HttpSender
 
 NAME = "runstone.registry.v1.RegistryService"
 
@@ -83,6 +91,8 @@ def build(
     runs: RunPeer | None = None,
     clock: Clock | None = None,
     ids: IdMaker | None = None,
+    sender: WebhookSender | None = None,
+    policy: DeliveryPolicy | None = None,
 ) -> ServiceParts:
     """The service, ready to be put on a server. What is not given is made from ``settings``.
 
@@ -111,11 +121,27 @@ def build(
     store = SqlRegistryStore(database)
     sweeper = Sweeper(store, artifacts, clock)
     lease_ms = int(settings.lease_s * 1000)
-    parts = Parts(store, artifacts, runs, clock, ids, sweeper, lease_ms)
-    servicer = RegistryServicer(RegistryService(parts))
+    allow_private = settings.webhooks_allow_private
+    sender = sender or HttpSender(settings.webhooks_timeout_s, allow_private=allow_private)
+    parts = Parts(store, artifacts, runs, clock, ids, sweeper, sender, lease_ms)
+    servicer = RegistryServicer(RegistryService(parts), allow_private=allow_private)
     job = _SweepJob(sweeper, settings.sweep_interval_s, ids)
+    dispatcher = Dispatcher(
+        store,
+        sender,
+        clock,
+        ids,
+        timeout_s=settings.webhooks_timeout_s,
+        threads=settings.webhooks_threads,
+        policy=policy,
+    )
+
+    def start() -> None:
+        job.start()
+        dispatcher.start()
 
     def close() -> None:
+        dispatcher.close()
         job.stop()
         for closer in reversed(closers):
             closer()
@@ -126,7 +152,7 @@ def build(
             registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server)
         ),
         readiness={"database": database.ping},
-        start=job.start,
+        start=start,
         close=close,
     )
 

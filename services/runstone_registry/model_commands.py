@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runstone_registry.model import RequestState, Stage
+from runstone_registry.model_webhooks import WebhookEvent, WebhookStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +158,29 @@ class Listing:
     state: RequestState | None = None
     page_size: int = 0
     page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateWebhook:
+    """A new webhook."""
+
+    name: str
+    url: str
+    events: frozenset[WebhookEvent]
+    description: str = ""
+    status: WebhookStatus = WebhookStatus.ACTIVE
+    secret: str = field(default="", repr=False)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateWebhook:
+    """A webhook's new values; None keeps what is there."""
+
+    webhook_id: str
+    name: str | None = None
+    url: str | None = None
+    events: frozenset[WebhookEvent] | None = None
+    description: str | None = None
+    status: WebhookStatus | None = None
+    secret: str | None = field(default=None, repr=False)

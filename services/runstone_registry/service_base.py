@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -26,6 +26,8 @@ from runstone_registry.model import (
     RegisteredModel,
     Remembered,
 )
+from runstone_registry.model_webhooks import Announcement
+from runstone_registry.service_events import Change, Told, body, is_prompt
 from runstone_registry.service_sweep import LEASE_MS, Sweeper
 from runstone_registry.store import (
     ArtifactPeer,
@@ -34,6 +36,7 @@ from runstone_registry.store import (
     RunPeer,
     WriteSession,
 )
+from runstone_registry.store_webhooks import WebhookSender
 
 T = TypeVar("T")
 
@@ -54,6 +57,7 @@ class Parts:
     clock: Clock
     ids: IdMaker
     sweeper: Sweeper
+    sender: WebhookSender
     lease_ms: int = LEASE_MS
 
 
@@ -76,6 +80,7 @@ class UseCases:
         self._clock = parts.clock
         self._ids = parts.ids
         self._sweeper = parts.sweeper
+        self._sender = parts.sender
         self._lease_ms = parts.lease_ms
 
     def _lock(self, tx: WriteSession, name: str, etag: str = "") -> ModelHead:
@@ -127,6 +132,34 @@ class UseCases:
             comment=comment,
             request_id=about.request_id,
         )
+
+    def _announce(
+        self,
+        tx: WriteSession,
+        head: ModelHead,
+        change: Change,
+        told: Iterable[Told],
+        *,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Note in the change's own transaction what webhooks are told of it, one event for each.
+
+        ``tags`` tell whether it is a prompt's; those of the model unless given.
+        """
+        listeners = tx.listeners(change.events)
+        if not listeners:
+            return
+        if tags is None:
+            tags = find_model(tx, head).tags
+        prompt = is_prompt(tags)
+        event = change.event(prompt=prompt)
+        if event is None or event not in listeners:
+            return
+        now = self._clock.now_ms()
+        for each in told:
+            deliveries = {webhook_id: self._ids.hex_id() for webhook_id in listeners[event]}
+            text = body(event, each.data(prompt=prompt), now)
+            tx.announce(Announcement(event, text, now, deliveries))
 
     def _create_once(
         self,

@@ -32,6 +32,7 @@ from runstone_registry.service_base import (
     digest_of,
     find_version,
 )
+from runstone_registry.service_events import Change, stage_changed
 from runstone_registry.store import ReadSession, WriteSession
 
 
@@ -105,6 +106,10 @@ class GovernanceUseCases(UseCases):
                 self._event(head, action, version=version.version, details=changed, comment=comment)
             )
         tx.append_audit(*events)
+        told = [stage_changed(head.name, each, stage, Stage.ARCHIVED, comment) for each in archived]
+        if version.stage is not stage:
+            told.append(stage_changed(head.name, version.version, version.stage, stage, comment))
+        self._announce(tx, head, Change.STAGE, told)
         return Moved(find_version(tx, head, version.version), tuple(archived))
 
     def create_transition_request(self, wish: AskTransition) -> TransitionRequest:

@@ -25,6 +25,14 @@ from runstone_registry.service_base import (
     find_version,
     tags_size,
 )
+from runstone_registry.service_events import (
+    Change,
+    alias_deleted,
+    alias_set,
+    model_created,
+    tag_deleted,
+    tag_set,
+)
 from runstone_registry.store import ReadSession, WriteSession
 
 
@@ -59,6 +67,8 @@ class ModelUseCases(UseCases):
             tx.insert_model(model, size)
             head = ModelHead(model.model_id, model.name, model.etag)
             self._audit(tx, head, "CreateRegisteredModel", details=audited_tags(wish.tags))
+            told = [model_created(model)]
+            self._announce(tx, head, Change.MODEL_CREATED, told, tags=model.tags)
             return Made(model, model.model_id)
 
         return self._create_once(wish.request_id, digest, find, make)
@@ -129,6 +139,8 @@ class ModelUseCases(UseCases):
             tx.put_model_tags(head.model_id, tags, size)
             self._touch_model(tx, head.model_id)
             self._audit(tx, head, "SetRegisteredModelTags", details=audited_tags(tags))
+            told = [tag_set(head.name, 0, key, value) for key, value in tags.items()]
+            self._announce(tx, head, Change.TAG_SET, told)
             return find_model(tx, head)
 
         return self._store.write(work)
@@ -143,6 +155,8 @@ class ModelUseCases(UseCases):
             self._touch_model(tx, head.model_id)
             details = dict.fromkeys((f"tags.{key}" for key in keys), "")
             self._audit(tx, head, "DeleteRegisteredModelTags", details=details)
+            told = [tag_deleted(head.name, 0, key) for key in dict.fromkeys(keys)]
+            self._announce(tx, head, Change.TAG_DELETED, told)
             return find_model(tx, head)
 
         return self._store.write(work)
@@ -167,6 +181,7 @@ class ModelUseCases(UseCases):
             self._touch_version(tx, version.model_version_id)
             self._touch_model(tx, head.model_id)
             self._audit(tx, head, "SetModelAlias", version=number, details=details)
+            self._announce(tx, head, Change.ALIAS_SET, [alias_set(head.name, alias, number)])
             return find_model(tx, head)
 
         return self._store.write(work)
@@ -185,6 +200,7 @@ class ModelUseCases(UseCases):
             self._touch_model(tx, head.model_id)
             details = {"alias": alias}
             self._audit(tx, head, "DeleteModelAlias", version=version.version, details=details)
+            self._announce(tx, head, Change.ALIAS_DELETED, [alias_deleted(head.name, alias)])
             return find_model(tx, head)
 
         return self._store.write(work)

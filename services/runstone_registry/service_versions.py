@@ -45,6 +45,13 @@ from runstone_registry.service_base import (
     remembered,
     tags_size,
 )
+from runstone_registry.service_events import (
+    Change,
+    tag_deleted,
+    tag_set,
+    version_created,
+    version_finalized,
+)
 from runstone_registry.service_models import without
 from runstone_registry.store import ReadSession, WriteSession
 
@@ -168,6 +175,8 @@ class VersionUseCases(UseCases):
                 details["run_id"] = version.run_id
             details |= audited_tags(wish.tags)
             self._audit(tx, head, "CreateModelVersion", version=version.version, details=details)
+            told = [version_created(version)]
+            self._announce(tx, head, Change.VERSION_CREATED, told, tags=version.tags)
             return Made(version, head.model_id, owner)
 
         try:
@@ -245,7 +254,9 @@ class VersionUseCases(UseCases):
             self._audit(
                 tx, head, "FinalizeModelVersion", version=number, details=details, comment=failure
             )
-            return find_version(tx, head, number), True
+            final = find_version(tx, head, number)
+            self._announce(tx, head, Change.VERSION_FINALIZED, [version_finalized(final)])
+            return final, True
 
         version, changed = self._store.write(work)
         if changed and failure:
@@ -319,6 +330,8 @@ class VersionUseCases(UseCases):
             tx.put_version_tags(version.model_version_id, tags, size)
             details = audited_tags(tags)
             self._audit(tx, head, "SetModelVersionTags", version=number, details=details)
+            told = [tag_set(head.name, number, key, value) for key, value in tags.items()]
+            self._announce(tx, head, Change.VERSION_TAG_SET, told)
 
         return self._change_version(name, number, change)
 
@@ -332,6 +345,8 @@ class VersionUseCases(UseCases):
             tx.drop_version_tags(version.model_version_id, keys, size)
             details = dict.fromkeys((f"tags.{key}" for key in keys), "")
             self._audit(tx, head, "DeleteModelVersionTags", version=number, details=details)
+            told = [tag_deleted(head.name, number, key) for key in dict.fromkeys(keys)]
+            self._announce(tx, head, Change.VERSION_TAG_DELETED, told)
 
         return self._change_version(name, number, change)
 

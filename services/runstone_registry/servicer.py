@@ -10,10 +10,10 @@ import grpc
 from runstone.registry.v1 import governance_pb2 as governance
 from runstone.registry.v1 import model_pb2 as models
 from runstone.registry.v1 import model_version_pb2 as versions
-from runstone.registry.v1 import (
-    registry_service_pb2_grpc,
-)
+from runstone.registry.v1 import registry_service_pb2_grpc
+from runstone.registry.v1 import webhook_pb2 as webhooks
 from runstone_registry import convert_requests as read
+from runstone_registry import convert_webhooks as hooks
 from runstone_registry.convert import (
     audit_message,
     comment_message,
@@ -29,8 +29,9 @@ Context = grpc.ServicerContext
 class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     """``runstone.registry.v1.RegistryService``."""
 
-    def __init__(self, service: RegistryService) -> None:
+    def __init__(self, service: RegistryService, *, allow_private: bool) -> None:
         self._service = service
+        self._allow_private = allow_private
 
     def CreateRegisteredModel(
         self, request: models.CreateRegisteredModelRequest, context: Context
@@ -250,3 +251,49 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         return governance.ListAuditEventsResponse(
             events=map(audit_message, page.items), next_page_token=page.next_page_token
         )
+
+    def CreateWebhook(
+        self, request: webhooks.CreateWebhookRequest, context: Context
+    ) -> webhooks.CreateWebhookResponse:
+        """See the proto."""
+        wish = hooks.create_webhook(request, allow_private=self._allow_private)
+        made = self._service.create_webhook(wish)
+        return webhooks.CreateWebhookResponse(webhook=hooks.webhook_message(made))
+
+    def GetWebhook(
+        self, request: webhooks.GetWebhookRequest, context: Context
+    ) -> webhooks.GetWebhookResponse:
+        """See the proto."""
+        found = self._service.get_webhook(hooks.webhook_id(request))
+        return webhooks.GetWebhookResponse(webhook=hooks.webhook_message(found))
+
+    def ListWebhooks(
+        self, request: webhooks.ListWebhooksRequest, context: Context
+    ) -> webhooks.ListWebhooksResponse:
+        """See the proto."""
+        page = self._service.list_webhooks(hooks.list_webhooks(request))
+        return webhooks.ListWebhooksResponse(
+            webhooks=map(hooks.webhook_message, page.items), next_page_token=page.next_page_token
+        )
+
+    def UpdateWebhook(
+        self, request: webhooks.UpdateWebhookRequest, context: Context
+    ) -> webhooks.UpdateWebhookResponse:
+        """See the proto."""
+        wish = hooks.update_webhook(request, allow_private=self._allow_private)
+        changed = self._service.update_webhook(wish)
+        return webhooks.UpdateWebhookResponse(webhook=hooks.webhook_message(changed))
+
+    def DeleteWebhook(
+        self, request: webhooks.DeleteWebhookRequest, context: Context
+    ) -> webhooks.DeleteWebhookResponse:
+        """See the proto."""
+        self._service.delete_webhook(hooks.webhook_id(request))
+        return webhooks.DeleteWebhookResponse()
+
+    def TestWebhook(
+        self, request: webhooks.TestWebhookRequest, context: Context
+    ) -> webhooks.TestWebhookResponse:
+        """See the proto."""
+        answer = self._service.test_webhook(*hooks.test_webhook(request))
+        return webhooks.TestWebhookResponse(result=hooks.result_message(answer))

@@ -31,3 +31,12 @@ class RegistrySettings(BaseServiceSettings):
     sweep_interval_s: float = Field(
         60.0, gt=0, description="seconds between two rounds over files that no version holds"
     )
+    webhooks_allow_private: bool = Field(
+        False, description="let webhooks use http, and addresses of this machine and its networks"
+    )
+    webhooks_timeout_s: float = Field(
+        15.0, ge=1, le=60, description="seconds that a receiver may take for one delivery"
+    )
+    webhooks_threads: int = Field(
+        8, ge=1, le=64, description="receivers that are delivered to at once, per process"
+    )

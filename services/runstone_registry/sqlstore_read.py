@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, or_, select, true
+from sqlalchemy import ColumnElement, Row, Select, Table, func, or_, select, true
 
 from runstone_registry.model import (
     AuditEvent,
@@ -30,6 +30,7 @@ from runstone_registry.sqlstore_rows import (
     version_size,
     version_sizes,
 )
+from runstone_registry.sqlstore_webhooks import SqlWebhookReads
 from runstone_registry.store import Found, ListQuery, SearchQuery
 from runstone_registry.tables import (
     audit_events,
@@ -72,12 +73,8 @@ _VERSION_COLUMNS = Columns(
 )
 
 
-class SqlReadSession:
+class SqlReadSession(SqlWebhookReads):
     """``store.ReadSession`` on one connection."""
-
-    def __init__(self, connection: Connection, dialect: str) -> None:
-        self._connection = connection
-        self._dialect = dialect
 
     def head(self, name: str) -> ModelHead | None:
         """The model called ``name``, without locking it."""

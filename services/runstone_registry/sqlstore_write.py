@@ -32,6 +32,7 @@ from runstone_registry.model import (
     VersionStatus,
 )
 from runstone_registry.sqlstore_read import SqlReadSession
+from runstone_registry.sqlstore_webhooks import SqlWebhookWrites
 from runstone_registry.tables import (
     audit_events,
     comments,
@@ -46,7 +47,7 @@ from runstone_registry.tables import (
 )
 
 
-class SqlWriteSession(SqlReadSession):
+class SqlWriteSession(SqlWebhookWrites, SqlReadSession):
     """``store.WriteSession`` in one transaction.
 
     A model is locked by its row on PostgreSQL; SQLite has one writer at a time anyway.

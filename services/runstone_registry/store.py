@@ -25,6 +25,7 @@ from runstone_registry.model import (
     TransitionRequest,
     VersionStatus,
 )
+from runstone_registry.store_webhooks import WebhookReads, WebhookWrites
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ class Found(Generic[T]):
     more: bool = False
 
 
-class ReadSession(Protocol):
+class ReadSession(WebhookReads, Protocol):
     """One consistent state of the registry."""
 
     def head(self, name: str) -> ModelHead | None:
@@ -137,7 +138,7 @@ class ReadSession(Protocol):
         ...
 
 
-class WriteSession(ReadSession, Protocol):
+class WriteSession(ReadSession, WebhookWrites, Protocol):
     """One transaction: all of it happens, or nothing.
 
     Between ``lock`` and the end of the transaction nobody else MUST be able to change the model,

@@ -213,3 +213,78 @@ pending_owners = Table(
     Column("attempts", Integer, nullable=False),
     Index("ix_pending_owners_due", "due_ms"),
 )
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("sequence", AutoId, Identity(start=1), primary_key=True),
+    Column("webhook_id", ExactText, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("status", ExactText, nullable=False),
+    Column("status_message", Text, nullable=False),
+    # As it was given: it must sign. Who reads this table can sign too.
+    Column("secret", Text, nullable=False),
+    Column("creator", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("failures", BigInteger, nullable=False),
+    Column("failing_since_ms", BigInteger, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Column("resume_ms", BigInteger, nullable=False),
+    # Who delivers to it, and until when nobody else does.
+    Column("holder", ExactText, nullable=False),
+    Column("lease_ms", BigInteger, nullable=False),
+    UniqueConstraint("webhook_id", name="uq_webhooks_id"),
+    sqlite_autoincrement=True,
+)
+
+webhook_subscriptions = Table(
+    "webhook_subscriptions",
+    metadata,
+    Column("event", ExactText, nullable=False),
+    Column(
+        "webhook_id",
+        ExactText,
+        ForeignKey(f"{SCHEMA}.webhooks.webhook_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    PrimaryKeyConstraint("event", "webhook_id", name="pk_webhook_subscriptions"),
+    Index("ix_webhook_subscriptions_webhook", "webhook_id"),
+)
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("sequence", AutoId, Identity(start=1), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("delivery_id", ExactText, primary_key=True),
+    Column(
+        "webhook_id",
+        ExactText,
+        ForeignKey(f"{SCHEMA}.webhooks.webhook_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column(
+        "sequence",
+        BigInteger,
+        ForeignKey(f"{SCHEMA}.webhook_events.sequence"),
+        nullable=False,
+    ),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # The next one of a webhook; whether an event has any left; what is too old.
+    Index("ix_webhook_deliveries_webhook", "webhook_id", "sequence"),
+    Index("ix_webhook_deliveries_due", "webhook_id", "due_ms"),
+    Index("ix_webhook_deliveries_event", "sequence"),
+    Index("ix_webhook_deliveries_created", "created_ms"),
+)

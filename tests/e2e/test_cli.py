@@ -90,6 +90,7 @@ def test_every_command(call: Caller, tmp_path: Path) -> None:
     run_id = use_runs(call)
     use_artifacts(call, run_id, tmp_path)
     use_models(call, run_id, tmp_path)
+    use_webhooks(call, tmp_path)
     use_governance(call)
     use_sync(call, tmp_path)
     use_gc(call, run_id, tmp_path)
@@ -194,6 +195,33 @@ def use_artifacts(call: Caller, run_id: str, folder: Path) -> None:
     assert call.told("artifacts", "delete", run_id, "notes.txt") == {"deleted": 1}
     assert call.told("artifacts", "scrub")["damaged"] == []
     assert "0 damaged" in call.said("artifacts", "scrub", "--max-bytes", "1000000")
+
+
+def use_webhooks(call: Caller, folder: Path) -> None:
+    (folder / "secret").write_text("hush\n", "utf-8")
+    made = call.told(
+        *(
+            "webhooks",
+            "create",
+            "ci",
+            "https://hooks.invalid/x",
+            "--event",
+            "model_version.created",
+        ),
+        *("--secret-file", str(folder / "secret"), "--status", "disabled"),
+    )
+    assert (made["has_secret"], made["status"]) == (True, "DISABLED")
+    webhook_id = made["webhook_id"]
+    assert call.told("webhooks", "list") == [made]
+    assert "\tmodel_version.created\t" in call.said("webhooks", "list")
+    assert "hush" not in call.said("webhooks", "get", webhook_id)
+    event = ("--event", "model_version_stage.transitioned")
+    changed = call.told("webhooks", "update", webhook_id, *event, "--no-secret")
+    assert changed["events"] == ["MODEL_VERSION_STAGE_TRANSITIONED"]
+    assert not changed["has_secret"]
+    code, out, _ = call.raw("webhooks", "test", webhook_id)
+    assert (code, out) == (1, "Not delivered: the host name cannot be resolved.\n")
+    assert call.told("webhooks", "delete", webhook_id) == {"webhook_id": webhook_id}
 
 
 def use_models(call: Caller, run_id: str, folder: Path) -> None:
@@ -302,6 +330,8 @@ def test_a_failed_call_is_one_line_and_code_1(
         ("runs", "list", "--view", "some"),
         ("models", "register", "net"),
         ("models", "get", "net", "Nowhere"),
+        ("webhooks", "create", "x", "https://example.org/", "--event", "model.made"),
+        ("webhooks", "update", UNKNOWN_RUN),
         ("experiments", "create", "x", "--tag", "novalue"),
         ("gc", "--older-than", "soon"),
         ("artifacts", "list", "models:/net"),

@@ -23,6 +23,7 @@ from runstone_registry.model_commands import (
     RunSource,
     UploadSource,
 )
+from runstone_registry.model_webhooks import Answer, Post
 from runstone_registry.service import Parts, RegistryService, Sweeper
 from runstone_registry.sqlstore import SqlRegistryStore
 from runstone_registry.tables import SCHEMA
@@ -134,6 +135,24 @@ class FakeRuns:
         return self.models[model_id]
 
 
+@dataclass
+class FakeSender:
+    """Takes every delivery, or answers in turn what ``answers`` holds; keeps what was posted."""
+
+    answers: list[Answer] = field(default_factory=list)
+    posts: list[Post] = field(default_factory=list)
+    before: Callable[[Post], None] = lambda _post: None
+
+    def send(self, post: Post) -> Answer:
+        self.before(post)
+        self.posts.append(post)
+        return self.answers.pop(0) if self.answers else Answer(200)
+
+    @property
+    def ids(self) -> list[str]:
+        return [post.headers["webhook-id"] for post in self.posts]
+
+
 class Died(BaseException):
     """Stands for the end of the process: nothing of ours may catch it."""
 
@@ -168,8 +187,17 @@ class Registry:
         self.runs = FakeRuns()
         self.store = SqlRegistryStore(database)
         self.sweeper = Sweeper(self.store, self.artifacts, self.clock)
+        self.sender = FakeSender()
         self.service = RegistryService(
-            Parts(self.store, self.artifacts, self.runs, self.clock, SystemIds(), self.sweeper)
+            Parts(
+                self.store,
+                self.artifacts,
+                self.runs,
+                self.clock,
+                SystemIds(),
+                self.sweeper,
+                self.sender,
+            )
         )
 
     def model(self, name: str = "churn", **values: object) -> RegisteredModel:

@@ -77,6 +77,7 @@ CREATES = frozenset(
         "CreateRegisteredModel",
         "CreateRun",
         "CreateTransitionRequest",
+        "CreateWebhook",
     }
 )
 """Not retried by the shared service config: a caller may send no request_id; ours always does."""

@@ -26,6 +26,8 @@ from runstone._entities.registry import (
     ModelVersion,
     RegisteredModel,
     TransitionRequest,
+    Webhook,
+    WebhookTestResult,
 )
 from runstone._entities.runcolumns import RunColumns
 from runstone._entities.traces import Span, SpanEvent, SpanLink, Trace, TraceInfo, TraceState
@@ -108,4 +110,6 @@ __all__ = [
     "Upload",
     "UploadPart",
     "ViewType",
+    "Webhook",
+    "WebhookTestResult",
 ]

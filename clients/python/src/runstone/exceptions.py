@@ -15,7 +15,7 @@
     │   ├── OwnerNotFound   ArtifactNotFound   UploadNotFound
     │   └── ModelNotFound   VersionNotFound   AliasNotFound   CommentNotFound
     │       TransitionRequestNotFound   SourceRunNotFound   SourceLoggedModelNotFound
-    │       SourceNotFound
+    │       SourceNotFound   WebhookNotFound
     ├── AlreadyExists
     │   └── ExperimentNameTaken   SequenceReused   RequestIdReused   ModelNameTaken
     │       TransitionRequestOpen
@@ -32,7 +32,7 @@
     │   └── EtagMismatch   ChunkDamaged   UploadBusy
     ├── ResourceExhausted                  retry_after holds seconds when the server said so
     │   └── StorageFull   Overloaded   RunTooLarge   TooManyMetrics   TraceTooLarge
-    │       LoggedModelTooLarge
+    │       LoggedModelTooLarge   TooManyWebhooks
     ├── Unavailable                        the same call may be repeated as it is
     │   ├── DatabaseUnavailable   ObjectStoreUnavailable   TrackingUnavailable   PeerUnavailable
     │   │   ServerStopping
@@ -135,6 +135,7 @@ from runstone._exceptions.reasons import (
     SuiteUnavailable,
     TagNotFound,
     TooManyMetrics,
+    TooManyWebhooks,
     TraceNotFound,
     TraceTooLarge,
     TrackingUnavailable,
@@ -147,6 +148,7 @@ from runstone._exceptions.reasons import (
     VersionFinalized,
     VersionNotFound,
     VersionNotReady,
+    WebhookNotFound,
 )
 
 __all__ = [
@@ -179,6 +181,7 @@ __all__ = [
     "RunTooLarge",
     "TooManyMetrics",
     "LoggedModelTooLarge",
+    "TooManyWebhooks",
     "TraceTooLarge",
     "TagNotFound",
     "MetricNotFound",
@@ -192,6 +195,7 @@ __all__ = [
     "AliasNotFound",
     "CommentNotFound",
     "TransitionRequestNotFound",
+    "WebhookNotFound",
     "SourceRunNotFound",
     "SourceLoggedModelNotFound",
     "SourceNotFound",

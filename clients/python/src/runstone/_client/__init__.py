@@ -10,6 +10,7 @@ from runstone._client._metrics import MetricCalls
 from runstone._client._traces import TraceCalls
 from runstone._client._versions import VersionCalls
 from runstone._client._watch import WatchCalls
+from runstone._client._webhooks import WebhookCalls
 
 __all__ = ["Client"]
 
@@ -23,6 +24,7 @@ class Client(
     TraceCalls,
     VersionCalls,
     GovernanceCalls,
+    WebhookCalls,
 ):
     """Every call of a Runstone server. Safe to share between threads, and across a fork.
 

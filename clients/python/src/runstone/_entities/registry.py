@@ -93,3 +93,38 @@ class AuditEvent:
     details: Mapping[str, str]
     comment: str
     request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A receiver of events; its secret is never told. Times in Unix milliseconds.
+
+    ``events`` are such as "model_version.created", ``status`` is ACTIVE or DISABLED.
+    ``status_message`` says why the server disabled it, ``last_error`` why the last delivery failed,
+    ``failing_since`` since when all did.
+    """
+
+    webhook_id: str
+    name: str
+    url: str
+    events: list[str]
+    creation_timestamp: int | None = None
+    last_updated_timestamp: int | None = None
+    description: str = ""
+    status: str = "ACTIVE"
+    status_message: str = ""
+    has_secret: bool = False
+    creator: str = ""
+    failing_since: int | None = None
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTestResult:
+    """How a test went: the receiver's status and the beginning of its answer, or why there was
+    none."""
+
+    success: bool
+    response_status: int | None = None
+    response_body: str | None = None
+    error_message: str | None = None

@@ -124,6 +124,12 @@ class CommentNotFound(NotFound):
     reason = "COMMENT_NOT_FOUND"
 
 
+class WebhookNotFound(NotFound):
+    """No webhook has this id."""
+
+    reason = "WEBHOOK_NOT_FOUND"
+
+
 class TransitionRequestNotFound(NotFound):
     """No transition request has this id."""
 
@@ -358,6 +364,12 @@ class LoggedModelTooLarge(ResourceExhausted):
     """The logged model would hold more than 16 MiB of params and tags, or 10,000 metrics."""
 
     reason = "LOGGED_MODEL_TOO_LARGE"
+
+
+class TooManyWebhooks(ResourceExhausted):
+    """There are as many webhooks as the registry takes; delete one."""
+
+    reason = "TOO_MANY_WEBHOOKS"
 
 
 class TooManyMetrics(ResourceExhausted):

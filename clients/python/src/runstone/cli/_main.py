@@ -52,6 +52,7 @@ GROUPS = {
     "runs": "Runs and what they logged.",
     "server": "Serve the whole suite from this machine.",
     "sync": "Deliver what offline mode kept in a folder.",
+    "webhooks": "Who is told of changes over HTTP.",
 }
 """Name and help of each command; importing them all would cost what `--help` must not."""
 

@@ -62,8 +62,8 @@ class Permission(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     resource: _builtins.str
-    """Required. The kind of resource: "experiment", "run", "logged_model", "trace", "artifact" or
-    "registered_model".
+    """Required. The kind of resource: "experiment", "run", "logged_model", "trace", "artifact",
+    "registered_model" or "webhook".
     """
     action: Global___Action.ValueType
     """Required. What the RPC does to it."""

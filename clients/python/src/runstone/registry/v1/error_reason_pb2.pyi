@@ -82,6 +82,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The version was finalized before, with the other outcome. Metadata: name, version, status."""
     ERROR_REASON_SOURCE_LOGGED_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 29
     """NOT_FOUND. The logged model that the files are to come from does not exist. Metadata: model_id."""
+    ERROR_REASON_WEBHOOK_NOT_FOUND: _ErrorReason.ValueType  # 30
+    """NOT_FOUND. Metadata: webhook_id."""
+    ERROR_REASON_TOO_MANY_WEBHOOKS: _ErrorReason.ValueType  # 31
+    """RESOURCE_EXHAUSTED. There are as many webhooks as the service takes; delete one. Metadata: limit."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "registry.runstone". ErrorInfo.reason is the
@@ -148,4 +152,8 @@ ERROR_REASON_VERSION_FINALIZED: ErrorReason.ValueType  # 28
 """FAILED_PRECONDITION. The version was finalized before, with the other outcome. Metadata: name, version, status."""
 ERROR_REASON_SOURCE_LOGGED_MODEL_NOT_FOUND: ErrorReason.ValueType  # 29
 """NOT_FOUND. The logged model that the files are to come from does not exist. Metadata: model_id."""
+ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 30
+"""NOT_FOUND. Metadata: webhook_id."""
+ERROR_REASON_TOO_MANY_WEBHOOKS: ErrorReason.ValueType  # 31
+"""RESOURCE_EXHAUSTED. There are as many webhooks as the service takes; delete one. Metadata: limit."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -6,6 +6,7 @@ import warnings
 from runstone.registry.v1 import governance_pb2 as runstone_dot_registry_dot_v1_dot_governance__pb2
 from runstone.registry.v1 import model_pb2 as runstone_dot_registry_dot_v1_dot_model__pb2
 from runstone.registry.v1 import model_version_pb2 as runstone_dot_registry_dot_v1_dot_model__version__pb2
+from runstone.registry.v1 import webhook_pb2 as runstone_dot_registry_dot_v1_dot_webhook__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -182,6 +183,36 @@ class RegistryServiceStub:
                 '/runstone.registry.v1.RegistryService/ListAuditEvents',
                 request_serializer=runstone_dot_registry_dot_v1_dot_governance__pb2.ListAuditEventsRequest.SerializeToString,
                 response_deserializer=runstone_dot_registry_dot_v1_dot_governance__pb2.ListAuditEventsResponse.FromString,
+                _registered_method=True)
+        self.CreateWebhook = channel.unary_unary(
+                '/runstone.registry.v1.RegistryService/CreateWebhook',
+                request_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.CreateWebhookRequest.SerializeToString,
+                response_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.CreateWebhookResponse.FromString,
+                _registered_method=True)
+        self.GetWebhook = channel.unary_unary(
+                '/runstone.registry.v1.RegistryService/GetWebhook',
+                request_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.GetWebhookRequest.SerializeToString,
+                response_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.GetWebhookResponse.FromString,
+                _registered_method=True)
+        self.ListWebhooks = channel.unary_unary(
+                '/runstone.registry.v1.RegistryService/ListWebhooks',
+                request_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.ListWebhooksRequest.SerializeToString,
+                response_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.ListWebhooksResponse.FromString,
+                _registered_method=True)
+        self.UpdateWebhook = channel.unary_unary(
+                '/runstone.registry.v1.RegistryService/UpdateWebhook',
+                request_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.UpdateWebhookRequest.SerializeToString,
+                response_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.UpdateWebhookResponse.FromString,
+                _registered_method=True)
+        self.DeleteWebhook = channel.unary_unary(
+                '/runstone.registry.v1.RegistryService/DeleteWebhook',
+                request_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.DeleteWebhookRequest.SerializeToString,
+                response_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.DeleteWebhookResponse.FromString,
+                _registered_method=True)
+        self.TestWebhook = channel.unary_unary(
+                '/runstone.registry.v1.RegistryService/TestWebhook',
+                request_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.TestWebhookRequest.SerializeToString,
+                response_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.TestWebhookResponse.FromString,
                 _registered_method=True)
 
 
@@ -521,6 +552,74 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateWebhook(self, request, context):
+        """Has events posted to a URL. Each is delivered at least once, with the same id in each attempt.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: WEBHOOK_NOT_FOUND.
+        - ALREADY_EXISTS: REQUEST_ID_REUSED.
+        - RESOURCE_EXHAUSTED: TOO_MANY_WEBHOOKS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWebhook(self, request, context):
+        """Reads a webhook, with how its deliveries go; never its secret.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: WEBHOOK_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhooks(self, request, context):
+        """Lists webhooks.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD, PAGE_TOKEN_INVALID, PAGE_TOKEN_OTHER_QUERY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateWebhook(self, request, context):
+        """Changes a webhook. A new URL, and the status ACTIVE, forget earlier failures.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: WEBHOOK_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWebhook(self, request, context):
+        """Deletes a webhook with what waits for delivery to it.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: WEBHOOK_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestWebhook(self, request, context):
+        """Posts a made-up event to a webhook, whatever its status, and tells what came back. It is tried once.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
+        - NOT_FOUND: WEBHOOK_NOT_FOUND.
+        - RESOURCE_EXHAUSTED: OVERLOADED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -663,6 +762,36 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEvents,
                     request_deserializer=runstone_dot_registry_dot_v1_dot_governance__pb2.ListAuditEventsRequest.FromString,
                     response_serializer=runstone_dot_registry_dot_v1_dot_governance__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'CreateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebhook,
+                    request_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.CreateWebhookRequest.FromString,
+                    response_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.CreateWebhookResponse.SerializeToString,
+            ),
+            'GetWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhook,
+                    request_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.GetWebhookRequest.FromString,
+                    response_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.GetWebhookResponse.SerializeToString,
+            ),
+            'ListWebhooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhooks,
+                    request_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.ListWebhooksRequest.FromString,
+                    response_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.ListWebhooksResponse.SerializeToString,
+            ),
+            'UpdateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateWebhook,
+                    request_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.UpdateWebhookRequest.FromString,
+                    response_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.UpdateWebhookResponse.SerializeToString,
+            ),
+            'DeleteWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWebhook,
+                    request_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.DeleteWebhookRequest.FromString,
+                    response_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.DeleteWebhookResponse.SerializeToString,
+            ),
+            'TestWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestWebhook,
+                    request_deserializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.TestWebhookRequest.FromString,
+                    response_serializer=runstone_dot_registry_dot_v1_dot_webhook__pb2.TestWebhookResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1428,6 +1557,168 @@ class RegistryService:
             '/runstone.registry.v1.RegistryService/ListAuditEvents',
             runstone_dot_registry_dot_v1_dot_governance__pb2.ListAuditEventsRequest.SerializeToString,
             runstone_dot_registry_dot_v1_dot_governance__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.registry.v1.RegistryService/CreateWebhook',
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.CreateWebhookRequest.SerializeToString,
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.CreateWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.registry.v1.RegistryService/GetWebhook',
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.GetWebhookRequest.SerializeToString,
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.GetWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.registry.v1.RegistryService/ListWebhooks',
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.ListWebhooksRequest.SerializeToString,
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.ListWebhooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.registry.v1.RegistryService/UpdateWebhook',
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.UpdateWebhookRequest.SerializeToString,
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.UpdateWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.registry.v1.RegistryService/DeleteWebhook',
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.DeleteWebhookRequest.SerializeToString,
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.DeleteWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.registry.v1.RegistryService/TestWebhook',
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.TestWebhookRequest.SerializeToString,
+            runstone_dot_registry_dot_v1_dot_webhook__pb2.TestWebhookResponse.FromString,
             options,
             channel_credentials,
             insecure,

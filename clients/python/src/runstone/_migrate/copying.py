@@ -52,7 +52,7 @@ def preview(source: Source, client: TargetClient, options: Options) -> Preview:
     """
     tally = Tally(source.where, client.tracking_uri)
     plan = Experiments(source, client, tally, options.on_conflict, options.experiments).plan()
-    runs = RunIds(client, source)
+    runs = RunIds(client, source, tally)
     runs.learn({each.source.experiment_id: _place(client, each) for each in plan if each.there})
     found = Preview(source.where, client.tracking_uri)
     chosen: set[str] = set()
@@ -106,7 +106,7 @@ def bring_over(source: Source, client: TargetClient, options: Options, watcher: 
     chosen_models = models.plan() if options.registry else []
     made = [(each, place) for each in plan if (place := experiments.make(each)) is not None]
     places = {each.source.experiment_id: place for each, place in made}
-    runs = RunIds(client, source)
+    runs = RunIds(client, source, tally)
     runs.learn(places)
     migration = Migration(source, client, tally, runs, options.files)
     chosen: set[str] = set()

@@ -102,6 +102,11 @@ class Points:
         return found
 
 
+def newest(step: int, timestamp: int, value: float) -> str:
+    """What ``SourceRun.metrics`` holds for a metric whose latest point this is."""
+    return f"{step} {timestamp} {value!r}"
+
+
 def _order(row: tuple[int, int, float]) -> tuple[int, int, bool, float]:
     time, step, value = row
     is_nan = math.isnan(value)

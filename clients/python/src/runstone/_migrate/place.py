@@ -10,7 +10,7 @@ from runstone._client._runs import PARENT_RUN_ID
 from runstone._entities.tracking import Run, ViewType
 from runstone._migrate import marks
 from runstone._migrate.model import Source, SourceRun
-from runstone._migrate.tally import Tally
+from runstone._migrate.tally import Counts, Tally
 from runstone._migrate.target import TargetClient
 from runstone._values import MAX_TAG_VALUE
 
@@ -61,12 +61,14 @@ class Place:
 class RunIds:
     """Which run of the source is which of the target. Safe to share between threads."""
 
-    def __init__(self, client: TargetClient, source: Source) -> None:
+    def __init__(self, client: TargetClient, source: Source, tally: Tally) -> None:
         self._client = client
         self._source = source
+        self._tally = tally
         self._ids: dict[str, str] = {}
         self._places: dict[str, Place] = {}
         self._absent: set[str] = set()
+        self._lock = threading.Lock()
 
     def learn(self, places: dict[str, Place]) -> None:
         """Find what imports before have made in these experiments, by their ids of the source."""
@@ -116,7 +118,11 @@ class RunIds:
             tags,
             marks.request_id("run", place.experiment_id, run.run_id),
         )
-        self._ids[run.run_id] = made.info.run_id
+        with self._lock:
+            first = run.run_id not in self._ids
+            self._ids[run.run_id] = made.info.run_id
+        if first:
+            self._tally.count(written=Counts(runs=1))
         return made.info.run_id, made
 
     def parent(self, source_id: str, depth: int = 0) -> str:

@@ -100,6 +100,18 @@ class Rest:
         """A call of the REST API with a body. It is repeated when no answer comes."""
         return self.json("POST", f"/api/2.0/mlflow/{call}", json.dumps(body).encode())
 
+    def create(self, call: str, body: Mapping[str, Any]) -> Any:
+        """A call that must not be done twice: when no answer comes, nobody knows what was done.
+
+        On a connection of its own: one that waited may have been closed by the server.
+        """
+        self._connection().close()
+        path = f"/api/2.0/mlflow/{call}"
+        try:
+            return json.loads(self._whole("POST", path, json.dumps(body).encode()) or b"{}")
+        except _Passing as error:
+            raise RestError(f"POST {self.where}{path}: {error}", error.status) from None
+
     def json(self, method: str, path: str, body: bytes | None = None) -> Any:
         """The answer of any call, read as JSON."""
         said = self._attempts(method, path, lambda: self._whole(method, path, body))

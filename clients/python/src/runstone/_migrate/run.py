@@ -62,7 +62,8 @@ class RunCopy:
         digest = marks.digest(self._run, tags)
         known, self._points = marks.state_of(there.data.tags)
         fresh = known != digest
-        self._written.runs = int(made is not None)
+        if made is not None:
+            self._written.tags = sum(there.data.tags.get(key) == tags[key] for key in tags)
         if fresh:
             self._open(there)
             self._write(there, params, tags)

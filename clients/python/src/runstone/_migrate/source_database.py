@@ -23,6 +23,7 @@ from runstone._migrate.model import (
     SourceUnreadable,
     SourceVersion,
     Tree,
+    newest,
 )
 from runstone._migrate.trees import Places, SubTree
 from runstone._modeluri import ModelUri, RunUri, parse_artifact_uri
@@ -71,7 +72,8 @@ class DatabaseSource:
         self._engine = _engine(url)
         place = self._engine.url
         host = f"{place.host}/" if place.host else ""
-        self.where = f"{place.get_backend_name()}://{host}{place.database}"
+        database = str(place.database).removeprefix("file:")
+        self.where = f"{place.get_backend_name()}://{host}{database}"
         self._places = Places(artifacts)
         self._check_schema()
 
@@ -173,8 +175,8 @@ class DatabaseSource:
         of = self._tables["latest_metrics"]
         latest: defaultdict[str, dict[str, object]] = defaultdict(dict)
         for row in self._rows(sa.select(of).where(of.c.run_uuid.in_(ids))):
-            newest = [row[name] for name in ("step", "timestamp", "value", "is_nan")]
-            latest[row["run_uuid"]][row["key"]] = newest
+            value = float("nan") if row["is_nan"] else float(row["value"])
+            latest[row["run_uuid"]][row["key"]] = newest(row["step"], row["timestamp"], value)
         inputs = self._inputs(ids)
         for row in page:
             run_id = row["run_uuid"]

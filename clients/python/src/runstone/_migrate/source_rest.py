@@ -14,6 +14,7 @@ from runstone._migrate.model import (
     SourceRun,
     SourceVersion,
     Tree,
+    newest,
 )
 from runstone._migrate.rest import Rest, RestError
 from runstone._migrate.trees import Places, SubTree, of_run
@@ -74,10 +75,15 @@ class RestSource:
 
     def points(self, run: SourceRun) -> Iterator[Points]:
         """See Source."""
-        for key in run.metrics:
-            given = {"run_id": run.run_id, "metric_key": key, "max_results": PAGE_POINTS}
+        return self.history(self._rest, run.run_id, run.metrics)
+
+    @staticmethod
+    def history(rest: Rest, run_id: str, keys: Iterable[str]) -> Iterator[Points]:
+        """Every point of these metrics of a run."""
+        for key in keys:
+            given = {"run_id": run_id, "metric_key": key, "max_results": PAGE_POINTS}
             found = Points.empty(key)
-            for each in self._rest.pages("GET", "metrics/get-history", "metrics", given):
+            for each in rest.pages("GET", "metrics/get-history", "metrics", given):
                 found.add(
                     int(each.get("step", 0)), int(each["timestamp"]), float(each.get("value", 0.0))
                 )
@@ -172,7 +178,11 @@ def _run(said: Mapping[str, Any]) -> SourceRun:
         params=_texts(data.get("params", ())),
         tags=tags,
         metrics={
-            each["key"]: [each.get("step"), each.get("timestamp"), each.get("value")]
+            each["key"]: newest(
+                int(each.get("step", 0)),
+                int(each.get("timestamp", 0)),
+                float(each.get("value", 0.0)),
+            )
             for each in data.get("metrics", ())
         },
         inputs=[_input(each) for each in said.get("inputs", {}).get("dataset_inputs", ())],

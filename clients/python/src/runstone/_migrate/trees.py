@@ -32,6 +32,8 @@ class LocalTree:
 
     def files(self) -> list[SourceFile]:
         """See Tree."""
+        if not self._root.exists():
+            return []
         if self._root.is_file():
             return [SourceFile(self._root.name, self._root.stat().st_size)]
         found = []

@@ -17,8 +17,6 @@ from runstone.exceptions import RunstoneException, SourceNotFound, SourceRunNotF
 IN_RUN = re.compile(r"(?:^runs:/+|/)([0-9a-f]{32})(?:/artifacts)?(?:/(.*))?$")
 """Where a version's files are, when they are a run's: the run and the path."""
 
-TAGS_AT_ONCE = 90
-MAX_REASON = 2048
 MAX_ORIGIN = 2048
 
 
@@ -46,7 +44,8 @@ class VersionCopy:
         if there.status == "PENDING":
             there = self._filled(there)
         if there.status != "READY":
-            self._all.tally.lose(f"{self._said}: its files are not at the target")
+            # It keeps its number, and waits: another import may find them.
+            return there
         if there.tags.get(marks.VERSION) == marks.of_version(self._of):
             return there
         return self._settled(there)
@@ -83,20 +82,16 @@ class VersionCopy:
         return self._all.runs.get(found[1]), (found[2] or "").strip("/")
 
     def _filled(self, there: ModelVersion) -> ModelVersion:
-        """Bring its files, which are no run's, and have it READY; or FAILED with the reason."""
+        """Bring its files, which are no run's, and have it READY; PENDING if they are not had."""
         try:
             tree = self._all.source.version_files(self._of)
-            whole = self._send(there, tree)
-            failure = "" if whole else "some of its files could not be read"
+            if self._send(there, tree):
+                return self._client.finalize_model_version(there.name, there.version)
         except FilesOutOfReach as error:
             if error.away:
                 raise
-            failure = error.message
-        if failure:
-            self._all.tally.lose(f"{self._said}: {failure}")
-        return self._client.finalize_model_version(
-            there.name, there.version, failure=failure[:MAX_REASON]
-        )
+            self._all.tally.lose(f"{self._said}, which is PENDING now: {error.message}")
+        return there
 
     def _send(self, there: ModelVersion, tree: Tree) -> bool:
         wanted = tree.files()
@@ -140,9 +135,7 @@ class VersionCopy:
             return
         if not is_stage(stage):
             self._all.tally.lose(f"stage {stage!r} of {self._said}: there is no such stage here")
-        elif there.status == "READY":
+        else:
             self._client.transition_model_version_stage(
                 there.name, there.version, stage, comment="imported from MLflow"
             )
-        else:
-            self._all.tally.lose(f"stage {stage!r} of {self._said}: it is not READY")

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 START = 1_700_000_000_000
-POINTS = 2_500
+POINTS = 1_500
 
 
 def main() -> None:
@@ -122,7 +122,7 @@ def nested_runs(client: MlflowClient, first: str, second: str, parent: str) -> N
 
 def plain_runs(client: MlflowClient, experiment_id: str) -> None:
     """Many small runs; some are deleted, one goes on, one waits."""
-    for number in range(12):
+    for number in range(6):
         run = client.create_run(
             experiment_id, run_name=f"plain {number}", start_time=START + number
         ).info.run_id
@@ -131,11 +131,11 @@ def plain_runs(client: MlflowClient, experiment_id: str) -> None:
             metrics=[Metric("acc", number / 10, START, 0), Metric("acc", 0.9, START + 1, 1)],
             params=[Param("number", str(number))],
         )
-        if number < 10:
+        if number < 4:
             client.set_terminated(run, end_time=START + 1000)
-        if number in (3, 4):
+        if number in (2, 3):
             client.delete_run(run)
-        if number == 11:
+        if number == 5:
             client.update_run(run, "SCHEDULED")
     going_on = client.create_run(experiment_id, run_name="goes on", start_time=START + 50)
     client.log_metric(going_on.info.run_id, "acc", 0.25, timestamp=START, step=0)

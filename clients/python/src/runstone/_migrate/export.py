@@ -190,6 +190,9 @@ class Export:
 
     def _run(self, experiment: Experiment, run: Run, watcher: Watcher) -> None:
         run_id, new = self._ensure(run)
+        if former := run.data.tags.get(marks.RUN):
+            # A version whose files were copied knows its run by this one only.
+            self._known[former] = run_id
         whole = self._client.get_run(run.info.run_id)
         export = RunExport(
             self._rest,

@@ -9,12 +9,12 @@ from typing import Any
 
 from runstone._entities.registry import ModelVersion, RegisteredModel
 from runstone._migrate import marks
-from runstone._migrate.experiments import FAIL, RENAME, free_name
+from runstone._migrate.experiments import DEFAULT_ID, FAIL, RENAME, free_name
 from runstone._migrate.export_run import send_files
 from runstone._migrate.rest import Rest
 from runstone._migrate.tally import Counts, Moved, Tally
 from runstone._migrate.target import TargetClient
-from runstone._migrate.trees import PROXY, proxied
+from runstone._migrate.trees import proxied, proxy_path
 from runstone._modeluri import RunUri, parse_artifact_uri
 from runstone.exceptions import InvalidArgument, InvalidUri
 
@@ -26,9 +26,6 @@ VERSION = "runstone.exportedVersion"
 
 GAP = "runstone.exportedGap"
 """Of a version that takes the number of one that was deleted here, until it is too."""
-
-STORE = "runstone-models"
-"""Where files go that are no run's: below this path of the server's store."""
 
 PAGE = 1000
 
@@ -155,16 +152,18 @@ class ModelExport:
         gaps = [int(each["version"]) for each in there if GAP in _tags(each)]
         known = {_tags(each).get(VERSION): each for each in there}
         numbers: dict[int, int] = {}
+        keeps = planned.there is None or _tags(planned.there).get(MODEL) == _mark(planned.ours)
         for ours in planned.versions:
             found = known.get(ours.model_version_id)
             if found is None and ours.status != "READY":
                 self._tally.lose(f"version {ours.version} of model {ours.name!r} is not READY")
                 continue
             if found is None:
-                while last + 1 < ours.version and planned.there is None:
-                    last = self._created(name, {"source": f"{PROXY}:/{STORE}/gap"}, {GAP: "1"})
+                body = self._body(ours)
+                while last + 1 < ours.version and keeps:
+                    last = self._created(name, body, {GAP: "1"})
                     gaps.append(last)
-                found = self._version(name, ours)
+                found = self._version(name, ours, body)
             number = int(found["version"])
             numbers[ours.version] = number
             last = max(last, number)
@@ -176,14 +175,30 @@ class ModelExport:
             self._rest.json("DELETE", "/api/2.0/mlflow/model-versions/delete", _body(said))
         return numbers
 
-    def _version(self, name: str, ours: ModelVersion) -> Any:
-        run_id, link = self._origin(ours)
-        body = {"source": self._files(name, ours), "description": ours.description}
-        if run_id:
-            body["run_id"] = run_id
-        if link:
-            body["run_link"] = link
-        number = self._created(name, body, {VERSION: ours.model_version_id})
+    def _body(self, ours: ModelVersion) -> dict[str, str]:
+        """What MLflow is told of where a version comes from; its files are there by then."""
+        try:
+            said = json.loads(ours.tags.get(marks.VERSION, "{}"))
+        except ValueError:
+            said = {}
+        former = self._runs.get(str(said.get("run_id", "")), "")
+        run_id = self._runs.get(ours.run_id) or former
+        body = {"run_id": run_id} if run_id else {}
+        if link := said.get("run_link"):
+            body["run_link"] = str(link)
+        try:
+            uri = parse_artifact_uri(ours.source)
+        except InvalidUri:
+            uri = None
+        if isinstance(uri, RunUri) and uri.run_id == ours.run_id and run_id:
+            there = self._rest.get("runs/get", run_id=run_id)["run"]["info"]["artifact_uri"]
+            return {**body, "source": f"{there}/{uri.path}".rstrip("/")}
+        model_id = self._model(ours, run_id)
+        return {**body, "source": f"models:/{model_id}", "model_id": model_id}
+
+    def _version(self, name: str, ours: ModelVersion, body: Mapping[str, str]) -> Any:
+        told = {**body, "description": ours.description}
+        number = self._created(name, told, {VERSION: ours.model_version_id})
         self._tally.count(written=Counts(versions=1))
         return {"version": number, "description": ours.description, "current_stage": "None"}
 
@@ -192,37 +207,47 @@ class ModelExport:
         made = self._rest.create("model-versions/create", {**body, "name": name, "tags": told})
         return int(made["model_version"]["version"])
 
-    def _origin(self, ours: ModelVersion) -> tuple[str, str]:
-        """The run there that it came from, and the link to one elsewhere."""
-        try:
-            said = json.loads(ours.tags.get(marks.VERSION, "{}"))
-        except ValueError:
-            said = {}
-        return self._runs.get(ours.run_id, ""), str(said.get("run_link", ""))
+    def _model(self, ours: ModelVersion, run_id: str) -> str:
+        """The id of a logged model with a version's files: MLflow takes them nowhere else."""
+        experiment = DEFAULT_ID
+        if run_id:
+            run = self._rest.get("runs/get", run_id=run_id)["run"]
+            experiment = str(run["info"]["experiment_id"])
+        wanted = {
+            "experiment_ids": [experiment],
+            "filter": f"tags.`{VERSION}` = '{ours.model_version_id}'",
+        }
+        found = self._rest.post("logged-models/search", wanted).get("models", ())
+        if found:
+            model = found[0]["info"]
+        else:
+            body = {
+                "experiment_id": experiment,
+                "name": ours.name,
+                "source_run_id": run_id,
+                "tags": [{"key": VERSION, "value": ours.model_version_id}],
+            }
+            model = self._rest.create("logged-models", body)["model"]["info"]
+        model_id = str(model["model_id"])
+        self._send(ours, str(model["artifact_uri"]))
+        ready = _body({"model_id": model_id, "status": "LOGGED_MODEL_READY"})
+        self._rest.json("PATCH", f"/api/2.0/mlflow/logged-models/{model_id}", ready)
+        return model_id
 
-    def _files(self, name: str, ours: ModelVersion) -> str:
-        """The URI there of a version's files, which are sent unless a run has them."""
-        try:
-            uri = parse_artifact_uri(ours.source)
-        except InvalidUri:
-            uri = None
-        if isinstance(uri, RunUri) and (run_id := self._runs.get(uri.run_id)):
-            there = self._rest.get("runs/get", run_id=run_id)["run"]["info"]["artifact_uri"]
-            return f"{there}/{uri.path}".rstrip("/")
-        place = f"{STORE}/{ours.model_version_id}"
-        listed = self._client.list_artifacts(recursive=True, model_version_id=ours.model_version_id)
+    def _send(self, ours: ModelVersion, uri: str) -> None:
+        owner = ours.model_version_id
+        place = proxy_path(uri)
+        if place is None:
+            self._tally.lose(
+                f"files of version {ours.version} of model {ours.name!r}: the server does not take"
+                " any (mlflow server --serve-artifacts)"
+            )
+            return
+        listed = self._client.list_artifacts(recursive=True, model_version_id=owner)
         has = {each.path: each.size for each in proxied(self._rest, place).files()}
         missing = [each for each in listed if has.get(each.path) != each.file_size]
-        self._tally.count(
-            written=send_files(
-                self._rest,
-                self._client,
-                missing,
-                place,
-                model_version_id=ours.model_version_id,
-            )
-        )
-        return f"{PROXY}:/{place}"
+        sent = send_files(self._rest, self._client, missing, place, model_version_id=owner)
+        self._tally.count(written=sent)
 
     def _settle(self, name: str, ours: ModelVersion, found: Any) -> None:
         """Tags, description and stage as they are here."""

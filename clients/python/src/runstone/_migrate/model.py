@@ -153,6 +153,9 @@ class SourceVersion:
     status: str
     creation_time: int | None
     last_updated_time: int | None
+    files_uri: str = ""
+    """Where its files are, as far as it is known without asking; it may be another place than the
+    one it was made from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -303,7 +303,7 @@ class DatabaseSource:
 
     def version_files(self, version: SourceVersion) -> Tree:
         """See Source."""
-        return self._tree(version.source)
+        return self._tree(version.files_uri)
 
     def _tree(self, uri: str) -> Tree:
         import sqlalchemy as sa
@@ -412,9 +412,10 @@ def _version(name: str, row: Any, tags: dict[str, str]) -> SourceVersion:
         run_id=row["run_id"] or "",
         run_link=row.get("run_link") or "",
         user_id=row["user_id"] or "",
-        source=row.get("storage_location") or row["source"] or "",
+        source=row["source"] or "",
         stage=row["current_stage"] or "None",
         status=row["status"] or "READY",
         creation_time=row["creation_time"],
         last_updated_time=row["last_updated_time"],
+        files_uri=row.get("storage_location") or row["source"] or "",
     )

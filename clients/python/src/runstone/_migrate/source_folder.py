@@ -146,7 +146,7 @@ class FolderSource:
 
     def version_files(self, version: SourceVersion) -> Tree:
         """See Source."""
-        return self._tree(version.source)
+        return self._tree(version.files_uri)
 
     def _tree(self, uri: str) -> Tree:
         try:
@@ -282,9 +282,10 @@ def _version(meta: Mapping[str, Any], tags: dict[str, str]) -> SourceVersion:
         run_id=meta.get("run_id") or "",
         run_link=meta.get("run_link") or "",
         user_id=meta.get("user_id") or "",
-        source=meta.get("storage_location") or meta.get("source") or "",
+        source=meta.get("source") or "",
         stage=meta.get("current_stage") or "None",
         status=str(meta.get("status") or "READY"),
         creation_time=meta.get("creation_timestamp"),
         last_updated_time=meta.get("last_updated_timestamp"),
+        files_uri=meta.get("storage_location") or meta.get("source") or "",
     )

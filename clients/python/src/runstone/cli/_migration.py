@@ -32,6 +32,19 @@ NAMES = {
     "aliases": "aliases",
 }
 
+experiments = click.option(
+    "--experiments",
+    multiple=True,
+    metavar="NAME",
+    help="Only this experiment, and models that came from its runs; may be given many times.",
+)
+on_conflict = click.option(
+    "--on-conflict",
+    type=click.Choice(["fail", "merge", "rename"]),
+    default="fail",
+    show_default=True,
+    help="When the target has an experiment or model of the same name that came from elsewhere.",
+)
 no_artifacts = click.option("--no-artifacts", is_flag=True, help="Leave the files of runs out.")
 no_registry = click.option("--no-registry", is_flag=True, help="Leave registered models out.")
 

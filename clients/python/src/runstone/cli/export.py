@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from runstone.cli._migration import INCOMPLETE, no_artifacts, no_registry, said
+from runstone.cli._migration import (
+    INCOMPLETE,
+    experiments,
+    no_artifacts,
+    no_registry,
+    on_conflict,
+    said,
+)
 from runstone.cli._session import Command, Group, Session
 
 EXAMPLES = """\b
@@ -21,19 +28,8 @@ def command() -> None:
 
 @command.command("mlflow", cls=Command, epilog=EXAMPLES)
 @click.argument("target", metavar="TARGET_URL")
-@click.option(
-    "--experiments",
-    multiple=True,
-    metavar="NAME",
-    help="Only this experiment, and models that came from its runs; may be given many times.",
-)
-@click.option(
-    "--on-conflict",
-    type=click.Choice(["fail", "merge", "rename"]),
-    default="fail",
-    show_default=True,
-    help="When an experiment or model of the same name is there and came from somewhere else.",
-)
+@experiments
+@on_conflict
 @no_artifacts
 @no_registry
 @click.pass_obj

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstone.cli._format import counted
-from runstone.cli._migration import INCOMPLETE, no_artifacts, no_registry, said
+from runstone.cli._migration import (
+    INCOMPLETE,
+    experiments,
+    no_artifacts,
+    no_registry,
+    on_conflict,
+    said,
+)
 from runstone.cli._session import Command, Group, Session
 
 if TYPE_CHECKING:
@@ -17,13 +24,12 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   runstone import mlflow http://mlflow.example:5000 --dry-run
-  runstone import mlflow postgresql://user:password@host/mlflow --artifacts s3://bucket/mlflow
-  runstone import mlflow ./mlruns --experiments churn --experiments fraud
+  runstone import mlflow postgresql://host/mlflow --artifacts s3://files
+  runstone import mlflow mlruns --experiments churn --experiments fraud
 
 \b
-Variables:
-  MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN
-  say who you are to a tracking server, as to MLflow's own client.
+MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN,
+say who you are to a tracking server, as to MLflow's own client.
 """
 
 
@@ -34,19 +40,8 @@ def command() -> None:
 
 @command.command("mlflow", cls=Command, epilog=EXAMPLES)
 @click.argument("source", metavar="SOURCE")
-@click.option(
-    "--experiments",
-    multiple=True,
-    metavar="NAME",
-    help="Only this experiment, and models that came from its runs; may be given many times.",
-)
-@click.option(
-    "--on-conflict",
-    type=click.Choice(["fail", "merge", "rename"]),
-    default="fail",
-    show_default=True,
-    help="When an experiment or model of the same name is here and came from somewhere else.",
-)
+@experiments
+@on_conflict
 @click.option(
     "--artifacts",
     metavar="PLACE",

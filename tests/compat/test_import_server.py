@@ -124,7 +124,7 @@ def test_a_database_comes_over_without_its_server(
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize(("step", "when"), [(13, "before"), (29, "after")])
+@pytest.mark.parametrize(("step", "when"), [(9, "before"), (16, "after")])
 def test_an_import_that_is_killed_again_and_again_ends_with_the_same(
     mlflow: Mlflow, target: Client, step: int, when: str, tmp_path: Path
 ) -> None:

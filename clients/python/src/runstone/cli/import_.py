@@ -28,8 +28,8 @@ Examples:
   runstone import mlflow mlruns --experiments churn --experiments fraud
 
 \b
-MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN,
-say who you are to a tracking server, as to MLflow's own client.
+MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or
+MLFLOW_TRACKING_TOKEN, say who you are to a tracking server.
 """
 
 

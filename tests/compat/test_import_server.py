@@ -73,7 +73,7 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Client]:
     """An empty suite of ours."""
-    with suites.suite(tmp_path / "data"):
+    with suites.suite(tmp_path / "data", background=True):
         client = Client(f"file:{tmp_path / 'data'}")
         yield client
         client.close()

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(400)  # MLflow's own client takes most of it
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Client]:
     """An empty suite of ours."""
-    with suites.suite(tmp_path / "data"):
+    with suites.suite(tmp_path / "data", background=True):
         client = Client(f"file:{tmp_path / 'data'}")
         yield client
         client.close()

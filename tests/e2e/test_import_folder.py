@@ -20,7 +20,7 @@ PARENT, CHILD, GONE, LIVE = (letter * 32 for letter in "abcd")
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Client]:
     """An empty suite of ours."""
-    with suites.suite(tmp_path / "data"):
+    with suites.suite(tmp_path / "data", background=True):
         client = Client(f"file:{tmp_path / 'data'}")
         yield client
         client.close()

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -82,12 +83,19 @@ def run_of(client: MlflowClient, run: Any, names: Names, in_use: bool) -> dict[s
             ]
             for each in run.inputs.dataset_inputs
         ),
-        "files": files_of(
-            lambda to: mlflow.artifacts.download_artifacts(
-                run_id=run_id, dst_path=to, artifact_path=""
-            )
-        ),
+        "files": files_of(lambda to: folder_of(run, to)),
     }
+
+
+def folder_of(run: Any, to: str) -> str:
+    """Where a run's files are on this machine; ones that are far are fetched."""
+    uri = run.info.artifact_uri
+    if uri.startswith(("/", "file:")):
+        # MLflow's client takes some of the names that it wrote itself for no paths.
+        return urlsplit(uri).path
+    return str(
+        mlflow.artifacts.download_artifacts(run_id=run.info.run_id, dst_path=to, artifact_path="")
+    )
 
 
 def points_of(client: MlflowClient, run_id: str, key: str) -> list[Any]:

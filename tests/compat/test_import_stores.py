@@ -8,7 +8,8 @@ import pytest
 from runstone import Client, cli
 from support import dump_runstone, mlflow_peer, suites
 from support.environments import Environment
-from support.mlflow_environments import FULL, OLD_FULL
+from support.mlflow_environments import FULL
+from support.mlflow_peer import OLD_STORE
 from support.postgres import PostgresServer
 
 pytestmark = pytest.mark.timeout(400)  # MLflow's own client takes most of it
@@ -32,7 +33,7 @@ def check(environment: Environment, store: str, source: str, target: Client, fol
         assert dump_runstone.dump(target) == held
 
 
-@pytest.mark.parametrize("environment", [FULL, OLD_FULL], ids=["newest", "year old"])
+@pytest.mark.parametrize("environment", [FULL, OLD_STORE], ids=["newest", "year old"])
 def test_a_folder(environment: Environment, target: Client, tmp_path: Path) -> None:
     folder = tmp_path / "mlruns"
     check(environment, str(folder), str(folder), target, tmp_path)
@@ -40,8 +41,8 @@ def test_a_folder(environment: Environment, target: Client, tmp_path: Path) -> N
 
 def test_a_folder_that_was_moved(target: Client, tmp_path: Path) -> None:
     before, after = tmp_path / "mlruns", tmp_path / "elsewhere"
-    mlflow_peer.fill(OLD_FULL, str(before), tmp_path)
-    held = mlflow_peer.dump(OLD_FULL, str(before), tmp_path)
+    mlflow_peer.fill(OLD_STORE, str(before), tmp_path)
+    held = mlflow_peer.dump(OLD_STORE, str(before), tmp_path)
     before.rename(after)
     assert cli.main(["import", "mlflow", str(after), "--tracking-uri", target.tracking_uri]) == 0
     assert dump_runstone.dump(target) == held
@@ -49,7 +50,7 @@ def test_a_folder_that_was_moved(target: Client, tmp_path: Path) -> None:
 
 def test_sqlite_of_a_year_ago(target: Client, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/mlflow.db"
-    check(OLD_FULL, store, store, target, tmp_path)
+    check(OLD_STORE, store, store, target, tmp_path)
 
 
 def test_postgresql(target: Client, tmp_path: Path, postgres: PostgresServer) -> None:

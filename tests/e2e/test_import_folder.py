@@ -49,9 +49,12 @@ def source(tmp_path: Path) -> Path:
     return root
 
 
-def imported(source: Path, target: Client, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+def imported(
+    source: Path, target: Client, capsys: pytest.CaptureFixture[str], *options: str
+) -> tuple[int, Any]:
     """The exit code and the report."""
-    arguments = ["import", "mlflow", str(source), "--json", "--tracking-uri", target.tracking_uri]
+    arguments = ["import", "mlflow", str(source), *options, "--json"]
+    arguments += ["--tracking-uri", target.tracking_uri]
     code = cli.main(arguments)
     said = capsys.readouterr()
     assert said.out, said.err
@@ -184,3 +187,39 @@ def test_a_line_that_is_no_point_leaves_its_run_for_the_next_import(
     (run / "metrics" / "a").write_text("1 2 3\n")
     code, report = imported(root, target, capsys)
     assert (code, report["written"]["points"]) == (0, 1)
+
+
+def test_what_others_made_is_joined_and_never_deleted_with_what_joined_it(
+    tmp_path: Path, target: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "mlruns"
+    for experiment_id, name in (("1", "shared"), ("2", "gone")):
+        folder = mlruns.experiment(root, experiment_id, name, {"team": "x"}, stage="deleted")
+        mlruns.run(folder, experiment_id * 32, stage="deleted")
+    own = target.create_experiment("shared", tags={"team": "ours"})
+    run_id = target.create_run(own).info.run_id
+    for _ in range(2):
+        code, report = imported(root, target, capsys, "--on-conflict", "merge")
+        assert (code, report["lost"]) == (0, [])
+        there = target.get_experiment(own)
+        assert (there.lifecycle_stage, there.tags["team"]) == ("active", "ours")
+        assert target.get_run(run_id).info.lifecycle_stage == "active"
+        gone = target.get_experiment_by_name("gone")
+        assert gone is not None
+        assert gone.lifecycle_stage == "deleted"
+        (joined,) = target.search_runs([own], "", ViewType.DELETED_ONLY)
+        assert joined.data.tags[marks.RUN] == "1" * 32
+    assert not any(report["written"].values())
+    # Both come back when they do at the source.
+    for experiment_id, name in (("1", "shared"), ("2", "gone")):
+        folder = mlruns.experiment(root, experiment_id, name, {"team": "x"})
+        mlruns.run(folder, experiment_id * 32)
+    imported(root, target, capsys)
+    back = target.get_experiment_by_name("gone")
+    assert back is not None
+    assert back.lifecycle_stage == "active"
+    for each in (own, back.experiment_id):
+        active = target.search_runs([each], "", ViewType.ACTIVE_ONLY)
+        assert {run.data.tags.get(marks.RUN, "") for run in active} >= {
+            "1" * 32 if each == own else "2" * 32
+        }

@@ -92,7 +92,7 @@ def folder_of(run: Any, to: str) -> str:
     uri = run.info.artifact_uri
     if uri.startswith(("/", "file:")):
         # MLflow's client takes some of the names that it wrote itself for no paths.
-        return urlsplit(uri).path
+        return str(urlsplit(uri).path)
     return str(
         mlflow.artifacts.download_artifacts(run_id=run.info.run_id, dst_path=to, artifact_path="")
     )

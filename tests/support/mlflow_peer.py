@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from support.environments import Environment
+from support.mlflow_environments import YEAR_OLD
 from support.processes import free_port, kill, wait_until
 from support.suites import clean_environment
+
+OLD_STORE = Environment(
+    "mlflow-old-store",
+    # Its tables were written for SQLAlchemy 2.0; with 2.1 it does not open a database.
+    (f"mlflow-skinny=={YEAR_OLD}", "SQLAlchemy==2.0.44", "alembic==1.20.1"),
+    f"constraints-mlflow-skinny-{YEAR_OLD}.txt",
+)
+"""The release of a year ago as one that writes databases and folders."""
 
 START_SECONDS = 180.0
 """It imports for ten of them; the first time its modules are compiled, on busy cores."""

@@ -7,13 +7,18 @@ START = 1_700_000_000_000
 
 
 def experiment(
-    root: Path, experiment_id: str, name: str, tags: Mapping[str, str] | None = None
+    root: Path,
+    experiment_id: str,
+    name: str,
+    tags: Mapping[str, str] | None = None,
+    *,
+    stage: str = "active",
 ) -> Path:
     """An experiment; its folder."""
     folder = root / experiment_id
     _write(
         folder / "meta.yaml",
-        f"experiment_id: '{experiment_id}'\nname: {name}\nlifecycle_stage: active\n"
+        f"experiment_id: '{experiment_id}'\nname: {name}\nlifecycle_stage: {stage}\n"
         f"creation_time: {START}\nlast_update_time: {START}\n",
     )
     for key, value in (tags or {}).items():

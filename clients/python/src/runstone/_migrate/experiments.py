@@ -78,7 +78,9 @@ class Experiments:
         wanted = self._wanted()
         there = self._at_target()
         by_mark = {
-            mark: each for each in there for mark in each.tags.get(marks.EXPERIMENT, "").split()
+            mark.removeprefix(marks.JOINED): each
+            for each in there
+            for mark in each.tags.get(marks.EXPERIMENT, "").split()
         }
         by_name = {each.name: each for each in there}
         planned, taken = [], []
@@ -157,24 +159,28 @@ class Experiments:
         of, there = planned.source, planned.there
         if there is None:
             there = self._created(planned, tags)
+        said = there.tags.get(marks.EXPERIMENT, "").split()
+        mine = marks.of_experiment(of)
+        joins = planned.there is not None and not planned.known
+        joined = joins or marks.JOINED + mine in said
         place = Place(
             self._client,
             there.experiment_id,
             active=there.lifecycle_stage == LifecycleStage.ACTIVE,
-            deletes=not of.active and there.experiment_id != DEFAULT_ID,
+            # What somebody else has made is not deleted with it.
+            deletes=not of.active and not joined,
         )
-        if not of.active and not place.deletes:
+        if not of.active and joined:
             self._tally.note(f"experiment {of.name!r} is deleted at the source; only its runs here")
-        state = marks.state(of.creation_time, of.last_update_time, sorted(tags.items()))
+        rest = [of.active, sorted(tags.items())]
+        state = marks.state(of.creation_time, of.last_update_time, rest)
         if there.tags.get(marks.ORIGIN) == state and planned.known:
             return place
-        said = there.tags.get(marks.EXPERIMENT, "").split()
-        mine = marks.of_experiment(of)
-        new = {marks.EXPERIMENT: " ".join([*said, mine])} if mine not in said else {}
+        new = {marks.EXPERIMENT: " ".join([*said, marks.JOINED + mine])} if joins else {}
         # Of several sources that went into one experiment, the last one's.
         new[marks.ORIGIN] = state
         for key, value in tags.items():
-            if planned.there is not None and not planned.known and key in there.tags:
+            if joins and key in there.tags:
                 if there.tags[key] != value:
                     self._tally.note(f"experiment {there.name!r} keeps its own tag {key!r}")
             elif there.tags.get(key) != value:

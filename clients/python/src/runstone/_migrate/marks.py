@@ -22,7 +22,10 @@ RUN_STATE = "runstone.importState"
 """Of a run that is there whole: what it was at the source, and its number of points there."""
 
 EXPERIMENT = "runstone.importedExperiment"
-"""Of an experiment: the ones of MLflow that went into it, "id@creation time" each."""
+"""Of an experiment: the ones of MLflow that went into it, "id@creation time" each; with JOINED
+before it when the experiment was there already."""
+
+JOINED = "joined:"
 
 MODEL = "runstone.importedModel"
 """Of a registered model: the same, "name@creation time"."""

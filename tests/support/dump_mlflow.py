@@ -92,7 +92,9 @@ def folder_of(run: Any, to: str) -> str:
     uri = run.info.artifact_uri
     if uri.startswith(("/", "file:")):
         # MLflow's client takes some of the names that it wrote itself for no paths.
-        return str(urlsplit(uri).path)
+        folder = str(urlsplit(uri).path)
+        # Of a deleted experiment it has moved the files itself, and goes on naming the old place.
+        return folder if Path(folder).exists() else folder.replace("/mlruns/", "/mlruns/.trash/")
     return str(
         mlflow.artifacts.download_artifacts(run_id=run.info.run_id, dst_path=to, artifact_path="")
     )

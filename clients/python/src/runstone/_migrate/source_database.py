@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,8 +110,23 @@ class DatabaseSource:
         known.reflect(self._engine, only=[name for name in _READ if name in there])
         return dict(known.tables)
 
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        """A connection, in a transaction that is rolled back; what fails is told as ours."""
+        import sqlalchemy as sa
+
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            failure = SourceUnreadable(
+                f"{self.where} cannot be read: {getattr(error, 'orig', None) or error}"
+            )
+            failure.away = isinstance(error, sa.exc.OperationalError | sa.exc.TimeoutError)
+            raise failure from None
+
     def _rows(self, statement: Any) -> Sequence[Any]:
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             return connection.execute(statement).mappings().all()
 
     def _tags(self, table: str, owner: str, ids: Sequence[Any]) -> dict[Any, dict[str, str]]:
@@ -236,7 +252,7 @@ class DatabaseSource:
             .where(of.c.run_uuid == run.run_id)
             .order_by(of.c.key, of.c.timestamp, of.c.step, of.c.value)
         )
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             # Rows come as they are read, not all at once.
             asked = connection.execution_options(stream_results=True, max_row_buffer=PIECE_POINTS)
             piece: Points | None = None
@@ -325,7 +341,7 @@ class DatabaseSource:
             )
         else:
             return self._places.tree(uri)
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             place = connection.execute(statement).scalar()
         if not place:
             raise FilesOutOfReach(f"{uri} is not there any more")
@@ -369,9 +385,7 @@ def _engine(url: str) -> sa.Engine:
     # Which driver a bare postgresql:// means depends on the version of SQLAlchemy.
     url = re.sub(r"^postgres(ql)?:", "postgresql+psycopg:", url)
     try:
-        return sa.create_engine(
-            url, pool_size=CONNECTIONS, max_overflow=2, isolation_level="AUTOCOMMIT"
-        )
+        return sa.create_engine(url, pool_size=CONNECTIONS, max_overflow=2)
     except ImportError as error:
         raise SourceUnreadable(
             f"the package {error.name} is missing, which reads this database"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from runstone._migrate.model import (
     newest,
 )
 from runstone._migrate.rest import Rest, RestError
-from runstone._migrate.trees import Places, SubTree, of_run
+from runstone._migrate.trees import Places, SubTree, of_logged_model, of_run
 from runstone._modeluri import ModelUri, RunUri, parse_artifact_uri
 from runstone.exceptions import InvalidUri
 
@@ -27,6 +28,10 @@ PAGE_POINTS = 25_000
 PAGE_MODELS = 100
 PAGE_VERSIONS = 1000
 """What servers of all versions take."""
+
+OF_RUN = re.compile(r"/([0-9a-f]{32})/artifacts(/.*)?$")
+OF_MODEL = re.compile(r"/(m-[0-9a-f]{32})/artifacts(/.*)?$")
+"""Places as MLflow makes them."""
 
 OLDEST_FIRST = ["attributes.start_time ASC"]
 """Pages of runs are offsets: runs that begin meanwhile must not move the others."""
@@ -116,10 +121,13 @@ class RestSource:
 
     def version_files(self, version: SourceVersion) -> Tree:
         """See Source."""
-        answer = self._rest.get(
-            "model-versions/get-download-uri", name=version.name, version=version.version
-        )
-        return self._tree(answer.get("artifact_uri") or version.source)
+        uri = version.source
+        if not uri.startswith(("runs:", "models:")):
+            answer = self._rest.get(
+                "model-versions/get-download-uri", name=version.name, version=version.version
+            )
+            uri = _named(answer.get("artifact_uri") or uri)
+        return self._tree(uri)
 
     def _tree(self, uri: str) -> Tree:
         try:
@@ -139,7 +147,7 @@ class RestSource:
         try:
             if uri.selector.startswith("m-"):
                 model = self._rest.get(f"logged-models/{uri.selector}")["model"]
-                return self._tree(model["info"]["artifact_uri"])
+                return of_logged_model(self._rest, uri.selector, model["info"]["artifact_uri"])
             answer = self._rest.get(
                 "model-versions/get-download-uri", name=uri.name, version=uri.selector
             )
@@ -150,6 +158,15 @@ class RestSource:
     def close(self) -> None:
         """See Source."""
         self._rest.close()
+
+
+def _named(uri: str) -> str:
+    """A place by the run or the logged model that has it, which every server gives the files of."""
+    if found := OF_MODEL.search(uri):
+        return f"models:/{found[1]}{found[2] or ''}"
+    if found := OF_RUN.search(uri):
+        return f"runs:/{found[1]}{found[2] or ''}"
+    return uri
 
 
 def _texts(found: Iterable[Mapping[str, Any]]) -> dict[str, str]:

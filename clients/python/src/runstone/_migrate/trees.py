@@ -67,7 +67,6 @@ class ServerTree:
         entries: Lists one directory ("" is the top): path below the tree, whether it is a
             directory, and the size in bytes.
         address: The path of the URL that a file is read from.
-        near: The folder that the server names, should it be of this machine.
     """
 
     def __init__(
@@ -75,13 +74,10 @@ class ServerTree:
         rest: Rest,
         entries: Callable[[str], Iterator[tuple[str, bool, int]]],
         address: Callable[[str], str],
-        near: Path | None = None,
     ) -> None:
         self._rest = rest
         self._entries = entries
         self._address = address
-        self._near = near
-        self._sizes: dict[str, int] = {}
 
     def files(self) -> list[SourceFile]:
         """See Tree."""
@@ -95,15 +91,10 @@ class ServerTree:
                         found.append(SourceFile(path, size))
         except RestError as error:
             raise FilesOutOfReach(error.message) from None
-        self._sizes = {each.path: each.size for each in found}
         return sorted(found, key=lambda each: each.path)
 
     def local(self, path: str) -> Path | None:
-        """See Tree."""
-        near = self._near / path if self._near is not None else None
-        # The same name on another machine would be another file.
-        if near is not None and near.is_file() and near.stat().st_size == self._sizes.get(path):
-            return near
+        """See Tree. A server is not believed that a file of this machine is its own."""
         return None
 
     def fetch(self, path: str, target: Path) -> None:
@@ -143,7 +134,25 @@ def of_run(rest: Rest, run_id: str, artifact_uri: str) -> ServerTree:
             return f"{PROXY_PATH}/{quoted(f'{place}/{path}')}"
         return f"/get-artifact?{urlencode({'path': path, 'run_uuid': run_id})}"
 
-    return ServerTree(rest, entries, address, local_path(artifact_uri))
+    return ServerTree(rest, entries, address)
+
+
+def of_logged_model(rest: Rest, model_id: str, artifact_uri: str) -> ServerTree:
+    """The files of a logged model, wherever its server keeps them."""
+    place = proxy_path(artifact_uri)
+    if place is not None:
+        return proxied(rest, place)
+
+    def entries(directory: str) -> Iterator[tuple[str, bool, int]]:
+        call = f"logged-models/{model_id}/artifacts/directories"
+        for each in rest.get(call, artifact_directory_path=directory).get("files", ()):
+            yield each["path"], bool(each.get("is_dir")), int(each.get("file_size", 0))
+
+    def address(path: str) -> str:
+        call = f"/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/files"
+        return f"{call}?{urlencode({'artifact_file_path': path})}"
+
+    return ServerTree(rest, entries, address)
 
 
 class S3Tree:
@@ -250,8 +259,14 @@ class Places:
                 )
             return self.tree(f"{self._artifacts.rstrip('/')}/{place}")
         folder = local_path(uri)
-        if folder is not None:
+        if folder is not None and self._rest is None:
             return self._folder(folder)
+        if folder is not None:
+            # A server could name any file of this machine.
+            raise FilesOutOfReach(
+                f"{uri} is a folder of the tracking server, which does not give its files: import"
+                " from its database"
+            )
         parts = urlsplit(uri)
         if parts.scheme == "s3":
             return S3Tree(self._client(), parts.netloc, unquote(parts.path))

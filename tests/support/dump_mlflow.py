@@ -40,7 +40,7 @@ def main() -> None:
         "experiments": {
             each.name: {
                 "active": each.lifecycle_stage == "active",
-                "tags": dict(each.tags),
+                "tags": own(each.tags),
                 "runs": {
                     run.info.run_name: run_of(client, run, names, each.lifecycle_stage == "active")
                     for run in runs[each.experiment_id]
@@ -58,7 +58,7 @@ def main() -> None:
 
 def run_of(client: MlflowClient, run: Any, names: Names, in_use: bool) -> dict[str, Any]:
     """A run; whether one of a deleted experiment is deleted too is MLflow's affair."""
-    run_id, tags = run.info.run_id, dict(run.data.tags)
+    run_id, tags = run.info.run_id, own(run.data.tags)
     if "mlflow.parentRunId" in tags:
         tags["mlflow.parentRunId"] = names.get(tags["mlflow.parentRunId"], "gone")
     if "mlflow.log-model.history" in tags:
@@ -85,6 +85,11 @@ def run_of(client: MlflowClient, run: Any, names: Names, in_use: bool) -> dict[s
         ),
         "files": files_of(lambda to: folder_of(run, to)),
     }
+
+
+def own(tags: Any) -> dict[str, Any]:
+    """Tags without those by which an export knows what it has made."""
+    return {key: value for key, value in tags.items() if not key.startswith("runstone.")}
 
 
 def folder_of(run: Any, to: str) -> str:
@@ -125,12 +130,12 @@ def model_of(client: MlflowClient, model: Any, names: Names) -> dict[str, Any]:
     versions = client.search_model_versions(f"name='{model.name}'", max_results=1000)
     return {
         "description": model.description or "",
-        "tags": dict(model.tags),
+        "tags": own(model.tags),
         "aliases": {alias: int(version) for alias, version in model.aliases.items()},
         "versions": {
             str(each.version): {
                 "description": each.description or "",
-                "tags": dict(each.tags),
+                "tags": own(each.tags),
                 "stage": each.current_stage,
                 "run": names.get(each.run_id, ""),
                 "run_link": each.run_link or "",

@@ -12,6 +12,7 @@ import pytest
 from runstone import Client, _connection, cli
 from runstone._migrate import marks
 from runstone.entities import ViewType
+from runstone.registry.v1 import model_version_pb2
 from support import dump_runstone, mlruns, suites
 
 PARENT, CHILD, GONE, LIVE = (letter * 32 for letter in "abcd")
@@ -116,6 +117,9 @@ def test_a_crash_at_any_call_leaves_what_the_next_import_goes_on_from(
     assert set(versions) == {"1", "3"}
     assert {each["stage"] for each in versions.values()} == {"Staging"}
     assert all(set(each["files"]) == {"MLmodel"} for each in versions.values())
+    request = model_version_pb2.SearchModelVersionsRequest()
+    links = {each.run_link for each in target._registry.SearchModelVersions(request).model_versions}
+    assert links == {"http://ci/1", "http://ci/3"}
 
 
 def test_what_grew_is_added_and_what_was_changed_here_is_left_alone(

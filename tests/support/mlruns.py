@@ -65,7 +65,7 @@ def model(root: Path, name: str, versions: Mapping[int, str]) -> None:
         _write(
             folder / f"version-{number}" / "meta.yaml",
             f"name: {name}\nversion: {number}\nsource: {source}\ncurrent_stage: Staging\n"
-            f"creation_timestamp: {START}\nstatus: READY\n",
+            f"creation_timestamp: {START}\nstatus: READY\nrun_link: http://ci/{number}\n",
         )
 
 

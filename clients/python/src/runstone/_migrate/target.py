@@ -79,10 +79,15 @@ class TargetClient(Client):
         description: str,
         tags: Mapping[str, str],
         request_id: str,
+        run_link: str = "",
     ) -> ModelVersion:
         """Create the next version: of (run id, path), or PENDING, its files from that place."""
         request = model_version_pb2.CreateModelVersionRequest(
-            name=name, description=description, tags=tags, request_id=request_id
+            name=name,
+            description=description,
+            tags=tags,
+            request_id=request_id,
+            run_link=run_link,
         )
         if isinstance(source, str):
             request.upload.origin = source

@@ -18,6 +18,8 @@ IN_RUN = re.compile(r"(?:^runs:/+|/)([0-9a-f]{32})(?:/artifacts)?(?:/(.*))?$")
 """Where a version's files are, when they are a run's: the run and the path."""
 
 MAX_ORIGIN = 2048
+MAX_LINK = 2048
+"""Characters."""
 
 
 class VersionCopy:
@@ -62,7 +64,8 @@ class VersionCopy:
                     (run_id, path),
                     of.description,
                     tags,
-                    marks.request_id(*parts, run_id, path, of.description),
+                    marks.request_id(*parts, run_id, path, of.description, of.run_link),
+                    of.run_link[:MAX_LINK],
                 )
             except (SourceNotFound, SourceRunNotFound):
                 pass  # its run was copied without files, or has none
@@ -71,7 +74,8 @@ class VersionCopy:
             of.source[:MAX_ORIGIN],
             of.description,
             tags,
-            marks.request_id(*parts, "files", of.source, of.description),
+            marks.request_id(*parts, "files", of.source, of.description, of.run_link),
+            of.run_link[:MAX_LINK],
         )
 
     def _in_run(self) -> tuple[str, str]:

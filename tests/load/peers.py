@@ -14,7 +14,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,8 +27,8 @@ import psutil
 import psycopg
 from report import Row, milliseconds, p50, print_table
 
-from support import processes, tracking
-from support.binaries import cache_folder, locked, run_visibly
+from support import mlflow_environments, processes, tracking
+from support.environments import Environment, programs
 from support.postgres import PostgresServer
 from support.suites import clean_environment
 
@@ -46,7 +45,7 @@ class Peer(NamedTuple):
     """A tracking server that speaks MLflow's REST."""
 
     name: str
-    requirements: tuple[str, ...]
+    environment: Environment
     command: Callable[[Path, str, int], list[str]]
     reach: int
 
@@ -71,29 +70,16 @@ def _fasttrackml(programs: Path, url: str, port: int) -> list[str]:
 
 
 PEERS = (
-    Peer("MLflow", ("mlflow==3.17.2", "psycopg2-binary==2.9.13"), _mlflow, 300),
-    Peer("FastTrackML", ("fasttrackml==0.6.0",), _fasttrackml, 60),
+    Peer("MLflow", mlflow_environments.FULL, _mlflow, 300),
+    Peer("FastTrackML", Environment("fasttrackml", ("fasttrackml==0.6.0",)), _fasttrackml, 60),
 )
 
 
-LOGGERS = {"tensorboardX": ("tensorboardX==2.6.5",), "wandb": ("wandb==0.31.0",)}
+LOGGERS = (
+    Environment("tensorboardX", ("tensorboardX==2.6.5",)),
+    Environment("wandb", ("wandb==0.31.0",)),
+)
 """Not servers: `log_metrics` is measured beside them."""
-
-
-def programs(name: str, requirements: Sequence[str]) -> Path:
-    """The folder of a peer's commands, installed once."""
-    folder = cache_folder() / "peers" / requirements[0].replace("==", "-")
-    with locked(f"peer-{name}"):
-        if not (folder / "installed").exists():
-            venv.create(folder, clear=True, with_pip=True)
-            install = ("-m", "pip", "install", "-q", "--disable-pip-version-check")
-            run_visibly(
-                [str(folder / "bin" / "python"), *install, *requirements],
-                f"installing {requirements[0]} from PyPI",
-                clean_environment(),
-            )
-            (folder / "installed").touch()
-    return folder / "bin"
 
 
 class Rest:
@@ -190,7 +176,7 @@ def serving(peer: Peer, url: str) -> Iterator[int]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = folder / "server.log"
-        command = peer.command(programs(peer.name, peer.requirements), url, port)
+        command = peer.command(programs(peer.environment), url, port)
         options: dict[str, Any] = {"env": clean_environment(), "cwd": folder}
         with processes.running(command, log, **options) as process:
 
@@ -282,14 +268,14 @@ def files_of_mlflow(folder: Path) -> Iterator[files.Place]:
 
 def loggers() -> dict[str, str]:
     """Name to the Python that has it."""
-    return {name: str(programs(name, needs) / "python") for name, needs in LOGGERS.items()}
+    return {each.name: str(each.python) for each in LOGGERS}
 
 
 def main() -> None:
     """Prints the table; with --install only installs the peers."""
     if "--install" in sys.argv:
         for peer in PEERS:
-            programs(peer.name, peer.requirements)
+            programs(peer.environment)
         loggers()
     else:
         print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow)])

@@ -1,14 +1,23 @@
-"""Fetches the servers that the tests need, with visible progress: `python -m support.install`."""
+"""Fetches what the tests need, with visible progress: `python -m support.install`."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from support.binaries import Unobtainable, chosen_s3, postgres_programs, s3_program
+from support.environments import programs
+from support.mlflow_environments import ENVIRONMENTS
 
 
 def main() -> None:
     try:
         print(f"PostgreSQL: {postgres_programs()}")
         print(f"S3 server:  {s3_program(chosen_s3())}")
+        # Half of an installation is waiting for the network.
+        with ThreadPoolExecutor(2) as pool:
+            for environment, folder in zip(
+                ENVIRONMENTS, pool.map(programs, ENVIRONMENTS), strict=True
+            ):
+                print(f"{environment.name}: {folder}")
     except Unobtainable as error:
         sys.exit(f"The tests cannot run: {error}")
 

@@ -28,6 +28,16 @@ ROOM_LATER = frozenset({"OVERLOADED", "STORAGE_FULL"})
 """RESOURCE_EXHAUSTED for these reasons passes; for others the run has reached a limit."""
 
 
+def is_refusal(error: RunstoneException) -> bool:
+    """Whether the same call would be answered the same way."""
+    full = (
+        error.code == "RESOURCE_EXHAUSTED"
+        and error.retry_after is None
+        and error.reason not in ROOM_LATER
+    )
+    return bool(error.reason) and (error.code in REFUSALS or full)
+
+
 class NotNow(Exception):
     """The batch may have been applied or not; the same call is to be made again later."""
 

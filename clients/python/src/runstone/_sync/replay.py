@@ -12,9 +12,10 @@ from typing import Any
 from runstone._offline import files, layout, records
 from runstone._offline.catalogue import read_input
 from runstone._offline.records import Record
+from runstone._sender.server import is_refusal
 from runstone._sync.part import Part
 from runstone._sync.report import Report
-from runstone._sync.runs import Runs, is_refusal
+from runstone._sync.runs import Runs
 from runstone._sync.server import SyncClient
 from runstone._sync.state import State
 from runstone._transfer.local import LocalFile

@@ -9,7 +9,7 @@ from runstone._client._runs import PARENT_RUN_ID
 from runstone._entities.tracking import ViewType
 from runstone._offline import layout, records
 from runstone._offline.records import Record
-from runstone._sender.server import REFUSALS, ROOM_LATER
+from runstone._sender.server import is_refusal
 from runstone._sync.report import Report, RunReport
 from runstone._sync.server import SyncClient
 from runstone._sync.state import State
@@ -22,16 +22,6 @@ TAGS_AT_ONCE = 90
 """A create takes 100 tags, and there is one of ours; the others follow."""
 
 LOST_NOTE = "Its beginning was damaged in the folder of offline mode."
-
-
-def is_refusal(error: RunstoneException) -> bool:
-    """Whether the same call would be answered the same way."""
-    full = (
-        error.code == "RESOURCE_EXHAUSTED"
-        and error.retry_after is None
-        and error.reason not in ROOM_LATER
-    )
-    return bool(error.reason) and (error.code in REFUSALS or full)
 
 
 class Runs:

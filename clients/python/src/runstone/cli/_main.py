@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -47,7 +48,9 @@ GROUPS = {
     "completion": "Completion for bash, zsh and fish.",
     "db": "The databases behind a server.",
     "experiments": "Named groups of runs.",
+    "export": "Write back to MLflow.",
     "gc": "Remove for good what was deleted.",
+    "import": "Bring over what MLflow holds.",
     "models": "Registered models, their versions and stages.",
     "runs": "Runs and what they logged.",
     "server": "Serve the whole suite from this machine.",
@@ -68,7 +71,9 @@ class LazyGroup(click.Group):
         """The command of that name."""
         if cmd_name not in GROUPS:
             return None
-        module = importlib.import_module(f"runstone.cli.{cmd_name}")
+        # A module cannot have a keyword's name.
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        module = importlib.import_module(f"runstone.cli.{name}")
         command: click.Command = module.command
         return command
 

@@ -1,0 +1,48 @@
+"""The MLflow clients that the compatibility tests drive, and the MLflow server beside ours.
+
+Every version is pinned: these in the table, what they need in turn in `environments/`.
+"""
+
+from support.environments import Environment
+
+NEWEST = "3.17.2"
+"""The release that is the reference: its server answers what ours is compared with."""
+
+YEAR_OLD = "3.6.0"
+"""What somebody has who installed a year ago and does not want to change anything."""
+
+FULL = Environment(
+    "mlflow",
+    # The driver is for `make bench-peers`, which runs this server on PostgreSQL.
+    (f"mlflow=={NEWEST}", "psycopg2-binary==2.9.13"),
+    f"constraints-mlflow-{NEWEST}.txt",
+)
+SKINNY = Environment(
+    "mlflow-skinny", (f"mlflow-skinny=={NEWEST}",), f"constraints-mlflow-skinny-{NEWEST}.txt"
+)
+OLD_FULL = Environment("mlflow-old", (f"mlflow=={YEAR_OLD}",), f"constraints-mlflow-{YEAR_OLD}.txt")
+OLD_SKINNY = Environment(
+    "mlflow-skinny-old",
+    (f"mlflow-skinny=={YEAR_OLD}",),
+    f"constraints-mlflow-skinny-{YEAR_OLD}.txt",
+)
+
+CALLBACKS = Environment(
+    "mlflow-callbacks",
+    (
+        f"mlflow-skinny=={NEWEST}",
+        # PyPI's torch for Linux brings CUDA's libraries and does not start without them: 3 GB.
+        "torch==2.15.0",
+        "transformers==5.23.0",
+        "accelerate==1.15.0",
+        "lightning==2.6.6",
+        "optuna==5.0.0",
+        "optuna-integration==5.0.0",
+    ),
+    "constraints-callbacks.txt",
+)
+"""The frameworks that report to MLflow by themselves."""
+
+CLIENTS = (FULL, SKINNY, OLD_FULL, OLD_SKINNY)
+ENVIRONMENTS = (CALLBACKS, *CLIENTS)
+"""All that `make test` needs, the largest first."""

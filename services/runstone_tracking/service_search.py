@@ -53,6 +53,9 @@ MAX_PAGE_BYTES = 4 * 1024 * 1024
 FOUND_AT_ONCE = 2000
 """Rows of one query: a page of 50,000 that ends early must not have sorted and sent them all."""
 
+COLUMNS_AT_ONCE = 5000
+"""Runs of one response of columns: PostgreSQL may read a whole table for each of them."""
+
 LOADED_AT_ONCE = 100
 """Entities whose contents are read at once; a hundred big ones still fit into memory."""
 
@@ -152,7 +155,7 @@ class SearchService:
 
     def _run_columns(self, plan: Plan, left: int) -> Iterator[tuple[RunColumns, str]]:
         after = plan.after
-        at_once = FOUND_AT_ONCE
+        at_once = COLUMNS_AT_ONCE
         while True:
             wanted = min(left, at_once)
 

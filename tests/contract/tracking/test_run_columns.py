@@ -130,7 +130,7 @@ def test_columns_are_the_runs(
     at_once: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service_search, "FOUND_AT_ONCE", at_once)
+    monkeypatch.setattr(service_search, "COLUMNS_AT_ONCE", at_once)
     service = SearchService(transactions)
     parts = list(service.run_columns(asked(**fields)))
     page = service.runs(asked(**fields))

@@ -35,12 +35,12 @@ MADE_TAGS = (render.ARTIFACT_LOCATION, render.SPANS_LOCATION)
 """Tags that the gateway answers by itself: nobody's may say where files are."""
 
 STATES = {
+    "STATE_UNSPECIFIED": messages.TRACE_STATE_UNSPECIFIED,
+    "TRACE_STATUS_UNSPECIFIED": messages.TRACE_STATE_UNSPECIFIED,
     "OK": messages.TRACE_STATE_OK,
     "ERROR": messages.TRACE_STATE_ERROR,
     "IN_PROGRESS": messages.TRACE_STATE_IN_PROGRESS,
 }
-"""Of MLflow's names; any other says nothing."""
-
 INT32_MAX = 2**31 - 1
 
 _CLIENT = re.compile(r"mlflow-python-client/(\d+)\.(\d+)")
@@ -61,7 +61,7 @@ async def start(call: Call, trace: Mapping[str, Any]) -> Any:
         experiment_id=given["trace_location"]["mlflow_experiment"]["experiment_id"],
         request_time=given["request_time"],
         execution_duration=given.get("execution_duration"),
-        state=STATES.get(given.get("state")),
+        state=STATES[given.get("state", "STATE_UNSPECIFIED")],
         client_request_id=given.get("client_request_id"),
         request_preview=_preview(given.get("request_preview")),
         response_preview=_preview(given.get("response_preview")),
@@ -289,7 +289,7 @@ async def older_end(
     call: Call,
     trace_id: str,
     timestamp_ms: int,
-    status: str = "",
+    status: str = "TRACE_STATUS_UNSPECIFIED",
     request_metadata: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Any:
@@ -297,7 +297,7 @@ async def older_end(
     request = messages.EndTraceRequest(
         trace_id=trace_id,
         end_time=timestamp(timestamp_ms, "timestamp_ms"),
-        state=STATES.get(status),
+        state=STATES[status],
         metadata=_metadata(request_metadata or {}),
         tags=_tags(tags or {}),
     )

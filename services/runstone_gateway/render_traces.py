@@ -33,9 +33,9 @@ IN_STORE = "TRACKING_STORE"
 FINALIZED = "mlflow.trace.infoFinalized"
 """Metadata that the server makes, of a trace that was told how it ended."""
 
-MAX_DEPTH = 40
+MAX_DEPTH = 30
 """Of lists and objects in an attribute; deeper ones are sent as JSON text. MLflow's clients read
-messages of at most a hundred levels, of which each of these takes two."""
+messages of at most a hundred levels, of which an object takes three."""
 
 PIECE_BYTES = 256 * 2**10
 """Of an answer, written at a time."""

@@ -157,12 +157,10 @@ async def artifact(call: Call, request_id: str = "", path: str = "") -> Any:
         raise GatewayError("BAD_REQUEST", 'Request must include the "request_id" query parameter.')
     if path:
         raise not_found(f"Trace '{request_id}' has no attachments: this server keeps none.")
-    return await read_file(call, request_id)
+    return _file(await _trace(call, request_id))
 
 
-async def read_file(call: Call, trace_id: str) -> StreamingResponse:
-    """traces.json of a trace, from its spans. Raises GatewayError when there are none."""
-    trace = await _trace(call, trace_id)
+def _file(trace: messages.Trace) -> StreamingResponse:
     if not trace.spans:
         raise not_found(f"Trace data not found for path={DATA_FILE}")
     return StreamingResponse(
@@ -175,11 +173,23 @@ async def read_file(call: Call, trace_id: str) -> StreamingResponse:
     )
 
 
-async def write_file(call: Call, experiment_id: str, trace_id: str) -> None:
-    """Take the body of a PUT of traces.json: the spans of a trace that is there."""
+async def read_file(call: Call, experiment_id: str, trace_id: str) -> Any:
+    """GET traces.json of a trace, as if the spans were a file."""
+    trace = await _trace(call, trace_id)
+    _require_home(trace, experiment_id)
+    return _file(trace)
+
+
+async def write_file(call: Call, experiment_id: str, trace_id: str) -> Any:
+    """PUT traces.json: the spans of a trace that is there."""
     found = await call.ask(call.tracking.GetTrace, messages.GetTraceRequest(trace_id=trace_id))
-    if found.trace.info.experiment_id != experiment_id:
-        raise not_found(f"Trace '{trace_id}' is not in experiment '{experiment_id}'.")
+    _require_home(found.trace, experiment_id)
     body = await read_bytes(call.request, call.settings.max_json_bytes)
     for each in await _read(trace_file.read, body, experiment_id, trace_id):
         await call.ask(call.tracking.LogSpans, each)
+    return {}
+
+
+def _require_home(trace: messages.Trace, experiment_id: str) -> None:
+    if trace.info.experiment_id != experiment_id:
+        raise not_found(f"Trace '{trace.info.trace_id}' is not in experiment '{experiment_id}'.")

@@ -178,6 +178,7 @@ FILES = [
              run_uuid=TEXT.required.called("run_id"), path=TEXT.required),
 ]  # fmt: skip
 
+TRACE_FILE = f"{PROXY}/artifacts/{{experiment_id}}/traces/{{trace_id}}/artifacts/traces.json"
 EXPERIMENT = nested(experiment_id=TEXT.required)
 TRACE = nested(
     trace_info=nested(
@@ -219,6 +220,8 @@ TRACES = [
     streamed("POST", "/v1/traces", spans.export),
     get("2.0/mlflow/get-trace-artifact", spans.artifact, request_id=TEXT, path=TEXT),
     get("3.0/mlflow/get-trace-artifact", spans.artifact, request_id=TEXT, path=TEXT),
+    get(TRACE_FILE, spans.read_file),
+    streamed("PUT", TRACE_FILE, spans.write_file),
 ]  # fmt: skip
 
 # Of clients before MLflow 3; newer ones still use some.
@@ -243,7 +246,7 @@ TABLE: list[Route] = [
     *METRICS,
     *REGISTERED_MODELS,
     *MODEL_VERSIONS,
-    *TRACES,
+    *TRACES,  # above the paths of files, of which a trace's would be one
     *OLDER_TRACES,
     *FILES,
 ]

@@ -2,114 +2,45 @@
 
 import base64
 import gzip
-import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from support.http_gateway import Gateway
+from support.http_traces import (
+    JSON,
+    PROTOBUF,
+    START_NS,
+    V2,
+    V3,
+    ask,
+    export,
+    found,
+    get,
+    named,
+    new_experiment,
+    new_id,
+    send,
+    start,
+    trace_info,
 )
 
-from support.http_gateway import Answer, Gateway
-
-V2, V3 = "/api/2.0/mlflow", "/api/3.0/mlflow"
-JSON, PROTOBUF = "application/json", "application/x-protobuf"
-START_NS = 1_700_000_000_250_000_000
 INVALID = (400, "INVALID_PARAMETER_VALUE")
 MISSING = (404, "RESOURCE_DOES_NOT_EXIST")
 
-_numbers = itertools.count(1)
+
+@pytest.fixture
+def server(embedded: Gateway) -> Gateway:
+    """One database is enough: a gateway keeps nothing, and the RPCs are tested on both."""
+    return embedded
 
 
 @pytest.fixture
 def experiment(server: Gateway) -> str:
     return new_experiment(server)
-
-
-def new_experiment(server: Gateway) -> str:
-    made = server.post(f"{V2}/experiments/create", name=f"traces {next(_numbers)}").json
-    return str(made["experiment_id"])
-
-
-def new_id() -> bytes:
-    return next(_numbers).to_bytes(16, "big")
-
-
-def export(*traces: bytes, spans: int = 2, **root: Any) -> ExportTraceServiceRequest:
-    """Each trace with a root, and children of it."""
-    made = ExportTraceServiceRequest()
-    scope = made.resource_spans.add().scope_spans.add()
-    for trace in traces:
-        for number in range(1, spans + 1):
-            span = scope.spans.add(
-                trace_id=trace,
-                span_id=number.to_bytes(8, "big"),
-                parent_span_id=b"" if number == 1 else b"\x00" * 7 + b"\x01",
-                name=f"span {number}",
-                start_time_unix_nano=START_NS,
-                end_time_unix_nano=START_NS + 1_500_000_000,
-                status={"code": 1},
-            )
-            span.attributes.add(key="n").value.int_value = number
-    return made
-
-
-def send(
-    server: Gateway,
-    experiment_id: str,
-    body: ExportTraceServiceRequest | bytes,
-    kind: str = PROTOBUF,
-    **headers: str,
-) -> Answer:
-    raw = body if isinstance(body, bytes) else body.SerializeToString()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    told = {"Content-Type": kind, "x-mlflow-experiment-id": experiment_id, **named}
-    return server.ask("POST", "/v1/traces", raw, told)
-
-
-def ask(server: Gateway, method: str, path: str, **body: Any) -> Answer:
-    """A request with a JSON body."""
-    return server.ask(method, path, json.dumps(body), {"Content-Type": JSON})
-
-
-def get(server: Gateway, path: str, **query: Any) -> Answer:
-    return server.ask("GET", f"{path}?{urlencode(query, doseq=True)}")
-
-
-def named(trace: bytes) -> str:
-    return f"tr-{trace.hex()}"
-
-
-def trace_info(experiment_id: str, trace_id: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "trace_info": {
-            "trace_id": trace_id,
-            "trace_location": {
-                "type": "MLFLOW_EXPERIMENT",
-                "mlflow_experiment": {"experiment_id": experiment_id},
-            },
-            "request_time": "2024-01-02T03:04:05.678Z",
-            "execution_duration": "1.5s",
-            "state": "OK",
-            **fields,
-        }
-    }
-
-
-def start(server: Gateway, experiment_id: str, trace_id: str, **fields: Any) -> Answer:
-    return server.post(f"{V3}/traces", trace=trace_info(experiment_id, trace_id, **fields))
-
-
-def found(server: Gateway, experiment_id: str, **options: Any) -> list[str]:
-    """Ids that a search answers."""
-    locations = [{"mlflow_experiment": {"experiment_id": experiment_id}}]
-    answer = server.post(f"{V3}/traces/search", locations=locations, **options)
-    assert answer.status == 200, answer.body
-    return [each["trace_id"] for each in answer.json.get("traces", [])]
 
 
 def test_spans_of_an_exporter_are_a_trace(server: Gateway, experiment: str) -> None:
@@ -438,8 +369,8 @@ def test_a_trace_of_an_older_client(server: Gateway, experiment: str) -> None:
         "status": "IN_PROGRESS",
         "request_metadata": [{"key": "m", "value": "1"}],
         "tags": [
-            {"key": "mlflow.artifactLocation", "value": location},
             {"key": "t", "value": "2"},
+            {"key": "mlflow.artifactLocation", "value": location},
         ],
     }
     ended = ask(
@@ -457,7 +388,7 @@ def test_a_trace_of_an_older_client(server: Gateway, experiment: str) -> None:
         "execution_time_ms": 750,
         "status": "ERROR",
         "request_metadata": [{"key": "m", "value": "1"}, {"key": "n", "value": "3"}],
-        "tags": [made["tags"][0], {"key": "t", "value": "4"}],
+        "tags": [{"key": "t", "value": "4"}, made["tags"][1]],
     }
     read = server.ask("GET", f"{V2}/traces/{trace_id}/info").json
     assert read == {"trace_info": ended}
@@ -480,6 +411,31 @@ def test_the_spans_as_a_file(server: Gateway, experiment: str, api: str) -> None
     assert get(server, path, request_id="tr-nobody").error == MISSING
     assert get(server, path, request_id=named(trace), path="../x.png").error == MISSING
     assert server.ask("GET", path).error == (400, "BAD_REQUEST")
+
+
+def test_the_file_that_older_clients_write_and_read(server: Gateway, experiment: str) -> None:
+    trace, other = new_id(), new_id()
+    start(server, experiment, named(trace))
+    send(server, experiment, export(other))
+
+    def path(trace_id: str, experiment_id: str = experiment) -> str:
+        place = f"{experiment_id}/traces/{trace_id}/artifacts/traces.json"
+        return f"/api/2.0/mlflow-artifacts/artifacts/{place}"
+
+    assert server.ask("GET", path(named(trace))).error == MISSING
+    written = server.ask("GET", path(named(other))).body
+    assert server.ask("PUT", path(named(trace)), written).status == 200
+    told = get(server, f"{V3}/traces/get", trace_id=named(trace)).json["trace"]
+    assert [each["name"] for each in told["spans"]] == ["span 1", "span 2"]
+    assert {each["trace_id"] for each in told["spans"]} == {base64.b64encode(trace).decode()}
+    assert len(server.ask("GET", path(named(trace))).json["spans"]) == 2
+    for wrong in (b"", b"{", b"{}", b'{"spans": [3]}'):
+        assert server.ask("PUT", path(named(trace)), wrong).error == INVALID
+    elsewhere = new_experiment(server)
+    for place in (path("tr-nobody"), path(named(trace), elsewhere)):
+        assert server.ask("PUT", place, written).error == MISSING
+        assert server.ask("GET", place).error == MISSING
+    assert server.ask("DELETE", path(named(trace))).status == 405
 
 
 def wrong_infos() -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ from runstone_kit.peers import PeerFailure
     ],
 )
 def test_what_may_pass_is_to_be_tried_again(code: str, reason: str, status: int) -> None:
-    error = of_failure(PeerFailure(code, "no", reason))
+    error = of_failure(PeerFailure(code, "No.", reason))
     assert (error.status, error.headers) == (status, {"retry-after": "1"})
 
 
@@ -27,5 +27,5 @@ def test_what_may_pass_is_to_be_tried_again(code: str, reason: str, status: int)
     ],
 )
 def test_a_mistake_is_not_to_be_repeated(code: str, status: int) -> None:
-    error = of_failure(PeerFailure(code, "no", "WHY"))
-    assert (error.status, error.headers, error.message) == (status, {}, "no")
+    error = of_failure(PeerFailure(code, "No.", "WHY"))
+    assert (error.status, error.headers, error.message) == (status, {}, "No.")

@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from runstone_gateway.errors import GatewayError, invalid, missing
 
 INT64 = range(-(2**63), 2**63)
@@ -134,6 +137,28 @@ def _map(value: Any, path: str) -> dict[str, Any]:
     return value
 
 
+def _texts(value: Any, path: str) -> dict[str, str]:
+    return {key: _text(each, f"{path}.{key}") for key, each in _map(value, path).items()}
+
+
+def _time(value: Any, path: str) -> Timestamp:
+    found = Timestamp()
+    try:
+        found.FromJsonString(_text(value, path))
+    except ValueError:
+        raise wrong(value, path, 'a time such as "2025-01-31T12:00:00.250Z"') from None
+    return found
+
+
+def _duration(value: Any, path: str) -> Duration:
+    found = Duration()
+    try:
+        found.FromJsonString(_text(value, path))
+    except ValueError:
+        raise wrong(value, path, 'seconds such as "1.5s"') from None
+    return found
+
+
 def _anything(value: Any, _path: str) -> Any:
     return value
 
@@ -143,6 +168,9 @@ INT = Field(_integer)
 NUMBER = Field(_number)
 BOOL = Field(_boolean)
 MAP = Field(_map)
+TEXT_MAP = Field(_texts)
+TIME = Field(_time)
+DURATION = Field(_duration)
 ANY = Field(_anything)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
@@ -75,29 +74,36 @@ def requests(
     calls: list[pb.LogSpansRequest] = []
     ended: dict[str, None] = {}
     for several in export.resource_spans:
-        spans = [span for scope in several.scope_spans for span in scope.spans]
-        resource = _attributes(several.resource)
-        size = 0
-        call = pb.LogSpansRequest(experiment_id=experiment_id, resource_attributes=resource)
-        for place, otlp in enumerate(spans):
-            span = _span(otlp, f"spans[{place}]")
-            if not span.parent_span_id:
-                ended[span.trace_id] = None
-            more = span.ByteSize()
-            if call.spans and (len(call.spans) == SPANS_A_CALL or size + more > BYTES_A_CALL):
-                calls.append(call)
-                size = 0
-                call = pb.LogSpansRequest(experiment_id=experiment_id, resource_attributes=resource)
-            call.spans.append(span)
-            size += more
-        if call.spans:
-            calls.append(call)
+        spans = []
+        for place, otlp in enumerate(span for scope in several.scope_spans for span in scope.spans):
+            spans.append(_span(otlp, f"spans[{place}]"))
+            if not spans[-1].parent_span_id:
+                ended[spans[-1].trace_id] = None
+        calls += calls_of(spans, experiment_id, _attributes(several.resource))
     return calls, list(ended)
+
+
+def calls_of(
+    spans: Iterable[pb.Span], experiment_id: str, resource: dict[str, str]
+) -> Iterator[pb.LogSpansRequest]:
+    """The calls that store spans of one resource: as few as what one may bring allows."""
+    size = 0
+    call = pb.LogSpansRequest(experiment_id=experiment_id, resource_attributes=resource)
+    for span in spans:
+        more = span.ByteSize()
+        if call.spans and (len(call.spans) == SPANS_A_CALL or size + more > BYTES_A_CALL):
+            yield call
+            size = 0
+            call = pb.LogSpansRequest(experiment_id=experiment_id, resource_attributes=resource)
+        call.spans.append(span)
+        size += more
+    if call.spans:
+        yield call
 
 
 def _span(otlp: OtlpSpan, where: str) -> pb.Span:
     trace_id = _trace_id(otlp.trace_id, where)
-    attributes = _attributes(otlp)
+    attributes = {each.key: _unwrapped(_value(each.value)) for each in otlp.attributes}
     attributes[REQUEST_ID] = f'"{trace_id}"'
     parent = otlp.parent_span_id
     try:
@@ -146,14 +152,28 @@ def _span_id(value: bytes, where: str) -> str:
 
 
 def _attributes(of: _Attributed) -> dict[str, str]:
-    return {each.key: _json(_value(each.value)) for each in of.attributes}
+    return {each.key: as_json(_value(each.value)) for each in of.attributes}
 
 
-def _json(value: Any) -> str:
-    """As MLflow writes it: previews of dicts and lists show the blanks."""
-    if isinstance(value, dict | list):
+def as_json(value: Any) -> str:
+    """As MLflow writes it: previews of dicts and lists show the blanks, and numbers that JSON does
+    not know are Python's words for them."""
+    if isinstance(value, dict | list | float):
         return json.dumps(value, ensure_ascii=False)
     return orjson.dumps(value).decode()
+
+
+def _unwrapped(value: Any) -> str:
+    """The JSON of a span's attribute. A text that is itself the JSON of a text, list or object is
+    taken as that, as MLflow does: OpenTelemetry's libraries have no other way to tell them."""
+    if isinstance(value, str) and value.lstrip()[:1] in ('"', "{", "["):
+        try:
+            orjson.loads(value)
+        except orjson.JSONDecodeError:
+            pass
+        else:
+            return value
+    return as_json(value)
 
 
 def _value(value: AnyValue) -> Any:
@@ -164,9 +184,6 @@ def _value(value: AnyValue) -> Any:
         return {each.key: _value(each.value) for each in value.kvlist_value.values}
     if kind == "bytes_value":
         return base64.b64encode(value.bytes_value).decode()
-    if kind == "double_value" and not math.isfinite(value.double_value):
-        # JSON has no such numbers.
-        return str(value.double_value)
     return None if kind is None else getattr(value, kind)
 
 

@@ -13,14 +13,19 @@ from runstone_gateway import routes_parts as parts
 from runstone_gateway import routes_registry as registry
 from runstone_gateway import routes_runs as runs
 from runstone_gateway import routes_server as server
+from runstone_gateway import routes_spans as spans
+from runstone_gateway import routes_traces as traces
 from runstone_gateway import routes_versions as versions
 from runstone_gateway.fields import (
     ANY,
     BOOL,
+    DURATION,
     INT,
     PAIRS,
     TEXT,
+    TEXT_MAP,
     TEXTS,
+    TIME,
     UNIQUE_PAIRS,
     listed,
     nested,
@@ -173,6 +178,67 @@ FILES = [
              run_uuid=TEXT.required.called("run_id"), path=TEXT.required),
 ]  # fmt: skip
 
+TRACE_FILE = f"{PROXY}/artifacts/{{experiment_id}}/traces/{{trace_id}}/artifacts/traces.json"
+EXPERIMENT = nested(experiment_id=TEXT.required)
+TRACE = nested(
+    trace_info=nested(
+        trace_id=TEXT.required,
+        trace_location=nested(mlflow_experiment=EXPERIMENT.required).required,
+        request_time=TIME.required,
+        execution_duration=DURATION,
+        state=one_of({"STATE_UNSPECIFIED": 0, "OK": 1, "ERROR": 2, "IN_PROGRESS": 3}),
+        client_request_id=TEXT,
+        request_preview=TEXT,
+        response_preview=TEXT,
+        trace_metadata=TEXT_MAP,
+        tags=TEXT_MAP,
+        assessments=listed(ANY),
+    ).required,
+)
+TRACE_STATUS = one_of({"TRACE_STATUS_UNSPECIFIED": 0, "OK": 1, "ERROR": 2, "IN_PROGRESS": 3})
+DELETED_TRACES = {
+    "experiment_id": TEXT.required,
+    "max_timestamp_millis": INT,
+    "max_traces": INT,
+    "request_ids": TEXTS,
+}
+
+TRACES = [
+    post("3.0/mlflow/traces", traces.start, trace=TRACE.required),
+    get("3.0/mlflow/traces/{trace_id}", traces.get_info),
+    get("3.0/mlflow/traces/get", spans.get, trace_id=TEXT.required, allow_partial=BOOL),
+    get("3.0/mlflow/traces/batchGet", spans.batch_get,
+        trace_ids=TEXTS.required, experiment_ids=TEXTS),
+    post("3.0/mlflow/traces/batchGetInfos", traces.batch_get_infos,
+         trace_ids=TEXTS.required, experiment_ids=TEXTS),
+    post("3.0/mlflow/traces/search", traces.search,
+         locations=listed(nested(mlflow_experiment=EXPERIMENT)).required, **SEARCH),
+    patch("3.0/mlflow/traces/{trace_id}/tags", traces.set_tag, key=TEXT.required, value=TEXT),
+    delete("3.0/mlflow/traces/{trace_id}/tags", traces.delete_tag, key=TEXT.required),
+    post("3.0/mlflow/traces/delete-traces", traces.delete, **DELETED_TRACES),
+    # What the body of an export is, its headers say.
+    streamed("POST", "/v1/traces", spans.export),
+    get("2.0/mlflow/get-trace-artifact", spans.artifact, request_id=TEXT, path=TEXT),
+    get("3.0/mlflow/get-trace-artifact", spans.artifact, request_id=TEXT, path=TEXT),
+    get(TRACE_FILE, spans.read_file),
+    streamed("PUT", TRACE_FILE, spans.write_file),
+]  # fmt: skip
+
+# Of clients before MLflow 3; newer ones still use some.
+OLDER_TRACES = [
+    post("2.0/mlflow/traces", traces.older_start, experiment_id=TEXT.required,
+         timestamp_ms=INT.required, request_metadata=PAIRS, tags=PAIRS),
+    get("2.0/mlflow/traces", traces.older_search, experiment_ids=TEXTS.required, **SEARCH),
+    patch("2.0/mlflow/traces/{trace_id}", traces.older_end, timestamp_ms=INT.required,
+          status=TRACE_STATUS, request_metadata=PAIRS, tags=PAIRS),
+    get("2.0/mlflow/traces/{trace_id}/info", traces.older_info),
+    patch("2.0/mlflow/traces/{trace_id}/tags", traces.set_tag, key=TEXT.required, value=TEXT),
+    delete("2.0/mlflow/traces/{trace_id}/tags", traces.delete_tag, key=TEXT.required),
+    post("2.0/mlflow/traces/delete-traces", traces.delete, **DELETED_TRACES),
+    post("2.0/mlflow/traces/link-to-run", traces.link_to_run,
+         run_id=TEXT.required, trace_ids=TEXTS.required),
+]  # fmt: skip
+
 TABLE: list[Route] = [
     *SERVER,
     *EXPERIMENTS,
@@ -180,5 +246,7 @@ TABLE: list[Route] = [
     *METRICS,
     *REGISTERED_MODELS,
     *MODEL_VERSIONS,
+    *TRACES,  # above the paths of files, of which a trace's would be one
+    *OLDER_TRACES,
     *FILES,
 ]

@@ -80,7 +80,7 @@ def test_every_field_of_a_span() -> None:
     assert (call.experiment_id, dict(call.resource_attributes)) == ("7", {"service.name": '"shop"'})
     root, child = call.spans
     assert {key: json.loads(value) for key, value in root.attributes.items()} == {
-        "text": '"é"',
+        "text": "é",
         "flag": True,
         "whole": -(2**63),
         "real": 0.5,
@@ -122,10 +122,37 @@ def test_enums_are_numbered_alike() -> None:
         assert call.spans[0].status_code == code
 
 
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_numbers_that_json_does_not_know_are_texts(number: float) -> None:
-    (call,), _ = otlp.requests(export({"attributes": [attribute("a", double_value=number)]}), "0")
-    assert call.spans[0].attributes["a"] == f'"{number}"'
+@pytest.mark.parametrize(
+    ("number", "text"), [(math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity")]
+)
+def test_numbers_that_json_does_not_know_are_pythons_words(number: float, text: str) -> None:
+    several = KeyValue(key="several")
+    several.value.array_value.values.add(double_value=number)
+    made = export({"attributes": [attribute("a", double_value=number), several]})
+    (call,), _ = otlp.requests(made, "0")
+    assert dict(call.spans[0].attributes) == {
+        "a": text,
+        "several": f"[{text}]",
+        "mlflow.traceRequestId": f'"{TRACE_ID}"',
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ('{"a": 1}', '{"a": 1}'),
+        (' ["x"]', ' ["x"]'),
+        ('"x"', '"x"'),
+        *(("12", '"12"'), ("true", '"true"'), ("null", '"null"'), ("", '""')),
+        ('{"a": ', '"{\\"a\\": "'),
+    ],
+)
+def test_a_text_that_is_json_is_taken_as_that(text: str, stored: str) -> None:
+    (call,), _ = otlp.requests(export({"attributes": [attribute("a", string_value=text)]}), "0")
+    assert call.spans[0].attributes["a"] == stored
+    event = {"events": [{"name": "e", "attributes": [attribute("a", string_value=text)]}]}
+    (call,), _ = otlp.requests(export(event), "0")
+    assert json.loads(call.spans[0].events[0].attributes["a"]) == text
 
 
 def test_protobuf_and_json_say_the_same() -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 ID = re.compile(r"\b(?:m-|tr-|d-)?(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 KINDS = {"m-": "model", "tr-": "trace", "d-": "dataset"}
 MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{1,4}")
-NAME_KEYS = ("run_name", "mlflow.runName")
+NAME_KEYS = ("name", "run_name", "mlflow.runName")
 TIME_KEY = re.compile(r"(time|timestamp|_at|_ms|_ns)$")
 # A time is "now" when it lies within this of the scenario's start, in seconds.
 NOW = 3600.0

@@ -15,12 +15,13 @@ r.experiment(experiment)
 run_id = client.create_run(experiment, 1000, run_name="run").info.run_id
 
 
-def tree(path=None, of=run_id):
+def tree(path=None, of=run_id, depth=5):
+    """Not without end: of a folder named %2e%2e MLflow lists the folder above."""
     found = []
-    for each in client.list_artifacts(of, path):
+    for each in client.list_artifacts(of, path) if depth else ():
         found.append([each.path, each.is_dir, each.file_size])
         if each.is_dir:
-            found += tree(each.path, of)
+            found += tree(each.path, of, depth - 1)
     return found
 
 
@@ -63,10 +64,13 @@ r.call("list: file", client.list_artifacts, run_id, "text/a.txt")
 r.call("list: unknown", client.list_artifacts, run_id, "nowhere")
 r.call("list: unknown run", client.list_artifacts, "0" * 32)
 for wrong in ("..", "../x", "/etc", "a/../../b", "%2e%2e", "%252e%252e", "a//b", "file:///etc", "C:/x", "a?b", "a#b"):
-    r.call(f"list: {wrong}", client.list_artifacts, run_id, wrong)
-    r.call(f"log: {wrong}", client.log_text, run_id, "x", f"{wrong}/x.txt")
-    r.call(f"log into: {wrong}", client.log_artifact, run_id, str(source / "deep" / "one.txt"), wrong)
-    r.call(f"download: {wrong}", lambda: sums(client.download_artifacts(run_id, wrong)))
+    own = client.create_run(experiment, 1000, run_name="wrong").info.run_id
+    client.log_text(own, "x", "good.txt")
+    r.call(f"list: {wrong}", client.list_artifacts, own, wrong)
+    r.call(f"log: {wrong}", client.log_text, own, "x", f"{wrong}/x.txt")
+    r.call(f"log into: {wrong}", client.log_artifact, own, str(source / "deep" / "one.txt"), wrong)
+    r.call(f"download: {wrong}", lambda: sums(client.download_artifacts(own, wrong)))
+    r.call(f"tree after: {wrong}", tree, of=own, depth=2)
 r.call("tree after wrong ones", tree)
 
 # --- Download ---------------------------------------------------------------------------------

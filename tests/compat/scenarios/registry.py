@@ -85,7 +85,7 @@ r.call("version: after", client.get_model_version, f"{name}-a", "1")
 r.call("stages", client.get_model_version_stages, f"{name}-a", "1")
 for stage in ("Staging", "production", "Archived", "None", "Nowhere", ""):
     r.call(f"stage: {stage}", client.transition_model_version_stage, f"{name}-a", "1", stage)
-r.call("stage: production", lambda: client.transition_model_version_stage(f"{name}-a", "1", "Production").current_stage)
+r.call("stage: back to production", lambda: client.transition_model_version_stage(f"{name}-a", "1", "Production").current_stage)
 r.call("stage: archive others", client.transition_model_version_stage, f"{name}-a", "2", "Production", True)
 r.call("stage: of the first", lambda: client.get_model_version(f"{name}-a", "1").current_stage)
 r.call("stage: archive into none", client.transition_model_version_stage, f"{name}-a", "1", "None", True)

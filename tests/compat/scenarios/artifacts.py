@@ -46,7 +46,13 @@ source = r.folder / "source"
 
 r.call("list: none", client.list_artifacts, run_id)
 r.call("log: file", client.log_artifact, run_id, str(source / "deep" / "one.txt"))
-r.call("log: file into a folder", client.log_artifact, run_id, str(source / "deep" / "one.txt"), "in/side")
+r.call(
+    "log: file into a folder",
+    client.log_artifact,
+    run_id,
+    str(source / "deep" / "one.txt"),
+    "in/side",
+)
 r.call("log: file again", client.log_artifact, run_id, str(source / "deep" / "one.txt"))
 r.call("log: folder", client.log_artifacts, run_id, str(source), "all")
 r.call("log: folder as artifact", client.log_artifact, run_id, str(source / "deep"), "as")
@@ -63,7 +69,19 @@ r.call("list: trailing slash", client.list_artifacts, run_id, "all/")
 r.call("list: file", client.list_artifacts, run_id, "text/a.txt")
 r.call("list: unknown", client.list_artifacts, run_id, "nowhere")
 r.call("list: unknown run", client.list_artifacts, "0" * 32)
-for wrong in ("..", "../x", "/etc", "a/../../b", "%2e%2e", "%252e%252e", "a//b", "file:///etc", "C:/x", "a?b", "a#b"):
+for wrong in (
+    "..",
+    "../x",
+    "/etc",
+    "a/../../b",
+    "%2e%2e",
+    "%252e%252e",
+    "a//b",
+    "file:///etc",
+    "C:/x",
+    "a?b",
+    "a#b",
+):
     own = client.create_run(experiment, 1000, run_name="wrong").info.run_id
     client.log_text(own, "x", "good.txt")
     r.call(f"list: {wrong}", client.list_artifacts, own, wrong)
@@ -84,13 +102,24 @@ for item, path in {
     target = r.folder / f"down-{item}"
     target.mkdir()
     r.call(f"download: {item}", lambda: sums(client.download_artifacts(run_id, path, str(target))))
-for path in ("text/a.txt", "all/größe ✓.txt", "all/with space.txt", "all/per%20cent+plus.txt", "all/semi;colon&amp.txt", "all/empty.txt"):
+for path in (
+    "text/a.txt",
+    "all/größe ✓.txt",
+    "all/with space.txt",
+    "all/per%20cent+plus.txt",
+    "all/semi;colon&amp.txt",
+    "all/empty.txt",
+):
     r.call(f"download: {path}", lambda: Path(client.download_artifacts(run_id, path)).read_bytes())
 r.call("download: unknown", client.download_artifacts, run_id, "nowhere")
 r.call("download: unknown run", client.download_artifacts, "0" * 32, "a")
 r.call("download: by uri", lambda: sums(download_artifacts(f"runs:/{run_id}/all/deep")))
-r.call("download: by artifact uri", lambda: Path(download_artifacts(
-    client.get_run(run_id).info.artifact_uri + "/text/a.txt")).read_text())
+r.call(
+    "download: by artifact uri",
+    lambda: Path(
+        download_artifacts(client.get_run(run_id).info.artifact_uri + "/text/a.txt")
+    ).read_text(),
+)
 r.call("load text", load_text, f"runs:/{run_id}/text/a.txt")
 r.call("load dict", load_dict, f"runs:/{run_id}/d/dict.json")
 r.call("list: by uri", list_artifacts, f"runs:/{run_id}/all")
@@ -103,7 +132,9 @@ large.write_bytes(hashlib.sha256(b"seed").digest() * (1 << 19))
 r.call("log: 16 MiB", client.log_artifact, run_id, str(large))
 r.call(
     "download: 16 MiB",
-    lambda: hashlib.sha256(Path(client.download_artifacts(run_id, "large.bin")).read_bytes()).hexdigest()[:16],
+    lambda: hashlib.sha256(
+        Path(client.download_artifacts(run_id, "large.bin")).read_bytes()
+    ).hexdigest()[:16],
 )
 
 # --- Fluent -----------------------------------------------------------------------------------
@@ -125,11 +156,16 @@ with mlflow.start_run(run_name="fluent") as active:
         figure, axes = pyplot.subplots()
         axes.plot([1, 2], [3, 4])
         r.call("fluent: figure", mlflow.log_figure, figure, "figure.png")
-        r.call("fluent: figure read", lambda: Path(client.download_artifacts(mine, "figure.png")).read_bytes()[:8])
+        r.call(
+            "fluent: figure read",
+            lambda: Path(client.download_artifacts(mine, "figure.png")).read_bytes()[:8],
+        )
     r.call("fluent: table", mlflow.log_table, {"q": ["a", "b"], "n": [1, 2]}, "table.json")
     r.call("fluent: table, more", mlflow.log_table, {"q": ["c"], "n": [3]}, "table.json")
     r.call("fluent: table read", lambda: mlflow.load_table("table.json", run_ids=[mine]))
-    r.call("fluent: table tag", lambda: client.get_run(mine).data.tags.get("mlflow.loggedArtifacts"))
+    r.call(
+        "fluent: table tag", lambda: client.get_run(mine).data.tags.get("mlflow.loggedArtifacts")
+    )
 r.call("fluent: tree", lambda: [each[:2] for each in tree(of=mine)])
 
 # --- Deleting ---------------------------------------------------------------------------------
@@ -143,7 +179,10 @@ r.call("delete: unknown", repository.delete_artifacts, "nowhere")
 r.call("tree after delete", tree)
 client.delete_run(run_id)
 r.call("list: deleted run", client.list_artifacts, run_id, "d")
-r.call("download: deleted run", lambda: Path(client.download_artifacts(run_id, "d/dict.json")).read_bytes())
+r.call(
+    "download: deleted run",
+    lambda: Path(client.download_artifacts(run_id, "d/dict.json")).read_bytes(),
+)
 r.call("log: deleted run", client.log_text, run_id, "x", "late.txt")
 
 r.finish()

@@ -18,7 +18,9 @@ def history(run_id, key):
 with mlflow.start_run(run_name="client") as active:
     run_id = active.info.run_id
     made = [
-        client.log_metric(run_id, "m", float(step), timestamp=step + 1, step=step, synchronous=False)
+        client.log_metric(
+            run_id, "m", float(step), timestamp=step + 1, step=step, synchronous=False
+        )
         for step in range(300)
     ]
     made.append(client.log_param(run_id, "p", "1", synchronous=False))
@@ -40,7 +42,10 @@ with mlflow.start_run(run_name="client") as active:
     r.call("client: changed param", wrong.wait)
     wrong = client.log_metric(run_id, "a#b", 1.0, 1, 1, synchronous=False)
     r.call("client: wrong name", wrong.wait)
-    r.call("client: after the wrong ones", lambda: client.log_metric(run_id, "n", 1.0, 1, 1, synchronous=False).wait())
+    r.call(
+        "client: after the wrong ones",
+        lambda: client.log_metric(run_id, "n", 1.0, 1, 1, synchronous=False).wait(),
+    )
     r.call("client: metrics then", lambda: sorted(client.get_run(run_id).data.metrics))
 
 mlflow.config.enable_async_logging()
@@ -76,7 +81,11 @@ else:
                 break
     r.note(
         "system: keys",
-        sorted(k for k in client.get_run(watched).data.metrics if k.startswith(("system/cpu", "system/system"))),
+        sorted(
+            k
+            for k in client.get_run(watched).data.metrics
+            if k.startswith(("system/cpu", "system/system"))
+        ),
     )
 
 r.finish()

@@ -11,7 +11,7 @@ name = r.name
 
 def created(item, suffix, **options):
     made = client.create_experiment(f"{name}-{suffix}", **options)
-    r.experiment(made)
+    r.experiment(made, suffix)
     r.note(item, made)
     return made
 
@@ -178,7 +178,9 @@ for item, view in {
     "unknown": 9,
 }.items():
     r.call(f"view: {item}", names, filter_string=mine, view_type=view, order_by=["name"])
-page = r.call("page 1", client.search_experiments, max_results=3, filter_string=mine, order_by=["name"])
+page = r.call(
+    "page 1", client.search_experiments, max_results=3, filter_string=mine, order_by=["name"]
+)
 r.call(
     "page 2",
     lambda: [
@@ -190,12 +192,16 @@ r.call(
 )
 r.call("page token: rubbish", names, page_token="rubbish")
 for size in (0, -1, 50000, 50001):
-    r.call(f"max_results {size}", lambda: names(max_results=size, filter_string=f"{mine} AND tags.n='1'"))
+    r.call(
+        f"max_results {size}",
+        lambda: names(max_results=size, filter_string=f"{mine} AND tags.n='1'"),
+    )
 
 # --- Fluent -----------------------------------------------------------------------------------
 
-chosen = r.call("fluent: set", mlflow.set_experiment, f"{name}-fluent")
-r.experiment(chosen.experiment_id)
+chosen = mlflow.set_experiment(f"{name}-fluent")
+r.experiment(chosen.experiment_id, "fluent")
+r.note("fluent: set", chosen)
 r.call("fluent: set again", lambda: mlflow.set_experiment(f"{name}-fluent").name)
 r.call("fluent: set by id", lambda: mlflow.set_experiment(experiment_id=first).name)
 r.call("fluent: set unknown id", mlflow.set_experiment, experiment_id="123456789")
@@ -203,7 +209,10 @@ r.call("fluent: get", lambda: mlflow.get_experiment(first).name)
 r.call("fluent: get by name", lambda: mlflow.get_experiment_by_name(f"{name}-fluent").name)
 r.call(
     "fluent: search",
-    lambda: [e.name for e in mlflow.search_experiments(filter_string=mine, order_by=["name"], max_results=2)],
+    lambda: [
+        e.name
+        for e in mlflow.search_experiments(filter_string=mine, order_by=["name"], max_results=2)
+    ],
 )
 mlflow.set_experiment(f"{name}-fluent")
 r.call("fluent: tags", mlflow.set_experiment_tags, {"a": 1, "b": "two"})

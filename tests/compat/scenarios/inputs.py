@@ -34,7 +34,9 @@ def of(name, digest="d1", tags=(), source="{}", **options):
 r.call("none", inputs)
 r.call("log", client.log_inputs, run_id, [of("a", tags=[("mlflow.data.context", "train")])])
 r.call("log again", client.log_inputs, run_id, [of("a", tags=[("mlflow.data.context", "train")])])
-r.call("log: other tag", client.log_inputs, run_id, [of("a", tags=[("mlflow.data.context", "eval")])])
+r.call(
+    "log: other tag", client.log_inputs, run_id, [of("a", tags=[("mlflow.data.context", "eval")])]
+)
 r.call("log: more tags", client.log_inputs, run_id, [of("a", tags=[("k", "v")])])
 r.call("log: other digest", client.log_inputs, run_id, [of("a", "d2")])
 r.call("log: other source", client.log_inputs, run_id, [of("a", "d1", source='{"url": "y"}')])
@@ -78,7 +80,9 @@ with mlflow.start_run(run_name="fluent") as active:
         pass
     else:
         frame = pd.DataFrame({"x": [1.0, 2.0], "y": [1, 0]})
-        data = mlflow.data.from_pandas(frame, source="http://example.com/d.csv", name="frame", targets="y")
+        data = mlflow.data.from_pandas(
+            frame, source="http://example.com/d.csv", name="frame", targets="y"
+        )
         r.call("fluent: pandas", mlflow.log_input, data, context="train")
         r.call("fluent: pandas, tags", mlflow.log_input, data, "test", {"a": "b"})
         array = mlflow.data.from_numpy(np.arange(6.0).reshape(2, 3), name="array")
@@ -89,7 +93,9 @@ with mlflow.start_run(run_name="fluent") as active:
     meta = MetaDataset(HTTPDatasetSource("http://example.com/x"), name="meta", digest="0123")
     r.call("fluent: meta", mlflow.log_input, meta, context="meta")
     if hasattr(mlflow, "log_inputs"):
-        r.call("fluent: inputs", mlflow.log_inputs, [meta, meta], ["one", "two"], [None, {"t": "u"}])
+        r.call(
+            "fluent: inputs", mlflow.log_inputs, [meta, meta], ["one", "two"], [None, {"t": "u"}]
+        )
 r.call("fluent: after", inputs, active.info.run_id)
 
 # --- Models -----------------------------------------------------------------------------------
@@ -110,11 +116,11 @@ r.call("outputs", client.log_outputs, run_id, [LoggedModelOutput(model.model_id,
 r.call("outputs again", client.log_outputs, run_id, [LoggedModelOutput(model.model_id, 3)])
 r.call("outputs: other step", client.log_outputs, run_id, [LoggedModelOutput(model.model_id, 4)])
 r.call("outputs: second", client.log_outputs, run_id, [LoggedModelOutput(second.model_id, 0)])
-r.call(
-    "model input", client.log_inputs, run_id, models=[LoggedModelInput(model.model_id)]
-)
+r.call("model input", client.log_inputs, run_id, models=[LoggedModelInput(model.model_id)])
 r.call("models: after", models)
-r.call("outputs: unknown model", client.log_outputs, run_id, [LoggedModelOutput("m-" + "0" * 32, 1)])
+r.call(
+    "outputs: unknown model", client.log_outputs, run_id, [LoggedModelOutput("m-" + "0" * 32, 1)]
+)
 r.call("outputs: unknown run", client.log_outputs, "0" * 32, [LoggedModelOutput(model.model_id, 1)])
 r.call("outputs: none", client.log_outputs, run_id, [])
 r.call("outputs: deleted run", client.log_outputs, deleted, [LoggedModelOutput(model.model_id, 1)])

@@ -2,7 +2,7 @@
 
 import mlflow
 from _recorder import Recorder
-from mlflow.entities import LoggedModelParameter, LoggedModelStatus, Metric
+from mlflow.entities import LoggedModelStatus, Metric
 
 r = Recorder()
 client = mlflow.MlflowClient()
@@ -47,19 +47,46 @@ if hasattr(client, "log_model_params"):
     r.call("params", client.log_model_params, model, {"new": "x"})
     r.call("params: again", client.log_model_params, model, {"new": "x"})
     r.call("params: changed", client.log_model_params, model, {"new": "y"})
-r.call("after", lambda: [client.get_logged_model(model).tags, client.get_logged_model(model).params])
+r.call(
+    "after", lambda: [client.get_logged_model(model).tags, client.get_logged_model(model).params]
+)
 
 # --- Metrics ----------------------------------------------------------------------------------
 
 r.call("metric", client.log_metric, run_id, "acc", 0.5, timestamp=10, step=1, model_id=model)
 r.call(
-    "metric: dataset", client.log_metric, run_id, "acc", 0.75, timestamp=11, step=2, model_id=model,
-    dataset_name="iris", dataset_digest="abc",
+    "metric: dataset",
+    client.log_metric,
+    run_id,
+    "acc",
+    0.75,
+    timestamp=11,
+    step=2,
+    model_id=model,
+    dataset_name="iris",
+    dataset_digest="abc",
 )
 r.call("metric: of no model", client.log_metric, run_id, "acc", 0.9, timestamp=12, step=3)
-r.call("metric: unknown model", client.log_metric, run_id, "acc", 0.9, timestamp=13, step=4, model_id="m-" + "0" * 32)
-r.call("batch", client.log_batch, run_id, [Metric("f1", 0.25, 14, 0, model_id=model), Metric("f1", 0.5, 15, 1, model_id=model)])
-r.call("metrics", lambda: sorted((client.get_logged_model(model).metrics or []), key=lambda m: (m.key, m.step)))
+r.call(
+    "metric: unknown model",
+    client.log_metric,
+    run_id,
+    "acc",
+    0.9,
+    timestamp=13,
+    step=4,
+    model_id="m-" + "0" * 32,
+)
+r.call(
+    "batch",
+    client.log_batch,
+    run_id,
+    [Metric("f1", 0.25, 14, 0, model_id=model), Metric("f1", 0.5, 15, 1, model_id=model)],
+)
+r.call(
+    "metrics",
+    lambda: sorted((client.get_logged_model(model).metrics or []), key=lambda m: (m.key, m.step)),
+)
 r.call("run's metrics", lambda: client.get_run(run_id).data.metrics)
 r.call("run's history", client.get_metric_history, run_id, "acc")
 
@@ -95,8 +122,14 @@ for number, (name, params, tags, status, metrics) in enumerate(
         client.finalize_logged_model(ids[name], status)
     for key, value in metrics.items():
         client.log_metric(
-            run_id, f"s/{key}", value, timestamp=20 + number, step=number, model_id=ids[name],
-            dataset_name="train" if number % 2 else "test", dataset_digest=f"d{number % 2}",
+            run_id,
+            f"s/{key}",
+            value,
+            timestamp=20 + number,
+            step=number,
+            model_id=ids[name],
+            dataset_name="train" if number % 2 else "test",
+            dataset_digest=f"d{number % 2}",
         )
 r.note("models", ids)
 
@@ -146,7 +179,11 @@ for item, sets in {
     "no name": [{"dataset_digest": "d0"}],
 }.items():
     r.call(
-        f"datasets: {item}", names, "metrics.`s/acc` > 0.1", datasets=sets, order_by=[{"field_name": "name"}]
+        f"datasets: {item}",
+        names,
+        "metrics.`s/acc` > 0.1",
+        datasets=sets,
+        order_by=[{"field_name": "name"}],
     )
 for order in (
     None,
@@ -182,10 +219,20 @@ r.call("search: deleted", names, order_by=[{"field_name": "name"}])
 
 mlflow.set_experiment(experiment_id=experiment)
 with mlflow.start_run(run_name="fluent"):
-    begun = r.call("fluent: initialize", mlflow.initialize_logged_model, name="fluent", params={"a": 1})
+    begun = r.call(
+        "fluent: initialize", mlflow.initialize_logged_model, name="fluent", params={"a": 1}
+    )
     r.call("fluent: finalize", mlflow.finalize_logged_model, begun.model_id, "READY")
     outside = r.call("fluent: external", mlflow.create_external_model, name="external")
-    r.call("fluent: metric", mlflow.log_metric, "acc", 0.5, step=1, timestamp=1, model_id=begun.model_id)
+    r.call(
+        "fluent: metric",
+        mlflow.log_metric,
+        "acc",
+        0.5,
+        step=1,
+        timestamp=1,
+        model_id=begun.model_id,
+    )
     r.call("fluent: tags", mlflow.set_logged_model_tags, begun.model_id, {"x": "y"})
     r.call("fluent: params", mlflow.log_model_params, {"b": "2"}, begun.model_id)
 r.call("fluent: get", mlflow.get_logged_model, begun.model_id)

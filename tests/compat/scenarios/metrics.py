@@ -135,9 +135,7 @@ r.call("batch again, history", lambda: len(history(batch, "k3")))
 r.call("batch of 1001", client.log_batch, batch, metrics=[*thousand, Metric("k0", 1.0, 1, 9999)])
 r.call("batch of 1001, history", lambda: len(history(batch, "k0")))
 r.call("batch of none", client.log_batch, batch)
-r.call(
-    "batch with duplicates", client.log_batch, batch, metrics=[Metric("d", 1.0, 1, 1)] * 3
-)
+r.call("batch with duplicates", client.log_batch, batch, metrics=[Metric("d", 1.0, 1, 1)] * 3)
 r.call("duplicates, history", history, batch, "d")
 r.call(
     "batch with one wrong",
@@ -175,7 +173,10 @@ with mlflow.start_run() as active:
     r.call("fluent: wrong values", mlflow.log_metrics, {"ok": 1.0, "wrong": "abc"})
     r.call("fluent: wrong name", mlflow.log_metric, "wr#ng", 1.0)
 r.call("fluent: latest", latest, active.info.run_id)
-r.call("fluent: history", lambda: [m.step for m in client.get_metric_history(active.info.run_id, "loss")])
+r.call(
+    "fluent: history",
+    lambda: [m.step for m in client.get_metric_history(active.info.run_id, "loss")],
+)
 r.call("fluent: other run", lambda: latest(batch)["else"])
 
 r.finish()

@@ -52,9 +52,18 @@ with mlflow.start_run(run_name="pyfunc") as run:
 r.note("logged", described(info))
 r.call("files", files, info.model_id)
 r.call("run", lambda: client.get_run(run.info.run_id).outputs)
-r.call("model", lambda: [client.get_logged_model(info.model_id).status, client.get_logged_model(info.model_id).name])
+r.call(
+    "model",
+    lambda: [
+        client.get_logged_model(info.model_id).status,
+        client.get_logged_model(info.model_id).name,
+    ],
+)
 r.call("registered", lambda: client.get_model_version(r.name, "1"))
-r.call("run's artifacts", lambda: [each.path for each in client.list_artifacts(run.info.run_id, "model")])
+r.call(
+    "run's artifacts",
+    lambda: [each.path for each in client.list_artifacts(run.info.run_id, "model")],
+)
 client.set_registered_model_alias(r.name, "champion", "1")
 for item, uri in {
     "its uri": info.model_uri,
@@ -82,7 +91,12 @@ mlflow.pyfunc.save_model(str(r.folder / "saved"), python_model=Doubler(), pip_re
 with mlflow.start_run(run_name="by hand") as by_hand:
     mlflow.log_artifacts(str(r.folder / "saved"), "hand")
     r.call("by hand", predictions, f"runs:/{by_hand.info.run_id}/hand")
-    r.call("by hand: registered", mlflow.register_model, f"runs:/{by_hand.info.run_id}/hand", f"{r.name}-hand")
+    r.call(
+        "by hand: registered",
+        mlflow.register_model,
+        f"runs:/{by_hand.info.run_id}/hand",
+        f"{r.name}-hand",
+    )
     r.call("by hand: loaded", predictions, f"models:/{r.name}-hand/1")
 
 if find_spec("sklearn"):
@@ -93,10 +107,17 @@ if find_spec("sklearn"):
     with mlflow.start_run(run_name="sklearn") as run:
         fitted = LinearRegression().fit(x, x.sum(axis=1))
         logged = mlflow.sklearn.log_model(
-            fitted, name="linear", input_example=x[:2], serialization_format="cloudpickle", pip_requirements=[]
+            fitted,
+            name="linear",
+            input_example=x[:2],
+            serialization_format="cloudpickle",
+            pip_requirements=[],
         )
         r.call("sklearn: logged", described, logged)
-        r.call("sklearn: loaded", lambda: mlflow.sklearn.load_model(logged.model_uri).predict(x).round(6).tolist())
+        r.call(
+            "sklearn: loaded",
+            lambda: mlflow.sklearn.load_model(logged.model_uri).predict(x).round(6).tolist(),
+        )
         r.call("sklearn: signature", lambda: logged.signature.to_dict())
     mlflow.sklearn.autolog(log_models=False)
     with mlflow.start_run(run_name="autolog") as run:

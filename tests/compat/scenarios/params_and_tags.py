@@ -106,8 +106,12 @@ hundred = [Param(f"p{n:03}", str(n)) for n in range(100)]
 r.call("batch of 100 params", client.log_batch, batch, params=hundred)
 r.call("batch again", client.log_batch, batch, params=hundred)
 r.call("batch of 101 params", client.log_batch, batch, params=[*hundred, Param("p100", "x")])
-r.call("batch of 100 tags", client.log_batch, batch, tags=[RunTag(f"t{n}", "x") for n in range(100)])
-r.call("batch of 101 tags", client.log_batch, batch, tags=[RunTag(f"u{n}", "x") for n in range(101)])
+r.call(
+    "batch of 100 tags", client.log_batch, batch, tags=[RunTag(f"t{n}", "x") for n in range(100)]
+)
+r.call(
+    "batch of 101 tags", client.log_batch, batch, tags=[RunTag(f"u{n}", "x") for n in range(101)]
+)
 r.call("batch: counts", lambda: [len(params(batch)), len(tags(batch))])
 other = new_run()
 r.call(
@@ -122,7 +126,9 @@ r.call(
     other,
     params=[Param("b", "1"), Param("b", "2")],
 )
-r.call("batch: tag with two values", client.log_batch, other, tags=[RunTag("t", "1"), RunTag("t", "2")])
+r.call(
+    "batch: tag with two values", client.log_batch, other, tags=[RunTag("t", "1"), RunTag("t", "2")]
+)
 client.log_param(other, "fixed", "1")
 r.call(
     "batch: one changed param",
@@ -131,7 +137,9 @@ r.call(
     params=[Param("new", "1"), Param("fixed", "2")],
     tags=[RunTag("beside", "x")],
 )
-r.call("batch: one bad name", client.log_batch, other, params=[Param("new2", "1"), Param("b#d", "2")])
+r.call(
+    "batch: one bad name", client.log_batch, other, params=[Param("new2", "1"), Param("b#d", "2")]
+)
 r.call("batch: long value", client.log_batch, other, params=[Param("long", "x" * 7000)])
 r.call("batch: what is there", lambda: [params(other), tags(other)])
 

@@ -60,10 +60,21 @@ first = r.call(
 )
 r.call("version: second", client.create_model_version, f"{name}-a", source, run_id)
 r.call("version: no run", client.create_model_version, f"{name}-a", source)
-r.call("version: runs uri", client.create_model_version, f"{name}-a", f"runs:/{run_id}/model", run_id)
+r.call(
+    "version: runs uri", client.create_model_version, f"{name}-a", f"runs:/{run_id}/model", run_id
+)
 r.call("version: unknown model", client.create_model_version, f"{name}-none", source, run_id)
 r.call("version: unknown run", client.create_model_version, f"{name}-a", source, "0" * 32)
-for wrong in ("", "/etc", "file:///etc", "../x", "mlflow-artifacts:/../x", "s3://b/k?x=1", "http://h/p#f", "models:/x"):
+for wrong in (
+    "",
+    "/etc",
+    "file:///etc",
+    "../x",
+    "mlflow-artifacts:/../x",
+    "s3://b/k?x=1",
+    "http://h/p#f",
+    "models:/x",
+):
     r.call(f"version: source {wrong!r}", client.create_model_version, f"{name}-a", wrong, run_id)
 r.call("version: get", client.get_model_version, f"{name}-a", "1")
 r.call("version: get by number", client.get_model_version, f"{name}-a", 2)
@@ -74,7 +85,14 @@ r.call("version: update unknown", client.update_model_version, f"{name}-a", "99"
 r.call("version: download uri", client.get_model_version_download_uri, f"{name}-a", "1")
 r.call("version: download uri, unknown", client.get_model_version_download_uri, f"{name}-a", "99")
 r.call("version: tag", client.set_model_version_tag, f"{name}-a", "1", "k", "v")
-r.call("version: tag by stage", client.set_model_version_tag, f"{name}-a", key="k", value="v", stage="None")
+r.call(
+    "version: tag by stage",
+    client.set_model_version_tag,
+    f"{name}-a",
+    key="k",
+    value="v",
+    stage="None",
+)
 r.call("version: tag unknown", client.set_model_version_tag, f"{name}-a", "99", "k", "v")
 r.call("version: delete tag", client.delete_model_version_tag, f"{name}-a", "1", "t")
 r.call("version: delete tag again", client.delete_model_version_tag, f"{name}-a", "1", "t")
@@ -85,11 +103,30 @@ r.call("version: after", client.get_model_version, f"{name}-a", "1")
 r.call("stages", client.get_model_version_stages, f"{name}-a", "1")
 for stage in ("Staging", "production", "Archived", "None", "Nowhere", ""):
     r.call(f"stage: {stage}", client.transition_model_version_stage, f"{name}-a", "1", stage)
-r.call("stage: back to production", lambda: client.transition_model_version_stage(f"{name}-a", "1", "Production").current_stage)
-r.call("stage: archive others", client.transition_model_version_stage, f"{name}-a", "2", "Production", True)
+r.call(
+    "stage: back to production",
+    lambda: client.transition_model_version_stage(f"{name}-a", "1", "Production").current_stage,
+)
+r.call(
+    "stage: archive others",
+    client.transition_model_version_stage,
+    f"{name}-a",
+    "2",
+    "Production",
+    True,
+)
 r.call("stage: of the first", lambda: client.get_model_version(f"{name}-a", "1").current_stage)
-r.call("stage: archive into none", client.transition_model_version_stage, f"{name}-a", "1", "None", True)
-r.call("stage: unknown version", client.transition_model_version_stage, f"{name}-a", "99", "Staging")
+r.call(
+    "stage: archive into none",
+    client.transition_model_version_stage,
+    f"{name}-a",
+    "1",
+    "None",
+    True,
+)
+r.call(
+    "stage: unknown version", client.transition_model_version_stage, f"{name}-a", "99", "Staging"
+)
 r.call("latest", client.get_latest_versions, f"{name}-a")
 r.call("latest: production", client.get_latest_versions, f"{name}-a", ["Production"])
 r.call("latest: other case", client.get_latest_versions, f"{name}-a", ["production"])
@@ -118,7 +155,12 @@ r.call("alias: delete, unknown model", client.delete_registered_model_alias, f"{
 
 # --- Search -----------------------------------------------------------------------------------
 
-for suffix, tags in (("s-one", {"k": "1"}), ("s-Two", {"k": "2"}), ("s-three", {}), ("s-fo_r", {"k": "1"})):
+for suffix, tags in (
+    ("s-one", {"k": "1"}),
+    ("s-Two", {"k": "2"}),
+    ("s-three", {}),
+    ("s-fo_r", {"k": "1"}),
+):
     client.create_registered_model(f"{name}-{suffix}", tags)
     client.create_model_version(f"{name}-{suffix}", source, run_id, tags)
 mine = f"name LIKE '{name}-s-%'"
@@ -131,7 +173,10 @@ def models(filter_string=mine, **options):
 
 def versions(filter_string, **options):
     found = client.search_model_versions(filter_string, **options)
-    return {"versions": [[each.name, str(each.version)] for each in found], "more": bool(found.token)}
+    return {
+        "versions": [[each.name, str(each.version)] for each in found],
+        "more": bool(found.token),
+    }
 
 
 for item, filter_string in {
@@ -156,8 +201,15 @@ for item, filter_string in {
 }.items():
     r.call(f"models: {item}", models, filter_string)
 for order in (
-    ["name"], ["name DESC"], ["creation_timestamp"], ["creation_timestamp DESC"], ["last_updated_timestamp ASC"],
-    ["timestamp DESC"], ["colour"], ["name sideways"], ["last_updated_timestamp DESC", "name"],
+    ["name"],
+    ["name DESC"],
+    ["creation_timestamp"],
+    ["creation_timestamp DESC"],
+    ["last_updated_timestamp ASC"],
+    ["timestamp DESC"],
+    ["colour"],
+    ["name sideways"],
+    ["last_updated_timestamp DESC", "name"],
 ):
     r.call(f"models, order: {order}", models, order_by=order)
 page = client.search_registered_models(mine, max_results=3)
@@ -190,19 +242,31 @@ for item, filter_string in {
 }.items():
     r.call(f"versions: {item}", versions, filter_string, order_by=["name", "version_number"])
 for order in (
-    ["name", "version_number DESC"], ["version_number", "name"], ["creation_timestamp"],
-    ["last_updated_timestamp DESC"], ["colour"],
+    ["name", "version_number DESC"],
+    ["version_number", "name"],
+    ["creation_timestamp"],
+    ["last_updated_timestamp DESC"],
+    ["colour"],
 ):
     r.call(f"versions, order: {order}", versions, f"name LIKE '{name}-%'", order_by=order)
-page = client.search_model_versions(f"name = '{name}-a'", max_results=2, order_by=["version_number"])
+page = client.search_model_versions(
+    f"name = '{name}-a'", max_results=2, order_by=["version_number"]
+)
 r.note("versions, page 1", [each.version for each in page])
 r.call(
-    "versions, page 2", versions, f"name = '{name}-a'", max_results=2,
-    order_by=["version_number"], page_token=page.token,
+    "versions, page 2",
+    versions,
+    f"name = '{name}-a'",
+    max_results=2,
+    order_by=["version_number"],
+    page_token=page.token,
 )
 for size in (0, -1, 200000, 200001):
     r.call(f"versions, max_results {size}", versions, f"name = '{name}-b'", max_results=size)
-r.call("versions, whole", lambda: client.search_model_versions(f"name = '{name}-a'", order_by=["version_number"])[0])
+r.call(
+    "versions, whole",
+    lambda: client.search_model_versions(f"name = '{name}-a'", order_by=["version_number"])[0],
+)
 
 # --- Rename, copy, delete ---------------------------------------------------------------------
 
@@ -225,19 +289,42 @@ r.call("delete version: again", client.delete_model_version, f"{name}-z", "3")
 r.call("delete version: get", client.get_model_version, f"{name}-z", "3")
 r.call("delete version: in production", client.delete_model_version, f"{name}-z", "2")
 r.call("delete version: its alias", client.get_model_version_by_alias, f"{name}-z", "champion")
-r.call("version after delete", lambda: client.create_model_version(f"{name}-z", source, run_id).version)
+r.call(
+    "version after delete", lambda: client.create_model_version(f"{name}-z", source, run_id).version
+)
 r.call("delete", client.delete_registered_model, f"{name}-z")
 r.call("delete: again", client.delete_registered_model, f"{name}-z")
 r.call("delete: versions", versions, f"name = '{name}-z'")
 r.call("delete: create again", client.create_registered_model, f"{name}-z")
-r.call("delete: numbers begin again", lambda: client.create_model_version(f"{name}-z", source, run_id).version)
+r.call(
+    "delete: numbers begin again",
+    lambda: client.create_model_version(f"{name}-z", source, run_id).version,
+)
 
 # --- Fluent -----------------------------------------------------------------------------------
 
 r.call("fluent: register", mlflow.register_model, f"runs:/{run_id}/model", f"{name}-fluent")
-r.call("fluent: register again", lambda: mlflow.register_model(f"runs:/{run_id}/model", f"{name}-fluent", tags={"a": "b"}))
-r.call("fluent: register nothing", mlflow.register_model, f"runs:/{run_id}/nowhere", f"{name}-fluent")
-r.call("fluent: models", lambda: [e.name for e in mlflow.search_registered_models(filter_string=mine, order_by=["name"])])
-r.call("fluent: versions", lambda: [e.version for e in mlflow.search_model_versions(filter_string=f"name = '{name}-fluent'", order_by=["version_number"])])
+r.call(
+    "fluent: register again",
+    lambda: mlflow.register_model(f"runs:/{run_id}/model", f"{name}-fluent", tags={"a": "b"}),
+)
+r.call(
+    "fluent: register nothing", mlflow.register_model, f"runs:/{run_id}/nowhere", f"{name}-fluent"
+)
+r.call(
+    "fluent: models",
+    lambda: [
+        e.name for e in mlflow.search_registered_models(filter_string=mine, order_by=["name"])
+    ],
+)
+r.call(
+    "fluent: versions",
+    lambda: [
+        e.version
+        for e in mlflow.search_model_versions(
+            filter_string=f"name = '{name}-fluent'", order_by=["version_number"]
+        )
+    ],
+)
 
 r.finish()

@@ -28,9 +28,13 @@ r.call("create: no time", lambda: client.create_run(experiment).info.start_time 
 r.call("create: name made up", lambda: len(client.create_run(experiment).info.run_name) > 3)
 r.call("create: time 0", lambda: client.create_run(experiment, start_time=0).info)
 r.call("update: name", client.update_run, run_id, name="two")
-r.call("after name", lambda: [client.get_run(run_id).info.run_name, client.get_run(run_id).data.tags])
+r.call(
+    "after name", lambda: [client.get_run(run_id).info.run_name, client.get_run(run_id).data.tags]
+)
 r.call("tag runName", client.set_tag, run_id, "mlflow.runName", "three")
-r.call("after tag", lambda: [client.get_run(run_id).info.run_name, client.get_run(run_id).data.tags])
+r.call(
+    "after tag", lambda: [client.get_run(run_id).info.run_name, client.get_run(run_id).data.tags]
+)
 r.call("update: status", client.update_run, run_id, status="SCHEDULED")
 r.call("after status", lambda: client.get_run(run_id).info)
 r.call("update: nothing", client.update_run, run_id)
@@ -79,7 +83,9 @@ r.call("create: no experiment", client.create_run, "")
 r.call("create: experiment's name", client.create_run, r.name)
 r.call("create: text for a time", client.create_run, experiment, "now")
 r.call("create: negative time", lambda: client.create_run(experiment, -5).info.start_time)
-r.call("create: empty name", lambda: bool(client.create_run(experiment, 5, run_name="").info.run_name))
+r.call(
+    "create: empty name", lambda: bool(client.create_run(experiment, 5, run_name="").info.run_name)
+)
 r.call("create: long name", client.create_run, experiment, 5, run_name="n" * 251)
 r.call("create: very long name", client.create_run, experiment, 5, run_name="n" * 9000)
 r.call("create: empty tag key", client.create_run, experiment, 5, tags={"": "x"})

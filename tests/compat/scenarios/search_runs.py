@@ -15,10 +15,34 @@ r.experiment(other)
 
 RUNS = (
     # name, start, end, status, metrics, params, tags
-    ("alpha", 1000, 2000, "FINISHED", {"acc": 0.9, "loss": 1.0}, {"lr": "0.1", "opt": "Adam"}, {"t": "x"}),
-    ("beta", 2000, 5000, "FAILED", {"acc": 0.5}, {"lr": "0.01", "opt": "adam"}, {"t": "X", "u v": "1"}),
+    (
+        "alpha",
+        1000,
+        2000,
+        "FINISHED",
+        {"acc": 0.9, "loss": 1.0},
+        {"lr": "0.1", "opt": "Adam"},
+        {"t": "x"},
+    ),
+    (
+        "beta",
+        2000,
+        5000,
+        "FAILED",
+        {"acc": 0.5},
+        {"lr": "0.01", "opt": "adam"},
+        {"t": "X", "u v": "1"},
+    ),
     ("gamma", 3000, None, "RUNNING", {"acc": math.nan}, {"lr": "0.001"}, {}),
-    ("delta", 3200, 3500, "KILLED", {"acc": math.inf, "loss": -2.0}, {"opt": "SGD_1"}, {"t": "it's"}),
+    (
+        "delta",
+        3200,
+        3500,
+        "KILLED",
+        {"acc": math.inf, "loss": -2.0},
+        {"opt": "SGD_1"},
+        {"t": "it's"},
+    ),
     ("eps%", 4000, 4500, "FINISHED", {"loss": 0.0, "a/b c": 7}, {"empty": ""}, {"t": ""}),
     ("zeta", 5000, None, "SCHEDULED", {}, {}, {"mlflow.user": "ann"}),
 )
@@ -48,7 +72,9 @@ client.log_inputs(ids["alpha"], [DatasetInput(data, [InputTag("mlflow.data.conte
 client.log_inputs(
     ids["beta"],
     [
-        DatasetInput(Dataset("mnist", "def456", "http", "{}"), [InputTag("mlflow.data.context", "eval")]),
+        DatasetInput(
+            Dataset("mnist", "def456", "http", "{}"), [InputTag("mlflow.data.context", "eval")]
+        ),
         DatasetInput(data, []),
     ],
 )
@@ -104,7 +130,7 @@ for filter_string in (
     "tags.t LIKE 'x'",
     "tags.t ILIKE 'x'",
     "tags.`u v` = '1'",
-    "tags.t = \"it's\"",
+    'tags.t = "it\'s"',
     "tags.t = ''",
     "tags.t IS NULL",
     "tags.t IS NOT NULL",
@@ -123,7 +149,7 @@ for filter_string in (
     "status IN ('FINISHED')",
     "run_name = 'alpha'",
     "`run name` = 'alpha'",
-    'attributes."run name" = \'alpha\'',
+    "attributes.\"run name\" = 'alpha'",
     "attributes.run_name ILIKE 'ALPHA'",
     "run_name LIKE '%a'",
     "run_name LIKE 'eps%'",

@@ -13,6 +13,10 @@ r.experiment(experiment)
 mlflow.set_experiment(experiment_id=experiment)
 
 
+# How long the JSON of a span is depends on its times.
+VARYING = ("mlflow.trace.sizeBytes", "mlflow.trace.sizeStats", "mlflow.source.git.commit")
+
+
 def flush():
     mlflow.flush_trace_async_logging()
 
@@ -26,7 +30,7 @@ def shown(trace):
         "response": trace.data.response,
         "preview": [info.request_preview, info.response_preview],
         "tags": {k: v for k, v in info.tags.items() if not k.startswith("mlflow.git")},
-        "metadata": {k: v for k, v in info.trace_metadata.items() if k != "mlflow.source.git.commit"},
+        "metadata": {k: v for k, v in info.trace_metadata.items() if k not in VARYING},
         "spans": [
             {
                 "name": span.name,
@@ -97,7 +101,12 @@ with mlflow.start_run(run_name="run") as run:
     outer(7)
 flush()
 names = {}
-for item, trace_id in (("decorated", first), ("failing", second), ("by hand", third), ("client", root.trace_id)):
+for item, trace_id in (
+    ("decorated", first),
+    ("failing", second),
+    ("by hand", third),
+    ("client", root.trace_id),
+):
     names[trace_id] = item
 
 
@@ -105,7 +114,10 @@ def found(filter_string=None, experiments=(experiment,), **options):
     page = client.search_traces(
         list(experiments), filter_string=filter_string, order_by=["timestamp_ms ASC"], **options
     )
-    return {"traces": [names.get(each.info.trace_id, "other") for each in page], "more": bool(page.token)}
+    return {
+        "traces": [names.get(each.info.trace_id, "other") for each in page],
+        "more": bool(page.token),
+    }
 
 
 for filter_string in (
@@ -136,7 +148,9 @@ for filter_string in (
     "status =",
     "tags.made = 'by hand' OR status = 'OK'",
 ):
-    shown_filter = str(filter_string).replace(run.info.run_id, "<run>").replace(str(first), "<trace>")
+    shown_filter = (
+        str(filter_string).replace(run.info.run_id, "<run>").replace(str(first), "<trace>")
+    )
     r.call(f"filter: {shown_filter}", found, filter_string)
 r.call("search: page", found, max_results=2)
 page = client.search_traces([experiment], max_results=2, order_by=["timestamp_ms ASC"])
@@ -146,7 +160,13 @@ for size in (0, -1, 500, 501):
     r.call(f"search: max_results {size}", found, max_results=size)
 r.call("search: unknown experiment", found, None, ("123456789",))
 r.call("search: of a run", lambda: len(client.search_traces([experiment], run_id=run.info.run_id)))
-for order in (["timestamp_ms DESC"], ["execution_time_ms ASC"], ["name"], ["colour"], ["timestamp_ms sideways"]):
+for order in (
+    ["timestamp_ms DESC"],
+    ["execution_time_ms ASC"],
+    ["name"],
+    ["colour"],
+    ["timestamp_ms sideways"],
+):
     r.call(f"order: {order}", lambda: len(client.search_traces([experiment], order_by=order)))
 r.call(
     "fluent: search",
@@ -156,12 +176,22 @@ r.call(
 # --- Assessments ------------------------------------------------------------------------------
 
 if hasattr(mlflow, "log_feedback"):
-    r.call("feedback", lambda: mlflow.log_feedback(trace_id=first, name="good", value=True, rationale="yes").value)
-    r.call("expectation", lambda: mlflow.log_expectation(trace_id=first, name="answer", value=10).value)
-    r.call("feedback: unknown", lambda: mlflow.log_feedback(trace_id="tr-" + "0" * 32, name="good", value=1))
+    r.call(
+        "feedback",
+        lambda: mlflow.log_feedback(trace_id=first, name="good", value=True, rationale="yes").value,
+    )
+    r.call(
+        "expectation", lambda: mlflow.log_expectation(trace_id=first, name="answer", value=10).value
+    )
+    r.call(
+        "feedback: unknown",
+        lambda: mlflow.log_feedback(trace_id="tr-" + "0" * 32, name="good", value=1),
+    )
     r.call(
         "assessments",
-        lambda: sorted([each.name, each.value] for each in mlflow.get_trace(first).info.assessments),
+        lambda: sorted(
+            [each.name, each.value] for each in mlflow.get_trace(first).info.assessments
+        ),
     )
 
 # --- Delete -----------------------------------------------------------------------------------
@@ -175,7 +205,9 @@ r.call("delete: unknown experiment", client.delete_traces, "123456789", trace_id
 r.call("delete: old ones", client.delete_traces, experiment, max_timestamp_millis=5)
 r.call(
     "delete: all but two",
-    lambda: client.delete_traces(experiment, max_timestamp_millis=int(time.time() * 1000) + 1000, max_traces=2),
+    lambda: client.delete_traces(
+        experiment, max_timestamp_millis=int(time.time() * 1000) + 1000, max_traces=2
+    ),
 )
 r.call("left", lambda: len(client.search_traces([experiment])))
 

@@ -12,9 +12,24 @@ TARGET = "https://8.8.8.8/hook"
 CREATED = WebhookEvent(WebhookEntity.PROMPT, WebhookAction.CREATED)
 VERSION = WebhookEvent(WebhookEntity.PROMPT_VERSION, WebhookAction.CREATED)
 
-made = r.call("create", client.create_webhook, r.name, TARGET, [CREATED, VERSION], "about it", "s3cret")
-r.call("create: names of events", client.create_webhook, f"{r.name}-b", TARGET, ["prompt_version.created"])
-r.call("create: disabled", client.create_webhook, f"{r.name}-c", TARGET, ["registered_model.created"], status="DISABLED")
+made = r.call(
+    "create", client.create_webhook, r.name, TARGET, [CREATED, VERSION], "about it", "s3cret"
+)
+r.call(
+    "create: names of events",
+    client.create_webhook,
+    f"{r.name}-b",
+    TARGET,
+    ["prompt_version.created"],
+)
+r.call(
+    "create: disabled",
+    client.create_webhook,
+    f"{r.name}-c",
+    TARGET,
+    ["registered_model.created"],
+    status="DISABLED",
+)
 r.call("create: the same name", client.create_webhook, r.name, TARGET, [CREATED])
 for item, arguments in {
     "empty name": ("", TARGET, [CREATED]),
@@ -69,8 +84,17 @@ r.call(
     "list: ours",
     lambda: sorted(each.name for each in client.list_webhooks() if each.name.startswith(r.name)),
 )
-r.call("list: a page", lambda: [len(client.list_webhooks(max_results=1)), bool(client.list_webhooks(max_results=1).token)])
-r.call("list: next page", lambda: len(client.list_webhooks(1, client.list_webhooks(max_results=1).token)))
+r.call(
+    "list: a page",
+    lambda: [
+        len(client.list_webhooks(max_results=1)),
+        bool(client.list_webhooks(max_results=1).token),
+    ],
+)
+r.call(
+    "list: next page",
+    lambda: len(client.list_webhooks(1, client.list_webhooks(max_results=1).token)),
+)
 r.call("list: rubbish token", client.list_webhooks, page_token="rubbish")
 for size in (0, -1, 1000, 1001):
     r.call(f"list: max_results {size}", lambda: len(client.list_webhooks(max_results=size)) > 0)

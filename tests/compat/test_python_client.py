@@ -1,0 +1,38 @@
+"""MLflow's own Python clients: each call answered by MLflow's server and by ours alike."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from compat.known_differences import KNOWN_DIFFERENCES
+from support.compat import Servers, compared, documents
+from support.environments import Environment
+from support.mlflow_environments import CLIENTS
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+NAMES = sorted(path.stem for path in SCENARIOS.glob("[a-z]*.py"))
+
+_numbers = itertools.count()
+
+
+@pytest.mark.parametrize("scenario", NAMES)
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.name)
+def test_answers_are_those_of_mlflow(
+    servers: Servers, client: Environment, scenario: str, tmp_path: Path
+) -> None:
+    expected, got = documents(
+        [str(client.python), str(SCENARIOS / f"{scenario}.py")],
+        servers,
+        f"c{next(_numbers)}-{client.name}-{scenario}".replace("_", "-"),
+        tmp_path,
+    )
+    found, gone = compared(expected, got, KNOWN_DIFFERENCES.get(scenario, {}))
+    assert not found, f"{len(found)} differences:\n" + "\n".join(map(str, found))
+    assert not gone, f"in KNOWN_DIFFERENCES and no longer true: {gone}"
+
+
+def test_known_differences_name_scenarios() -> None:
+    assert set(KNOWN_DIFFERENCES) <= set(NAMES)

@@ -1,3 +1,3 @@
-"""Where ours answers otherwise on purpose: scenario, then place in its document, then the reason."""
+"""Where ours answers otherwise on purpose: scenario, place in its document, reason."""
 
 KNOWN_DIFFERENCES: dict[str, dict[str, str]] = {}

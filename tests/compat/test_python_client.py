@@ -13,7 +13,9 @@ from support.environments import Environment
 from support.mlflow_environments import CLIENTS
 
 SCENARIOS = Path(__file__).parent / "scenarios"
-NAMES = sorted(path.stem for path in SCENARIOS.glob("[a-z]*.py"))
+NAMES = sorted(
+    path.stem for path in SCENARIOS.glob("[a-z]*.py") if not path.name.startswith("callback_")
+)
 
 _numbers = itertools.count()
 

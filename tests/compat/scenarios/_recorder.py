@@ -1,8 +1,8 @@
 """What a scenario's calls answered, as one JSON document that two servers' answers can share.
 
-Ids, times, addresses and the name that the scenario was given are replaced by placeholders, named after
-where they appear first. Everything else stays: a document differs where an answer differs. Runs in the
-environments of other people's clients, so it needs nothing but the standard library and MLflow.
+Ids, times, addresses and the name that the scenario was given are replaced by placeholders, which
+are named after where they appear first. Everything else stays: a document differs where an answer
+differs. Runs in the environments of other people's clients, so it needs the standard library only.
 """
 
 import base64

@@ -148,12 +148,12 @@ with mlflow.start_run(run_name="fluent") as active:
     r.call("fluent: dict", mlflow.log_dict, {"k": 1}, "k.json")
     r.call("fluent: uri", mlflow.get_artifact_uri, "t.txt")
     if find_spec("matplotlib"):
-        import matplotlib
+        import matplotlib as mpl
 
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
+        mpl.use("Agg")
+        from matplotlib import pyplot as plt
 
-        figure, axes = pyplot.subplots()
+        figure, axes = plt.subplots()
         axes.plot([1, 2], [3, 4])
         r.call("fluent: figure", mlflow.log_figure, figure, "figure.png")
         r.call(

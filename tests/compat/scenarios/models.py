@@ -118,7 +118,7 @@ if find_spec("sklearn"):
             "sklearn: loaded",
             lambda: mlflow.sklearn.load_model(logged.model_uri).predict(x).round(6).tolist(),
         )
-        r.call("sklearn: signature", lambda: logged.signature.to_dict())
+        r.call("sklearn: signature", logged.signature.to_dict)
     mlflow.sklearn.autolog(log_models=False)
     with mlflow.start_run(run_name="autolog") as run:
         LinearRegression().fit(x, x.sum(axis=1))

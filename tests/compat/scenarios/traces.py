@@ -100,14 +100,7 @@ r.call("delete tag: unknown", client.delete_trace_tag, "tr-" + "0" * 32, "a")
 with mlflow.start_run(run_name="run") as run:
     outer(7)
 flush()
-names = {}
-for item, trace_id in (
-    ("decorated", first),
-    ("failing", second),
-    ("by hand", third),
-    ("client", root.trace_id),
-):
-    names[trace_id] = item
+names = {first: "decorated", second: "failing", third: "by hand", root.trace_id: "client"}
 
 
 def found(filter_string=None, experiments=(experiment,), **options):

@@ -11,6 +11,7 @@ from support import mlflow_environments
 from support.binaries import Unobtainable
 from support.compat import Servers
 from support.environments import programs
+from support.java_client import class_path
 from support.mlflow_server import mlflow_server
 from support.processes import START_SECONDS, wait_until
 from support.suites import suite
@@ -32,6 +33,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         try:
             for environment in mlflow_environments.ENVIRONMENTS:
                 programs(environment)
+            class_path()
         except Unobtainable as error:
             pytest.exit(f"The tests cannot run: {error}", returncode=1)
 

@@ -28,7 +28,8 @@ CLIENT_SETTINGS = {
 # The messages that clients and their users' tests look at; others are worded as each server likes.
 PUBLIC_MESSAGES = re.compile(
     r"Missing value for required parameter '\w+'"
-    r"|Invalid value .{0,80}? for parameter '[\w.\[\]]+' supplied"
+    # How a value is quoted is each server's own affair; which parameter it was for is not.
+    r"|for parameter '[\w.\[\]]+' supplied"
     r"|Changing param values is not allowed"
     r"|must be in the '?\w+'? (?:lifecycle_)?stat"
 )
@@ -91,9 +92,14 @@ def _of_errors(expected: dict[str, Any], got: dict[str, Any], item: str) -> Iter
             yield Difference(f"{item} / fault", expected, got)
     else:
         kind = [expected["error"], expected["error_code"]], [got["error"], got["error_code"]]
-        tested = PUBLIC_MESSAGES.search(expected["message"])
-        if kind[0] != kind[1] or (tested and tested[0] not in got["message"]):
+        if kind[0] != kind[1] or not says_the_same(expected["message"], got["message"]):
             yield Difference(item, expected, got)
+
+
+def says_the_same(expected: str, got: str) -> bool:
+    """Whether a message has what people test of MLflow's, where there is such a thing in it."""
+    tested = PUBLIC_MESSAGES.search(expected)
+    return tested is None or tested[0] in got
 
 
 def compared(

@@ -287,7 +287,7 @@ for item, order in {
 for size in (0, -1, 50000, 50001):
     r.call(f"max_results {size}", names, max_results=size, order_by=["run_name"])
 r.call("token: rubbish", names, page_token="rubbish")
-r.call("whole run", lambda: client.search_runs([experiment], "run_name = 'beta'")[0])
+r.call("whole run", lambda: client.search_runs([experiment], "run_name = 'alpha'")[0])
 
 # --- Fluent -----------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ KNOWN_REQUESTS: dict[str, str] = {
     "* body b'\\xff\\xfe'": NOT_JSON,
     "* body b\"{'a': 1}\"": NOT_JSON,
 }
-"""The same for single REST requests: what was asked, of any endpoint with a star, and the reason."""
+"""The same for single REST requests: what was asked (a star: of any endpoint) and the reason."""
 
 KNOWN_FIELDS = {
     "workspace": "there are no workspaces, as server-info says; no client asks for the field then",

@@ -4,7 +4,7 @@ from typing import Any
 
 from support.rest import API, Endpoint
 
-S, N, I, L, O = "string", "number", "integer", "list", "object"  # noqa: E741
+S, N, W, L = "string", "number", "integer", "list"
 
 
 def post(path: str, /, **parameters: tuple[str, Any]) -> Endpoint:
@@ -32,12 +32,12 @@ TRACKING = (
     post("experiments/create", name=(S, "{name}-new"), tags=(L, TAG)),
     post(
         "experiments/search",
-        max_results=(I, 5),
+        max_results=(W, 5),
         filter=(S, "name = '{name}'"),
         order_by=(L, ["name"]),
-        view_type=(I, 3),
+        view_type=(W, 3),
     ),
-    get("experiments/search", max_results=(I, 5), filter=(S, "name = '{name}'")),
+    get("experiments/search", max_results=(W, 5), filter=(S, "name = '{name}'")),
     get("experiments/get", experiment_id=EXPERIMENT),
     get("experiments/get-by-name", experiment_name=(S, "{name}")),
     post("experiments/update", experiment_id=EXPERIMENT, new_name=(S, "{name}-renamed")),
@@ -50,17 +50,17 @@ TRACKING = (
         experiment_id=EXPERIMENT,
         user_id=(S, "ann"),
         run_name=(S, "name"),
-        start_time=(I, 1000),
+        start_time=(W, 1000),
         tags=(L, TAG),
     ),
     get("runs/get", run_id=RUN),
-    post("runs/update", run_id=RUN, status=(S, "FINISHED"), end_time=(I, 5), run_name=(S, "new")),
+    post("runs/update", run_id=RUN, status=(S, "FINISHED"), end_time=(W, 5), run_name=(S, "new")),
     post(
         "runs/search",
         experiment_ids=(L, ["{experiment}"]),
         filter=(S, "metrics.m > 0"),
         run_view_type=(S, "ALL"),
-        max_results=(I, 5),
+        max_results=(W, 5),
         order_by=(L, ["metrics.m DESC"]),
     ),
     post(
@@ -68,8 +68,8 @@ TRACKING = (
         run_id=RUN,
         key=(S, "x"),
         value=(N, 1.5),
-        timestamp=(I, 5),
-        step=(I, 1),
+        timestamp=(W, 5),
+        step=(W, 1),
     ),
     post("runs/log-parameter", run_id=RUN, key=(S, "q"), value=(S, "v")),
     post("runs/set-tag", run_id=RUN, key=(S, "q"), value=(S, "v")),
@@ -99,15 +99,15 @@ TRACKING = (
             ],
         ),
     ),
-    get("metrics/get-history", run_id=RUN, metric_key=(S, "m"), max_results=(I, 5)),
-    get("metrics/get-history-bulk", run_id=RUN, metric_key=(S, "m"), max_results=(I, 5)),
+    get("metrics/get-history", run_id=RUN, metric_key=(S, "m"), max_results=(W, 5)),
+    get("metrics/get-history-bulk", run_id=RUN, metric_key=(S, "m"), max_results=(W, 5)),
     get(
         "metrics/get-history-bulk-interval",
         run_ids=RUN,
         metric_key=(S, "m"),
-        start_step=(I, 0),
-        end_step=(I, 5),
-        max_results=(I, 5),
+        start_step=(W, 0),
+        end_step=(W, 5),
+        max_results=(W, 5),
     ),
     get("artifacts/list", run_id=RUN, path=(S, "folder")),
     post("experiments/search-datasets", experiment_ids=(L, ["{experiment}"])),
@@ -133,7 +133,7 @@ LOGGED_MODELS = (
         "logged-models/search",
         experiment_ids=(L, ["{experiment}"]),
         filter=(S, "name = 'n'"),
-        max_results=(I, 5),
+        max_results=(W, 5),
         order_by=(L, [{"field_name": "name", "ascending": True}]),
     ),
     post("runs/outputs", run_id=RUN, models=(L, [{"model_id": "{logged_model}", "step": 1}])),
@@ -146,7 +146,7 @@ REGISTRY = (
     get(
         "registered-models/search",
         filter=(S, "name = '{model}'"),
-        max_results=(I, 5),
+        max_results=(W, 5),
         order_by=(S, "name"),
     ),
     patch("registered-models/update", name=MODEL, description=(S, "x")),
@@ -159,7 +159,7 @@ REGISTRY = (
     get("registered-models/get-latest-versions", name=MODEL, stages=(S, "None")),
     post("model-versions/create", name=MODEL, source=(S, "{source}"), run_id=RUN, tags=(L, TAG)),
     get("model-versions/get", name=MODEL, version=(S, "1")),
-    get("model-versions/search", filter=(S, "name = '{model}'"), max_results=(I, 5)),
+    get("model-versions/search", filter=(S, "name = '{model}'"), max_results=(W, 5)),
     get("model-versions/get-download-uri", name=MODEL, version=(S, "1")),
     patch("model-versions/update", name=MODEL, version=(S, "1"), description=(S, "x")),
     post("model-versions/set-tag", name=MODEL, version=(S, "1"), key=(S, "a"), value=(S, "b")),

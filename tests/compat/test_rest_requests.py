@@ -62,7 +62,7 @@ def compared(servers: Servers, table: str) -> Iterator[tuple[str, str | None]]:
     for endpoint in TABLES[table]:
         for one, other in zip(requests(endpoint, expected), requests(endpoint, got), strict=True):
             answers = send(servers.mlflow, one), send(servers.runstone, other)
-            yield f"{endpoint.name} {one.name}", difference(*answers, KNOWN_FIELDS)
+            yield f"{endpoint.name} {one.name}", difference(*answers, KNOWN_FIELDS, one.wrong)
 
 
 def known(name: str) -> list[str]:

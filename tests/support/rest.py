@@ -13,13 +13,19 @@ from support.compat import says_the_same
 SECONDS = 60.0
 API = "/api/2.0/mlflow"
 
-# What a parameter of each kind is never; null is as good as absent in protobuf's JSON.
-WRONG: dict[str, tuple[Any, ...]] = {
-    "string": (5, True, 1.5, ["a"], {"a": 1}, None, ""),
-    "integer": ("abc", True, 1.5, "5", [1], {"a": 1}, None, -1, 2**70),
-    "number": ("abc", True, "1.5", [1], {"a": 1}, None),
-    "list": ("abc", 5, True, {"a": 1}, None, [], [None], [[]]),
-    "object": ("abc", 5, True, ["a"], None, {}),
+# What a parameter of each kind cannot be: its JSON type is another.
+WRONG_TYPES: dict[str, tuple[Any, ...]] = {
+    "string": (5, True, 1.5, ["a"], {"a": 1}),
+    "integer": ("abc", True, 1.5, [1], {"a": 1}, 2**70),
+    "number": ("abc", True, [1], {"a": 1}),
+    "list": ("abc", 5, True, {"a": 1}, [None], [[]]),
+}
+# What has the right type, or stands for "absent", and may still be wrong.
+ODD: dict[str, tuple[Any, ...]] = {
+    "string": (None, ""),
+    "integer": ("5", None, -1),
+    "number": ("1.5", None),
+    "list": (None, []),
 }
 
 
@@ -39,13 +45,14 @@ class Endpoint(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is sent: ``body`` as it stands, or none."""
+    """What is sent: ``body`` as it stands, or none. ``wrong`` is a parameter of a wrong type."""
 
     name: str
     method: str
     path: str
     query: dict[str, Any]
     body: bytes | None
+    wrong: str = ""
 
 
 class Answer(NamedTuple):
@@ -82,7 +89,7 @@ def send(url: str, request: Request) -> Answer:
 
 
 def shape(value: Any, leave_out: Collection[str] = ()) -> Any:
-    """The keys and kinds of a JSON value; of a list, those of its first element."""
+    """The keys and kinds of a JSON value; of a list, those of all its elements."""
     if isinstance(value, dict):
         return {
             key: shape(each, leave_out)
@@ -90,19 +97,28 @@ def shape(value: Any, leave_out: Collection[str] = ()) -> Any:
             if key not in leave_out
         }
     if isinstance(value, list):
-        return [shape(value[0], leave_out)] if value else []
+        kinds = [shape(each, leave_out) for each in value]
+        if all(isinstance(each, dict) for each in kinds):
+            return [{key: each[key] for each in kinds for key in each}] if kinds else []
+        return sorted({json.dumps(each) for each in kinds})
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return "number"
     return type(value).__name__
 
 
-def difference(expected: Answer, got: Answer, leave_out: Collection[str] = ()) -> str | None:
+def difference(
+    expected: Answer, got: Answer, leave_out: Collection[str] = (), wrong: str = ""
+) -> str | None:
     """What a client would notice, in a line; None when it would notice nothing.
 
     A 500 of MLflow's is a fault of its: ours is then any refusal that is not one. What its web
-    framework refuses has no error code to compare. Fields of ``leave_out`` are known to be absent.
+    framework refuses has no error code to compare. Of some parameters MLflow takes a ``wrong``
+    type in silence, where ours names it. Fields of ``leave_out`` are known to be absent.
     """
-    if expected.status >= 500:
+    refused = (got.status, got.code) == (400, "INVALID_PARAMETER_VALUE")
+    if wrong and refused and expected.status < 400:
+        same = f"'{wrong}" in got.message
+    elif expected.status >= 500:
         same = 400 <= got.status < 500
     elif expected.status >= 400:
         same = expected.status == got.status and (
@@ -143,11 +159,14 @@ def requests(endpoint: Endpoint, names: Mapping[str, str]) -> Iterator[Request]:
     for key, (kind, _) in endpoint.parameters.items():
         yield _request(endpoint, path, f"without {key}", {**good, key: ...})
         if endpoint.method != "GET":
-            for wrong in WRONG[kind]:
-                yield _request(endpoint, path, f"{key} is {wrong!r}", {**good, key: wrong})
+            for value in WRONG_TYPES[kind]:
+                values = {**good, key: value}
+                yield _request(endpoint, path, f"{key} is {value!r}", values, wrong=key)
+            for value in ODD[kind]:
+                yield _request(endpoint, path, f"{key} is {value!r}", {**good, key: value})
         elif kind == "integer":
-            for wrong in ("abc", "1.5", "-1", "", str(2**70)):
-                yield _request(endpoint, path, f"{key} is {wrong!r}", {**good, key: wrong})
+            for value in ("abc", "1.5", "-1", "", str(2**70)):
+                yield _request(endpoint, path, f"{key} is {value!r}", {**good, key: value})
         else:
             yield _request(endpoint, path, f"{key} is ''", {**good, key: ""})
     if endpoint.method != "GET":
@@ -159,8 +178,10 @@ def requests(endpoint: Endpoint, names: Mapping[str, str]) -> Iterator[Request]:
     yield _request(endpoint, path, "as it should be", good)
 
 
-def _request(endpoint: Endpoint, path: str, name: str, values: Mapping[str, Any]) -> Request:
+def _request(
+    endpoint: Endpoint, path: str, name: str, values: Mapping[str, Any], wrong: str = ""
+) -> Request:
     given = {key: value for key, value in values.items() if value is not ...}
     if endpoint.method == "GET":
-        return Request(name, "GET", path, given, None)
-    return Request(name, endpoint.method, path, {}, json.dumps(given).encode())
+        return Request(name, "GET", path, given, None, wrong)
+    return Request(name, endpoint.method, path, {}, json.dumps(given).encode(), wrong)

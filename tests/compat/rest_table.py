@@ -4,7 +4,7 @@ from typing import Any
 
 from support.rest import API, Endpoint
 
-S, N, W, L = "string", "number", "integer", "list"
+S, N, W, L, B = "string", "number", "integer", "list", "boolean"
 
 
 def post(path: str, /, **parameters: tuple[str, Any]) -> Endpoint:
@@ -100,7 +100,11 @@ TRACKING = (
         ),
     ),
     get("metrics/get-history", run_id=RUN, metric_key=(S, "m"), max_results=(W, 5)),
-    get("metrics/get-history-bulk", run_id=RUN, metric_key=(S, "m"), max_results=(W, 5)),
+    Endpoint(
+        "GET",
+        "/ajax-api/2.0/mlflow/metrics/get-history-bulk",
+        {"run_id": RUN, "metric_key": (S, "m"), "max_results": (W, 5)},
+    ),
     get(
         "metrics/get-history-bulk-interval",
         run_ids=RUN,
@@ -169,7 +173,7 @@ REGISTRY = (
         name=MODEL,
         version=(S, "1"),
         stage=(S, "Staging"),
-        archive_existing_versions=(S, "true"),
+        archive_existing_versions=(B, True),
     ),
     delete("model-versions/delete", name=MODEL, version=(S, "1")),
     post("registered-models/rename", name=MODEL, new_name=(S, "{name}-m3")),

@@ -19,6 +19,7 @@ WRONG_TYPES: dict[str, tuple[Any, ...]] = {
     "integer": ("abc", True, 1.5, [1], {"a": 1}, 2**70),
     "number": ("abc", True, [1], {"a": 1}),
     "list": ("abc", 5, True, {"a": 1}, [None], [[]]),
+    "boolean": ("abc", 5, [True], {"a": 1}),
 }
 # What has the right type, or stands for "absent", and may still be wrong.
 ODD: dict[str, tuple[Any, ...]] = {
@@ -26,6 +27,7 @@ ODD: dict[str, tuple[Any, ...]] = {
     "integer": ("5", None, -1),
     "number": ("1.5", None),
     "list": (None, []),
+    "boolean": (None, "true"),
 }
 
 

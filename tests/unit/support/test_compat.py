@@ -34,6 +34,8 @@ def test_a_difference_is_told_by_its_place() -> None:
             True,
         ),
         ("Missing value for required parameter 'a'.", "a is required", False),
+        ("x for parameter 'a' supplied", "y for parameter 'a[0].b' supplied", True),
+        ("x for parameter 'a' supplied", "y for parameter 'ab' supplied", False),
         (
             "Invalid value 1 for parameter 'a' supplied",
             "Invalid value 2 for parameter 'b' supplied",

@@ -1,5 +1,7 @@
 """Inputs and outputs of a run: datasets of mlflow.data, their tags, models that went in and out."""
 
+from importlib.util import find_spec
+
 import mlflow
 from _recorder import Recorder
 from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -71,14 +73,15 @@ r.call("log: deleted run", client.log_inputs, deleted, [of("a")])
 
 # --- mlflow.data ------------------------------------------------------------------------------
 
-mlflow.set_experiment(experiment_id=experiment)
-with mlflow.start_run(run_name="fluent") as active:
-    try:
-        import numpy as np
-        import pandas as pd
-    except ImportError:
-        pass
-    else:
+# The skinny client has neither numpy nor pandas, and mlflow.data needs them.
+if find_spec("numpy") and find_spec("pandas"):
+    import numpy as np
+    import pandas as pd
+    from mlflow.data.http_dataset_source import HTTPDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    mlflow.set_experiment(experiment_id=experiment)
+    with mlflow.start_run(run_name="fluent") as active:
         frame = pd.DataFrame({"x": [1.0, 2.0], "y": [1, 0]})
         data = mlflow.data.from_pandas(
             frame, source="http://example.com/d.csv", name="frame", targets="y"
@@ -87,16 +90,16 @@ with mlflow.start_run(run_name="fluent") as active:
         r.call("fluent: pandas, tags", mlflow.log_input, data, "test", {"a": "b"})
         array = mlflow.data.from_numpy(np.arange(6.0).reshape(2, 3), name="array")
         r.call("fluent: numpy", mlflow.log_input, array)
-    from mlflow.data.http_dataset_source import HTTPDatasetSource
-    from mlflow.data.meta_dataset import MetaDataset
-
-    meta = MetaDataset(HTTPDatasetSource("http://example.com/x"), name="meta", digest="0123")
-    r.call("fluent: meta", mlflow.log_input, meta, context="meta")
-    if hasattr(mlflow, "log_inputs"):
+        meta = MetaDataset(HTTPDatasetSource("http://example.com/x"), name="meta", digest="0123")
+        r.call("fluent: meta", mlflow.log_input, meta, context="meta")
         r.call(
-            "fluent: inputs", mlflow.log_inputs, [meta, meta], ["one", "two"], [None, {"t": "u"}]
+            "fluent: inputs",
+            mlflow.log_inputs,
+            [meta, meta],
+            ["one", "two"],
+            [None, {"t": "u"}],
         )
-r.call("fluent: after", inputs, active.info.run_id)
+    r.call("fluent: after", inputs, active.info.run_id)
 
 # --- Models -----------------------------------------------------------------------------------
 

@@ -21,6 +21,11 @@ ID = re.compile(r"\b(?:m-|tr-|d-)?(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}
 KINDS = {"m-": "model", "tr-": "trace", "d-": "dataset"}
 MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{1,4}")
 NAME_KEYS = ("name", "run_name", "mlflow.runName")
+# An experiment's id is replaced only where it can be nothing else: before the run in a location,
+# at the end of one, and after "id".
+EXPERIMENT = re.compile(
+    r"(?<=artifacts:/)\d+(?=/|$)|(?<=/)\d+(?=/<)|(?<=id[= ])\d+|(?<=id[= ]')\d+"
+)
 TIME_KEY = re.compile(r"(time|timestamp|_at|_ms|_ns)$")
 # A time is "now" when it lies within this of the scenario's start, in seconds.
 NOW = 3600.0
@@ -53,14 +58,16 @@ class Recorder:
             return None
         if getattr(function, "__name__", "") == "create_experiment":
             self.experiment(answer, item)
-        self.note(item, answer)
+            self.note(item, answer, "experiment_id")
+        else:
+            self.note(item, answer)
         return answer
 
-    def note(self, item, value):
-        """Writes a value down that no single call answered."""
+    def note(self, item, value, what=""):
+        """Writes a value down that no single call answered; ``what`` is the field it would be."""
         assert item not in self.items, f"{item} was recorded before"
         self._item, self._counts = item, {}
-        self.items[item] = self._clean(plain(value))
+        self.items[item] = self._clean(plain(value), what)
 
     def hide(self, value, placeholder):
         """From now on ``value`` stands as ``placeholder`` (for what no pattern finds)."""
@@ -99,7 +106,7 @@ class Recorder:
     def _string(self, value, key):
         if key in NAME_KEYS and MADE_UP.fullmatch(value):
             return "<made up>"
-        if key in ("", "experiment_id", "experiment_ids") and value in self._placeholders:
+        if key in ("experiment_id", "experiment_ids") and value in self._placeholders:
             return self._placeholders[value]
         if TIME_KEY.search(key) and value.isdecimal() and _is_now(int(value)):
             return "<now>"
@@ -109,10 +116,7 @@ class Recorder:
         for value, placeholder in self._texts:
             text = text.replace(value, placeholder)
         text = ID.sub(self._id, text)
-        # An experiment's id is replaced only where it can be nothing else.
-        return re.sub(
-            r"(?<=/)\d+(?=/|$)|(?<=id[= ])\d+|(?<=id[= ]')\d+|(?<=')\d+(?=')", self._known, text
-        )
+        return EXPERIMENT.sub(self._known, text)
 
     def _id(self, found):
         text = found[0]

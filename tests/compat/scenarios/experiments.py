@@ -12,7 +12,7 @@ name = r.name
 def created(item, suffix, **options):
     made = client.create_experiment(f"{name}-{suffix}", **options)
     r.experiment(made, suffix)
-    r.note(item, made)
+    r.note(item, made, "experiment_id")
     return made
 
 

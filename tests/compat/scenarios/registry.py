@@ -127,13 +127,20 @@ r.call(
 r.call(
     "stage: unknown version", client.transition_model_version_stage, f"{name}-a", "99", "Staging"
 )
-r.call("latest", client.get_latest_versions, f"{name}-a")
-r.call("latest: production", client.get_latest_versions, f"{name}-a", ["Production"])
-r.call("latest: other case", client.get_latest_versions, f"{name}-a", ["production"])
-r.call("latest: two", client.get_latest_versions, f"{name}-a", ["Production", "None"])
-r.call("latest: unknown stage", client.get_latest_versions, f"{name}-a", ["Nowhere"])
-r.call("latest: unknown model", client.get_latest_versions, f"{name}-none")
-r.call("latest: no versions", client.get_latest_versions, f"{name}-b")
+
+
+def latest(*arguments):
+    """By version: in which order stages come is not said anywhere."""
+    return sorted(client.get_latest_versions(*arguments), key=lambda each: int(each.version))
+
+
+r.call("latest", latest, f"{name}-a")
+r.call("latest: production", latest, f"{name}-a", ["Production"])
+r.call("latest: other case", latest, f"{name}-a", ["production"])
+r.call("latest: two", latest, f"{name}-a", ["Production", "None"])
+r.call("latest: unknown stage", latest, f"{name}-a", ["Nowhere"])
+r.call("latest: unknown model", latest, f"{name}-none")
+r.call("latest: no versions", latest, f"{name}-b")
 
 # --- Aliases ----------------------------------------------------------------------------------
 

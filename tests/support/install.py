@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from support.binaries import Unobtainable, chosen_s3, postgres_programs, s3_program
 from support.environments import programs
+from support.java_client import class_path
 from support.mlflow_environments import ENVIRONMENTS
 
 
@@ -18,6 +19,7 @@ def main() -> None:
                 ENVIRONMENTS, pool.map(programs, ENVIRONMENTS), strict=True
             ):
                 print(f"{environment.name}: {folder}")
+        print(f"mlflow-java: {class_path()}")
     except Unobtainable as error:
         sys.exit(f"The tests cannot run: {error}")
 

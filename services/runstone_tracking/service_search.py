@@ -53,7 +53,7 @@ MAX_PAGE_BYTES = 4 * 1024 * 1024
 FOUND_AT_ONCE = 2000
 """Rows of one query: a page of 50,000 that ends early must not have sorted and sent them all."""
 
-COLUMNS_AT_ONCE = 5000
+COLUMNS_AT_ONCE = 10_000
 """Runs of one response of columns: PostgreSQL may read a whole table for each of them."""
 
 LOADED_AT_ONCE = 100

@@ -24,8 +24,9 @@ from runstone_tracking.tables import SCHEMA, params, runs, tags
 from runstone_tracking.tables_metrics import metric_summaries
 
 MAX_ENTRIES = 400_000
-MAX_BYTES = 64 * 2**20
-"""Of what is gathered at once: a service has many callers."""
+MAX_BYTES = 32 * 2**20
+"""Of what is gathered at once, metrics and texts: a service has many callers, and one message of 64
+MiB holds both."""
 
 FEW = 100
 """Runs that are gathered without a look at how large they are."""
@@ -70,7 +71,7 @@ _PARAM_ROWS, _TAG_ROWS = (
 
 
 def fitting(connection: Connection, infos: Sequence[RunInfo]) -> int:
-    """How many of the runs, from the first, are gathered at once: FEW when they are large."""
+    """How many of the runs, from the first, are gathered at once: fewer of larger ones."""
     if len(infos) <= FEW:
         return len(infos)
     ids = [info.run_id for info in infos]
@@ -78,9 +79,9 @@ def fitting(connection: Connection, infos: Sequence[RunInfo]) -> int:
     size = connection.execute(held.where(among(connection, runs.c.run_id, ids))).scalar() or 0
     counted = select(func.count()).select_from(metric_summaries)
     found = counted.where(among(connection, metric_summaries.c.run_id, ids))
-    if size <= MAX_BYTES and (connection.execute(found).scalar() or 0) <= MAX_ENTRIES:
-        return len(infos)
-    return FEW
+    entries = connection.execute(found).scalar() or 0
+    share = min(1.0, MAX_BYTES / (size + 1), MAX_ENTRIES / (entries + 1))
+    return max(FEW, int(share * len(infos)))
 
 
 def load_columns(connection: Connection, infos: Sequence[RunInfo]) -> RunColumns:

@@ -57,6 +57,7 @@ def run(of: ours.Run) -> theirs.Run:
             tags=[theirs.RunTag(key, value) for key, value in data.tags.items()],
         ),
         theirs.RunInputs(dataset_inputs=[dataset_input(each) for each in of.inputs.dataset_inputs]),
+        theirs.RunOutputs(model_outputs=[]),
     )
 
 
@@ -121,7 +122,7 @@ def model_version(of: ours.ModelVersion) -> registered.ModelVersion:
         source=of.source,
         run_id=of.run_id,
         status=STATUSES.get(of.status, of.status),
-        status_message=of.status_message,
+        status_message=of.status_message or None,
         tags=[registered.ModelVersionTag(key, value) for key, value in of.tags.items()],
         run_link="",
         aliases=list(of.aliases),

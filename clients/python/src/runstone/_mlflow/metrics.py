@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mlflow.store.entities.paged_list import PagedList
@@ -21,7 +21,7 @@ from runstone import _fork, _values
 from runstone._entities.tracking import LifecycleStage, Metric, Param, RunTag
 from runstone._journal import outlet, rules
 from runstone._mlflow import entities
-from runstone.exceptions import RunDeleted
+from runstone.exceptions import RunDeleted, RunNotFound
 
 if TYPE_CHECKING:
     from runstone._client import Client
@@ -98,9 +98,14 @@ class MetricsMixin:
         max_results: int | None = None,
         page_token: str | None = None,
     ) -> PagedList:
-        """Every point of a metric, in one page, ordered by (timestamp, step, value)."""
+        """Every point of a metric, in one page, ordered by (timestamp, step, value).
+
+        None of a run that is not there: that is what MLflow's server answers.
+        """
         del max_results, page_token
-        found = self.client.get_metric_history(run_id, metric_key)
+        found: list[Metric] = []
+        with suppress(RunNotFound):
+            found = self.client.get_metric_history(run_id, metric_key)
         return PagedList(entities.metrics(metric_key, found), None)
 
     def _append(self, run_id: str, rows: list[Row]) -> None:
@@ -156,16 +161,15 @@ def _renew_queues() -> None:
         store._async_logging_queue = AsyncLoggingQueue(logging_func=store.log_batch)  # noqa: SLF001
 
 
-class _Delivered(Future[None]):
-    """What is done when the journal is delivered; looked at only by who asks for the result."""
+class _Delivered:
+    """The future of points in the journal, as far as RunOperations looks at one."""
 
     def __init__(self, tracking_uri: str) -> None:
-        super().__init__()
         self._tracking_uri = tracking_uri
 
-    def result(self, timeout: float | None = None) -> None:
+    def result(self) -> None:
         """Wait for delivery, for as long as something is delivered once a minute."""
-        outlet.flush_visibly(self._tracking_uri, True if timeout is None else timeout)
+        outlet.flush_visibly(self._tracking_uri)
 
 
 def _rows(metrics: Iterable[Any]) -> Iterator[Row]:

@@ -186,6 +186,11 @@ class TrackingStore(MetricsMixin, AbstractStore):
         models.append(mlflow_model.get_tags_dict())
         self.client.set_tag(run_id, MLFLOW_LOGGED_MODELS, json.dumps(models))
 
+    def search_logged_models(self, *arguments: Any, **named: Any) -> PagedList:
+        """None: they cannot be made yet. MLflow looks for them wherever it lists a run's files."""
+        del arguments, named
+        return PagedList([], None)
+
     def link_traces_to_run(self, trace_ids: list[str], run_id: str) -> None:
         """Not there yet."""
         raise NotSupported("link_traces_to_run")

@@ -72,7 +72,7 @@ class PluginClient:
             [str(self.python), str(SCRIPTS / script), *arguments],
             cwd=self.folder,
             env=self.environment(tracking_uri, **changes),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mlflow import entities as theirs
@@ -43,16 +43,19 @@ def run_info(of: ours.RunInfo) -> theirs.RunInfo:
     )
 
 
-def run(of: ours.Run) -> theirs.Run:
-    """A run with all it holds."""
+def run(
+    of: ours.Run, latest: Callable[[list[theirs.Metric]], list[theirs.Metric]] = list
+) -> theirs.Run:
+    """A run with all it holds; ``latest`` may change its latest points."""
     data = of.data
+    metrics = [
+        theirs.Metric(each.key, each.value, each.timestamp, each.step)
+        for each in data.metric_summaries.values()
+    ]
     return theirs.Run(
         run_info(of.info),
         theirs.RunData(
-            metrics=[
-                theirs.Metric(each.key, each.value, each.timestamp, each.step)
-                for each in data.metric_summaries.values()
-            ],
+            metrics=latest(metrics),
             params=[theirs.Param(key, value) for key, value in data.params.items()],
             tags=[theirs.RunTag(key, value) for key, value in data.tags.items()],
         ),

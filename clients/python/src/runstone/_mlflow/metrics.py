@@ -11,8 +11,9 @@ import logging
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mlflow import entities as theirs
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.async_logging.async_logging_queue import AsyncLoggingQueue
 from mlflow.utils.async_logging.run_operations import RunOperations
@@ -21,10 +22,9 @@ from runstone import _fork, _values
 from runstone._entities.tracking import LifecycleStage, Metric, Param, RunTag
 from runstone._journal import outlet, rules
 from runstone._mlflow import entities
+from runstone._mlflow.places import PluginClient
+from runstone._mlflow.recent import Recent
 from runstone.exceptions import RunDeleted, RunNotFound
-
-if TYPE_CHECKING:
-    from runstone._client import Client
 
 MOST_KNOWN = 100_000
 """Runs that are remembered to be there; a service that logs to more of them looks again."""
@@ -38,11 +38,12 @@ Row = tuple[int, int, dict[str, float]]
 class MetricsMixin:
     """The part of a tracking store that writes what runs log, and reads points."""
 
-    client: Client
+    client: PluginClient
     _async_logging_queue: AsyncLoggingQueue
 
     def _begin(self) -> None:
         self._known: set[str] = set()
+        self._recent = Recent()
         self._told = False
         _stores.add(self)
 
@@ -91,6 +92,16 @@ class MetricsMixin:
         super().flush_async_logging()  # type: ignore[misc]
         outlet.flush_visibly(self.client.tracking_uri)
 
+    def get_run(self, run_id: str) -> theirs.Run:
+        """A run with what this process logged to it, delivered or not."""
+        # Before the call: what is delivered meanwhile is in the answer, and harmless twice.
+        outlets = outlet.outlets(self.client.tracking_uri)
+        delivered = min((each.journal.delivered for each in outlets), default=0)
+        return entities.run(
+            self.client.get_run_as_stored(run_id),
+            lambda stored: self._recent.over(run_id, stored, delivered),
+        )
+
     def get_metric_history(
         self,
         run_id: str,
@@ -110,10 +121,11 @@ class MetricsMixin:
 
     def _append(self, run_id: str, rows: list[Row]) -> None:
         try:
-            journal = outlet.of(self.client)
+            out = outlet.outlet(self.client.tracking_uri, self.client.user)
             while rows:
                 step, timestamp_ms, values = rows[0]
-                journal.log(run_id, values, step, timestamp_ms)
+                out.log(run_id, values, step, timestamp_ms)
+                self._recent.add(run_id, step, timestamp_ms, values, out.journal.size)
                 del rows[0]
         except OSError as error:
             if not self._told:
@@ -149,6 +161,7 @@ class MetricsMixin:
 
     def _forget(self, run_id: str) -> None:
         self._known.discard(run_id)
+        self._recent.forget(run_id)
 
 
 _stores: weakref.WeakSet[MetricsMixin] = weakref.WeakSet()
@@ -158,6 +171,7 @@ _stores: weakref.WeakSet[MetricsMixin] = weakref.WeakSet()
 def _renew_queues() -> None:
     """The threads of MLflow's queue stay with the parent; whoever waited for one would hang."""
     for store in _stores:
+        store._recent.renew()  # noqa: SLF001
         store._async_logging_queue = AsyncLoggingQueue(logging_func=store.log_batch)  # noqa: SLF001
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from runstone._client import Client
+from runstone._convert import tracking as convert
+from runstone._entities.tracking import Run
 from runstone.exceptions import InvalidUri
-
-if TYPE_CHECKING:
-    from runstone._client import Client
+from runstone.tracking.v1 import run_pb2
 
 SCHEME = "runstone-artifacts"
 SCHEMES = ("runstone", "runstones")
@@ -75,15 +76,21 @@ def source(given: str) -> str:
     return f"runs:/{place.owner_id}/{place.path}".rstrip("/")
 
 
+class PluginClient(Client):
+    """The client, and what only MLflow's stores need of it."""
+
+    def get_run_as_stored(self, run_id: str) -> Run:
+        """As ``get_run``, without what is on its way to the server. Raises RunNotFound."""
+        return convert.run(self._tracking.GetRun(run_pb2.GetRunRequest(run_id=run_id)).run)
+
+
 @lru_cache(maxsize=100)
-def client(tracking_uri: str) -> Client:
+def client(tracking_uri: str) -> PluginClient:
     """The client of a tracking URI, shared by the stores and repositories of a process."""
-    from runstone._client import Client
-
-    return Client(tracking_uri, tracking_uri)
+    return PluginClient(tracking_uri, tracking_uri)
 
 
-def client_for_artifacts(tracking_uri: str | None) -> Client:
+def client_for_artifacts(tracking_uri: str | None) -> PluginClient:
     """The client of the server that an artifact URI means.
 
     Raises:

@@ -114,10 +114,6 @@ class TrackingStore(MetricsMixin, AbstractStore):
         self._remember(made.info.run_id)
         return entities.run(made)
 
-    def get_run(self, run_id: str) -> theirs.Run:
-        """A run with what this process logged to it."""
-        return entities.run(self.client.get_run(run_id))
-
     def update_run_info(
         self, run_id: str, run_status: int | None, end_time: int | None, run_name: str | None
     ) -> theirs.RunInfo:

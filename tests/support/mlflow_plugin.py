@@ -7,8 +7,6 @@ from this checkout, is put in front of it, so that its entry points are those th
 import shutil
 import subprocess
 import sys
-import tomllib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from support.binaries import REPOSITORY, run_visibly
@@ -91,13 +89,3 @@ class PluginClient:
             raise AssertionError(f"{script} hangs\n{out}\n{err}") from None
         assert process.returncode == 0, f"{script}: {process.returncode}\n{out}\n{err}"
         return out, err
-
-
-def client_requirements() -> Sequence[str]:
-    """What the client distribution needs, of its extra for MLflow nothing."""
-    project: Mapping[str, Sequence[str]] = tomllib.loads(
-        (CLIENT / "pyproject.toml").read_text("utf-8")
-    )["project"]
-    return project["dependencies"]
-
-

@@ -219,7 +219,7 @@ def registry(run_id: str) -> None:
         "create version",
         lambda: client.create_model_version("m", source, run_id, {"a": "b"}, description="first"),
     )
-    call("create second", lambda: client.create_model_version("m", source, run_id))
+    call("create second version", lambda: client.create_model_version("m", source, run_id))
     call("create of unknown", lambda: client.create_model_version("nobody", source, run_id))
     call("get version", lambda: client.get_model_version("m", made.version))
     call("get version unknown", lambda: client.get_model_version("m", "77"))

@@ -1,4 +1,4 @@
-"""MLflow's client through the plug-in: what it is told, beside what MLflow's own server tells it."""
+"""MLflow's client through the plug-in: it is told what MLflow's own server tells it."""
 
 import json
 import urllib.error
@@ -14,7 +14,7 @@ from support.mlflow_environments import FULL
 from support.mlflow_plugin import PluginClient
 from support.suites import SuiteProcess, clean_environment
 
-MLFLOW_START_SECONDS = 110.0
+MLFLOW_START_SECONDS = 180.0
 """Its imports and migrations take 15 s of processor time."""
 
 DIFFERENT = {
@@ -84,14 +84,11 @@ def test_calls_are_answered_as_by_mlflow(
     assert ours == theirs
 
 
-@pytest.mark.parametrize("scheme", ["http", "file"])
-def test_another_scheme_is_left_to_mlflow(plugin: PluginClient, scheme: str) -> None:
-    out, _ = plugin.run("plugin_facts.py", f"{scheme}://127.0.0.1/none", "stores")
+def test_another_scheme_is_left_to_mlflow(plugin: PluginClient) -> None:
+    out, _ = plugin.run("plugin_facts.py", "http://127.0.0.1:1", "stores")
     assert "runstone" not in out.lower()
 
 
 def test_what_the_plugin_promises(plugin: PluginClient, tracking_uri: str) -> None:
     for name in ("requirements", "import_is_light", "errors", "every_method", "pickled", "uris"):
         plugin.run("plugin_facts.py", tracking_uri, name)
-
-

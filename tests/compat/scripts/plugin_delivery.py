@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 
 import mlflow
 from mlflow import MlflowClient
@@ -14,6 +15,15 @@ from mlflow.exceptions import MlflowException
 warnings.filterwarnings("error", module=r"runstone(\.|$)")
 client = MlflowClient()
 EXPERIMENT = mlflow.set_experiment(f"delivery {os.getpid()}").experiment_id
+
+
+def error_of(act: Callable[[], object]) -> MlflowException:
+    """The error that a call raises; AssertionError when it raises none."""
+    try:
+        act()
+    except MlflowException as error:
+        return error
+    raise AssertionError("it was done")
 
 
 def count(run_id: str, key: str) -> int:
@@ -73,12 +83,7 @@ def asynchronous() -> None:
     assert {f"t{n}" for n in range(4)} <= set(data.tags)
     assert all(count(run_id, f"m{n}") == 200 for n in range(4))
     failing = client.log_batch(run_id, [], [Param("z", "2")], synchronous=False)
-    try:
-        failing.wait()
-    except MlflowException as error:
-        assert "z" in error.message
-    else:
-        raise AssertionError("a parameter changed")
+    assert "z" in error_of(failing.wait).message
 
 
 def forked() -> None:
@@ -126,10 +131,10 @@ def forked() -> None:
     assert len(client.get_run(run_id).data.params) == 5
 
 
-def until(condition: object) -> None:
+def until(condition: Callable[[], bool]) -> None:
     """Look until it is true, for half a minute."""
     end = time.monotonic() + 30
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
 
@@ -146,21 +151,13 @@ def refused() -> None:
     run_id = client.create_run(EXPERIMENT).info.run_id
     good = Metric("good", 1.0, 1, 1)
     for bad in (Metric("a//b", 1.0, 1, 1), Metric("a", 1.0, -5, 1), Metric("a", 1.0, 1, 2**70)):
-        try:
-            client.log_batch(run_id, [good, bad], [Param("p", "1")])
-        except MlflowException as error:
-            assert error.error_code == "INVALID_PARAMETER_VALUE", error
-        else:
-            raise AssertionError(f"{bad} was taken")
+        error = error_of(lambda bad=bad: client.log_batch(run_id, [good, bad], [Param("p", "1")]))
+        assert error.error_code == "INVALID_PARAMETER_VALUE", error
     data = client.get_run(run_id).data
     assert (data.metrics, data.params) == ({}, {})
     client.delete_run(run_id)
-    try:
-        client.log_metric(run_id, "good", 1.0)
-    except MlflowException as error:
-        assert error.error_code == "INVALID_PARAMETER_VALUE", error
-    else:
-        raise AssertionError("a deleted run took a point")
+    error = error_of(lambda: client.log_metric(run_id, "good", 1.0))
+    assert error.error_code == "INVALID_PARAMETER_VALUE", error
 
 
 def without_journal() -> None:

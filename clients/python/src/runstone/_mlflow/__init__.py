@@ -1,12 +1,14 @@
 """What makes an unmodified MLflow client speak to Runstone by gRPC.
 
 MLflow finds these by the entry points of this distribution, for the tracking URIs runstone://… and
-runstones://… and for the artifact URIs of ``places``. It loads them whenever it is imported, so what
-they need is imported when one is called.
+runstones://… and for the artifact URIs of ``places``. It loads them whenever it is imported, so
+what they need is imported when one is called.
 
 errors      our exceptions as MLflow's, and what is not supported
 entities    our entities as MLflow's, and the reverse
 places      artifact URIs, and the client of a tracking URI
+paging      pages as MLflow's callers expect them
+recent      points on their way to the server
 metrics     what a run logs: points by the journal, the rest by call
 tracking    the tracking store
 registry    the model registry store

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mlflow.entities import FileInfo
@@ -68,7 +67,7 @@ class RunstoneArtifacts(ArtifactRepository):
             relative_to=path.rpartition("/")[0],
             **self._place.of,
         )
-        os.replace(arrived, target)
+        Path(arrived).replace(target)
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         """Delete a file or a tree; everything without a path."""

@@ -42,7 +42,7 @@ class NotSupported(_Base, NotImplementedError):
 def translated(error: ours.RunstoneException) -> theirs.MlflowException:
     """The same error as MLflow's callers expect it."""
     name = CODES.get(type(error), error.error_code)
-    known = name in ErrorCode.keys()
+    known = name in ErrorCode.keys()  # noqa: SIM118 - an enum's wrapper is no mapping
     code = ErrorCode.Value(name) if known else INTERNAL_ERROR
     return theirs.MlflowException(error.message, error_code=code)
 

@@ -13,7 +13,7 @@ from mlflow.store.model_registry.abstract_store import AbstractStore
 
 from runstone._mlflow import entities, places
 from runstone._mlflow.errors import NotSupported, speaks_mlflow
-from runstone._mlflow.tracking import filled
+from runstone._mlflow.paging import filled
 
 NO_PROMPTS = f"tag.`{IS_PROMPT_TAG_KEY}` != 'true'"
 """What MLflow's client adds to a search for models."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mlflow import entities as theirs
@@ -17,6 +17,7 @@ from runstone._journal import outlet
 from runstone._mlflow import entities, places
 from runstone._mlflow.errors import NotSupported, speaks_mlflow
 from runstone._mlflow.metrics import MetricsMixin
+from runstone._mlflow.paging import filled
 
 UNKNOWN_USER = "unknown"
 """What MLflow's client says when nobody told it who is at work."""
@@ -190,21 +191,3 @@ class TrackingStore(MetricsMixin, AbstractStore):
     def link_traces_to_run(self, trace_ids: list[str], run_id: str) -> None:
         """Not there yet."""
         raise NotSupported("link_traces_to_run")
-
-
-def filled(
-    page: Callable[[int, str | None], Any],
-    convert: Callable[[Any], Any],
-    max_results: int | None,
-    token: str | None,
-) -> PagedList:
-    """As many results as MLflow's caller asked for: our pages may end earlier, by their bytes."""
-    wanted = SEARCH_MAX_RESULTS_DEFAULT if max_results is None else max_results
-    found: list[Any] = []
-    while True:
-        # None or less is the server's to refuse.
-        some = page(wanted - len(found), token)
-        found.extend(map(convert, some))
-        token = some.token
-        if not token or len(found) >= wanted:
-            return PagedList(found, token)

@@ -10,6 +10,8 @@ places      artifact URIs, and the client of a tracking URI
 paging      pages as MLflow's callers expect them
 recent      points on their way to the server
 metrics     what a run logs: points by the journal, the rest by call
+spans       our traces as MLflow's, and the reverse
+traces      traces and their spans
 tracking    the tracking store
 registry    the model registry store
 artifacts   the artifact repository

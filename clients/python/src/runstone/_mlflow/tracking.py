@@ -18,13 +18,14 @@ from runstone._mlflow import entities, places
 from runstone._mlflow.errors import NotSupported, speaks_mlflow
 from runstone._mlflow.metrics import MetricsMixin
 from runstone._mlflow.paging import filled
+from runstone._mlflow.traces import TracesMixin
 
 UNKNOWN_USER = "unknown"
 """What MLflow's client says when nobody told it who is at work."""
 
 
 @speaks_mlflow
-class TrackingStore(MetricsMixin, AbstractStore):
+class TrackingStore(MetricsMixin, TracesMixin, AbstractStore):
     """Experiments, runs and what they log, of the server of a tracking URI.
 
     Args:
@@ -187,7 +188,3 @@ class TrackingStore(MetricsMixin, AbstractStore):
         """None: they cannot be made yet. MLflow looks for them wherever it lists a run's files."""
         del arguments, named
         return PagedList([], None)
-
-    def link_traces_to_run(self, trace_ids: list[str], run_id: str) -> None:
-        """Not there yet."""
-        raise NotSupported("link_traces_to_run")

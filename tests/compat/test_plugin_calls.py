@@ -55,7 +55,9 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def own_suite(tmp_path: Path) -> Iterator[str]:
     """The tracking URI of a suite in which nothing is yet."""
-    started = SuiteProcess(tmp_path / "data", "--grpc-port", str(processes.free_port()))
+    started = SuiteProcess(
+        tmp_path / "data", "--no-http", "--grpc-port", str(processes.free_port())
+    )
     try:
         yield f"runstone://{started.wait_serving()['tcp']}"
     finally:

@@ -117,7 +117,9 @@ def test_the_generated_code_runs_with_the_oldest_protobuf_asked_for() -> None:
     assert floor.startswith("6.")
     generated = sorted((REPOSITORY / "clients/python/src/runstone").glob("*/v1/*_pb2.py"))
     versions = {
-        path.name: re.findall(r"^# Protobuf Python Version: (\S+)$", path.read_text("utf-8"), re.M)
+        path.name: re.findall(
+            r"^# Protobuf Python Version: (\S+)$", path.read_text("utf-8"), re.MULTILINE
+        )
         for path in generated
     }
     assert len(versions) > 10

@@ -265,12 +265,44 @@ def registry(run_id: str) -> None:
     call("delete model again", lambda: client.delete_registered_model("renamed"))
 
 
+def prompts() -> None:
+    made = call(
+        "register_prompt",
+        lambda: plain_prompt(
+            client.register_prompt("p", "Hello {{name}}", "first", tags={"a": "b"})
+        ),
+    )
+    assert made is not None
+    call(
+        "register_prompt again",
+        lambda: plain_prompt(client.register_prompt("p", [{"role": "user", "content": "{{x}}"}])),
+    )
+    call("load_prompt", lambda: plain_prompt(client.load_prompt("prompts:/p/1")))
+    call("prompt alias", lambda: client.set_prompt_alias("p", "best", 2))
+    call("load_prompt by alias", lambda: plain_prompt(client.load_prompt("prompts:/p@best")))
+    call("load_prompt unknown", lambda: client.load_prompt("prompts:/q/1", allow_missing=True))
+    call("search_prompts", lambda: [each.name for each in client.search_prompts()])
+    call("models without prompts", lambda: [m.name for m in client.search_registered_models()])
+    call(
+        "prompts by name",
+        lambda: [each.name for each in client.search_prompts("name LIKE 'p%'")],
+    )
+    call("delete alias of prompt", lambda: client.delete_prompt_alias("p", "best"))
+    call("delete_prompt_version", lambda: client.delete_prompt_version("p", "1"))
+
+
+def plain_prompt(prompt: Any) -> list[Any]:
+    """What counts of a prompt's version."""
+    return [prompt.name, int(prompt.version), prompt.template, prompt.commit_message]
+
+
 def main() -> None:
     experiment = experiments()
     run_id = runs(experiment)
     search(experiment)
     artifacts(run_id)
     registry(run_id)
+    prompts()
     sys.stdout.flush()
 
 

@@ -88,7 +88,6 @@ def every_method() -> None:
         lambda: tracking_store().create_dataset("d"),
         lambda: tracking_store().register_scorer("0", "s", "{}"),
         lambda: registry_store().create_webhook("w", "http://127.0.0.1", []),
-        lambda: registry_store().create_prompt("p"),
     ):
         error = error_of(act)
         assert error.error_code == "NOT_IMPLEMENTED", error

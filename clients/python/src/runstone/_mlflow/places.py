@@ -9,14 +9,20 @@ Such a URI holds no address: it means the server of the tracking URI, as MLflow'
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from runstone import _values
 from runstone._client import Client
+from runstone._client._models import UNLIMITED
+from runstone._connection import new_id
 from runstone._convert import tracking as convert
+from runstone._entities.registry import ModelVersion
 from runstone._entities.tracking import Run
 from runstone.exceptions import InvalidUri
+from runstone.registry.v1 import model_version_pb2
 from runstone.tracking.v1 import run_pb2
 
 SCHEME = "runstone-artifacts"
@@ -82,6 +88,20 @@ class PluginClient(Client):
     def get_run_as_stored(self, run_id: str) -> Run:
         """As ``get_run``, without what is on its way to the server. Raises RunNotFound."""
         return convert.run(self._tracking.GetRun(run_pb2.GetRunRequest(run_id=run_id)).run)
+
+    def create_version_without_files(
+        self, name: str, source: str, tags: Mapping[str, Any], description: str | None
+    ) -> ModelVersion:
+        """A version that only says where it comes from, as a prompt's. Raises ModelNotFound."""
+        return self._create(
+            model_version_pb2.CreateModelVersionRequest(
+                name=name,
+                external=model_version_pb2.ExternalSource(uri=source),
+                description=description or "",
+                tags=_values.texts("tag", tags, UNLIMITED),
+                request_id=new_id(),
+            )
+        )
 
 
 @lru_cache(maxsize=100)

@@ -15,8 +15,10 @@ from runstone._mlflow import entities, places
 from runstone._mlflow.errors import NotSupported, speaks_mlflow
 from runstone._mlflow.paging import filled
 
+IS_PROMPT = f"`{IS_PROMPT_TAG_KEY}` = 'true'"
 NO_PROMPTS = f"tag.`{IS_PROMPT_TAG_KEY}` != 'true'"
-"""What MLflow's client adds to a search for models."""
+"""What MLflow's client adds to a search for models. Ours compare what is there: a model without the
+tag does not match ``!=``."""
 
 
 @speaks_mlflow
@@ -47,8 +49,6 @@ class RegistryStore(AbstractStore):
         deployment_job_id: str | None = None,
     ) -> registered.RegisteredModel:
         """Create a model without versions."""
-        if has_prompt_tag(list(tags or ())):
-            raise NotSupported("registering prompts")
         _refuse_jobs(deployment_job_id)
         return entities.registered_model(
             self.client.create_registered_model(name, entities.texts(tags), description)
@@ -125,7 +125,12 @@ class RegistryStore(AbstractStore):
         """
         del run_link, local_model_path
         if has_prompt_tag(list(tags or ())):
-            raise NotSupported("registering prompts")
+            # MLflow keeps the text in a tag.
+            return entities.model_version(
+                self.client.create_version_without_files(
+                    name, source, entities.texts(tags), description
+                )
+            )
         if model_id:
             raise NotSupported("registering a logged model (models:/m-…)")
         return entities.model_version(
@@ -203,11 +208,14 @@ class RegistryStore(AbstractStore):
         self.client.delete_registered_model_alias(name, alias)
 
 
-def _models_only(filter_string: str | None) -> str | None:
-    """Our filters compare what is there: a model without the tag does not match ``!=``."""
+def _models_only(filter_string: str | None) -> str:
+    """The filter, without prompts unless it asks for them."""
+    models = f"NOT tags.{IS_PROMPT}"
     if not filter_string:
-        return filter_string
-    return filter_string.replace(NO_PROMPTS, f"NOT {NO_PROMPTS.replace('!=', '=')}")
+        return models
+    if IS_PROMPT_TAG_KEY in filter_string:
+        return filter_string.replace(NO_PROMPTS, models)
+    return f"({filter_string}) AND {models}"
 
 
 def _refuse_jobs(deployment_job_id: str | None) -> None:

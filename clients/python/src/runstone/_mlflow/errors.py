@@ -21,7 +21,9 @@ CODES: dict[type[ours.RunstoneException], str] = {
 }
 """Where MLflow's own stores choose otherwise than by kind, as ``RunstoneException.error_code``."""
 
-OVERRIDDEN_BY_THEM = frozenset({"_search_runs", "_search_datasets", "_delete_traces"})
+CALLED_BY_THEM = frozenset(
+    {"__init__", "_search_runs", "_search_datasets", "_delete_traces", "_download_file"}
+)
 """Methods that MLflow calls in spite of their names."""
 
 _Base: Any = getattr(theirs, "MlflowNotImplementedException", theirs.MlflowException)
@@ -55,7 +57,7 @@ def speaks_mlflow(kind: T) -> T:
     names = {name for base in kind.__mro__ for name in vars(base)}
     for name in names:
         method = next(vars(base)[name] for base in kind.__mro__ if name in vars(base))
-        wanted = not name.startswith("_") or name in OVERRIDDEN_BY_THEM
+        wanted = not name.startswith("_") or name in CALLED_BY_THEM
         if wanted and isinstance(method, FunctionType):
             setattr(kind, name, _translating(method))
     return kind

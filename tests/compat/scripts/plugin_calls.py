@@ -15,7 +15,17 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelInput,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    RunTag,
+    ViewType,
+)
 from mlflow.exceptions import MlflowException
 
 ID = re.compile(r"\b(m-)?[0-9a-f]{32}\b")
@@ -265,6 +275,52 @@ def registry(run_id: str) -> None:
     call("delete model again", lambda: client.delete_registered_model("renamed"))
 
 
+def models(experiment: str, run_id: str) -> None:
+    made = call(
+        "create_logged_model",
+        lambda: client.create_logged_model(experiment, "lm", run_id, {"a": "b"}, {"p": "1"}, "k"),
+    )
+    model_id = made.model_id
+    call("model bad name", lambda: client.create_logged_model(experiment, "a/b"))
+    call("model in unknown", lambda: client.create_logged_model("98765", "a"))
+    call("get_logged_model unknown", lambda: client.get_logged_model(f"m-{'0' * 32}"))
+    call("set model tags", lambda: client.set_logged_model_tags(model_id, {"x": "y", "z": "1"}))
+    call("delete model tag", lambda: client.delete_logged_model_tag(model_id, "z"))
+    call("delete model tag again", lambda: client.delete_logged_model_tag(model_id, "z"))
+    call("log params", lambda: client.log_model_params(model_id, {"q": "2"}))
+    call("outputs", lambda: client.log_outputs(run_id, [LoggedModelOutput(model_id, 3)]))
+    call("inputs", lambda: client.log_inputs(run_id, models=[LoggedModelInput(model_id)]))
+    named = {"model_id": model_id, "dataset_name": "d", "dataset_digest": "1a"}
+    call("model metric", lambda: client.log_metric(run_id, "auc", 0.9, 4000, 3, **named))
+    call("run of model", lambda: client.get_run(run_id))
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "weights.bin").write_bytes(b"w" * 5000)
+        call("model files", lambda: client.log_model_artifacts(model_id, name))
+    call("list model files", lambda: client.list_logged_model_artifacts(model_id))
+    call("finalize", lambda: client.finalize_logged_model(model_id, "READY"))
+    call("get_logged_model", lambda: client.get_logged_model(model_id))
+    call(
+        "search models of experiment",
+        lambda: client.search_logged_models([experiment], "metrics.auc > 0.5 AND params.p = '1'"),
+    )
+    call(
+        "search models ordered",
+        lambda: client.search_logged_models(
+            [experiment], order_by=[{"field_name": "metrics.auc", "ascending": False}]
+        ),
+    )
+    call("search logged bad", lambda: client.search_logged_models([experiment], "nothing"))
+    client.create_registered_model("lm")
+    call("register", lambda: client.create_model_version("lm", made.model_uri, model_id=model_id))
+    with tempfile.TemporaryDirectory() as name:
+        got = mlflow.artifacts.download_artifacts("models:/lm/1", dst_path=name)
+        call("download registered", lambda: [each.name for each in Path(got).iterdir()])
+    other = client.create_logged_model(experiment, "other")
+    call("delete_logged_model", lambda: client.delete_logged_model(other.model_id))
+    call("get deleted model", lambda: client.get_logged_model(other.model_id))
+    call("search after", lambda: len(client.search_logged_models([experiment])))
+
+
 def prompts() -> None:
     made = call(
         "register_prompt",
@@ -302,6 +358,7 @@ def main() -> None:
     search(experiment)
     artifacts(run_id)
     registry(run_id)
+    models(experiment, run_id)
     prompts()
     sys.stdout.flush()
 

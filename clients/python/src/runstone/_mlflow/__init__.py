@@ -9,6 +9,7 @@ entities    our entities as MLflow's, and the reverse
 places      artifact URIs, and the client of a tracking URI
 paging      pages as MLflow's callers expect them
 recent      points on their way to the server
+models      logged models, and the runs that read and made them
 metrics     what a run logs: points by the journal, the rest by call
 spans       our traces as MLflow's, and the reverse
 traces      traces and their spans

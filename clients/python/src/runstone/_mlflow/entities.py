@@ -59,8 +59,18 @@ def run(
             params=[theirs.Param(key, value) for key, value in data.params.items()],
             tags=[theirs.RunTag(key, value) for key, value in data.tags.items()],
         ),
-        theirs.RunInputs(dataset_inputs=[dataset_input(each) for each in of.inputs.dataset_inputs]),
-        theirs.RunOutputs(model_outputs=[]),
+        theirs.RunInputs(
+            dataset_inputs=[dataset_input(each) for each in of.inputs.dataset_inputs],
+            model_inputs=[
+                theirs.LoggedModelInput(each.model_id) for each in of.inputs.model_inputs
+            ],
+        ),
+        theirs.RunOutputs(
+            model_outputs=[
+                theirs.LoggedModelOutput(each.model_id, each.step)
+                for each in of.outputs.model_outputs
+            ]
+        ),
     )
 
 
@@ -93,6 +103,60 @@ def our_dataset_input(of: theirs.DatasetInput) -> ours.DatasetInput:
             profile=data.profile,
         ),
         [ours.InputTag(tag.key, tag.value) for tag in of.tags],
+    )
+
+
+def our_metric(of: theirs.Metric) -> ours.Metric:
+    """MLflow's as ours."""
+    return ours.Metric(
+        of.key,
+        of.value,
+        of.timestamp,
+        of.step or 0,
+        model_id=of.model_id,
+        dataset_name=of.dataset_name,
+        dataset_digest=of.dataset_digest,
+    )
+
+
+def our_model_input(of: theirs.LoggedModelInput) -> ours.LoggedModelInput:
+    """MLflow's as ours."""
+    return ours.LoggedModelInput(of.model_id)
+
+
+def our_model_output(of: theirs.LoggedModelOutput) -> ours.LoggedModelOutput:
+    """MLflow's as ours."""
+    return ours.LoggedModelOutput(of.model_id, of.step)
+
+
+def logged_model(of: ours.LoggedModel) -> theirs.LoggedModel:
+    """A logged model with all it holds."""
+    return theirs.LoggedModel(
+        experiment_id=of.experiment_id,
+        model_id=of.model_id,
+        name=of.name,
+        artifact_location=places.uri(places.LOGGED_MODELS, of.model_id),
+        creation_timestamp=of.creation_timestamp,
+        last_updated_timestamp=of.last_updated_timestamp,
+        model_type=of.model_type,
+        source_run_id=of.source_run_id,
+        status=theirs.LoggedModelStatus(of.status),
+        status_message="",
+        tags=dict(of.tags),
+        params=dict(of.params),
+        metrics=[
+            theirs.Metric(
+                each.key,
+                each.value,
+                each.timestamp,
+                each.step,
+                model_id=each.model_id,
+                dataset_name=each.dataset_name,
+                dataset_digest=each.dataset_digest,
+                run_id=each.run_id,
+            )
+            for each in of.metrics
+        ],
     )
 
 

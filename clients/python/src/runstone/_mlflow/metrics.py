@@ -56,14 +56,17 @@ class MetricsMixin:
     ) -> None:
         """Set parameters and tags, all or none, then append the points.
 
-        Points are checked first, so that nothing is logged of a batch with a bad one.
+        Points are checked first, so that nothing is logged of a batch with a bad one. Those that
+        say something about a logged model too are few, and sent with the call.
         """
-        rows = list(_rows(metrics or ()))
-        if params or tags:
+        of_models = [each for each in metrics or () if each.model_id]
+        rows = list(_rows(each for each in metrics or () if not each.model_id))
+        if params or tags or of_models:
             self.client.log_batch(
                 run_id,
-                params=[Param(each.key, each.value) for each in params or ()],
-                tags=[RunTag(each.key, each.value) for each in tags or ()],
+                [entities.our_metric(each) for each in of_models],
+                [Param(each.key, each.value) for each in params or ()],
+                [RunTag(each.key, each.value) for each in tags or ()],
             )
             self._remember(run_id)
         if rows:

@@ -1,6 +1,7 @@
 """Where things are, in MLflow's terms.
 
 runstone-artifacts:/runs/<run_id>[/<path>]                    files of a run
+runstone-artifacts:/models/<model_id>[/<path>]                files of a logged model
 runstone-artifacts:/model-versions/<model_version_id>[/<path>]   files of a model version
 
 Such a URI holds no address: it means the server of the tracking URI, as MLflow's own
@@ -31,9 +32,10 @@ SCHEMES = ("runstone", "runstones")
 
 RUNS = "runs"
 MODEL_VERSIONS = "model-versions"
+LOGGED_MODELS = "models"
 EXPERIMENTS = "experiments"
 
-_OWNERS = {RUNS: "run_id", MODEL_VERSIONS: "model_version_id"}
+_OWNERS = {RUNS: "run_id", MODEL_VERSIONS: "model_version_id", LOGGED_MODELS: "logged_model_id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +68,22 @@ def parse(artifact_uri: str) -> Place:
     owner_id, _, path = below.partition("/")
     if scheme != SCHEME or not rest.startswith("/") or kind not in _OWNERS or not owner_id:
         raise InvalidUri(
-            f"{artifact_uri!r} names no files: use {uri(RUNS, '<run_id>')}/<path> or"
+            f"{artifact_uri!r} names no files: use {uri(RUNS, '<run_id>')}/<path>,"
+            f" {uri(LOGGED_MODELS, '<model_id>')}/<path> or"
             f" {uri(MODEL_VERSIONS, '<model_version_id>')}/<path>"
         )
     return Place(_OWNERS[kind], owner_id, path.strip("/"))
 
 
 def source(given: str) -> str:
-    """A model version's source as our client takes it: a run's files by ``runs:/…``."""
+    """A model version's source as our client takes it: ``runs:/…`` or ``models:/m-…``."""
     if not given.startswith(f"{SCHEME}:"):
         return given
     place = parse(given)
-    if place.owner != "run_id":
+    if place.owner == "model_version_id":
         raise InvalidUri(f"{given!r} is no source of a model version: use models:/<name>/<version>")
-    return f"runs:/{place.owner_id}/{place.path}".rstrip("/")
+    scheme = "runs" if place.owner == "run_id" else "models"
+    return f"{scheme}:/{place.owner_id}/{place.path}".rstrip("/")
 
 
 class PluginClient(Client):

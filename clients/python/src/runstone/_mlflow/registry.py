@@ -120,10 +120,10 @@ class RegistryStore(AbstractStore):
     ) -> registered.ModelVersion:
         """Create the next version of a model; it is READY on return.
 
-        ``source`` is what runstone.Client takes, or an artifact URI of a run. The server keeps the
-        run by itself; the link to it and the local copy are not needed.
+        ``source`` is what runstone.Client takes, or an artifact URI of a run or logged model. The
+        server keeps these by itself; the link to a run and a local copy are not needed.
         """
-        del run_link, local_model_path
+        del run_link, local_model_path, model_id
         if has_prompt_tag(list(tags or ())):
             # MLflow keeps the text in a tag.
             return entities.model_version(
@@ -131,8 +131,6 @@ class RegistryStore(AbstractStore):
                     name, source, entities.texts(tags), description
                 )
             )
-        if model_id:
-            raise NotSupported("registering a logged model (models:/m-…)")
         return entities.model_version(
             self.client.create_model_version(
                 name, places.source(source), run_id, entities.texts(tags), None, description

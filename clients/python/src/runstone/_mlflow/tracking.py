@@ -15,8 +15,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS, MLFLOW_USER
 from runstone._entities.tracking import RunStatus
 from runstone._journal import outlet
 from runstone._mlflow import entities, places
-from runstone._mlflow.errors import NotSupported, speaks_mlflow
+from runstone._mlflow.errors import speaks_mlflow
 from runstone._mlflow.metrics import MetricsMixin
+from runstone._mlflow.models import ModelsMixin
 from runstone._mlflow.paging import filled
 from runstone._mlflow.traces import TracesMixin
 
@@ -25,7 +26,7 @@ UNKNOWN_USER = "unknown"
 
 
 @speaks_mlflow
-class TrackingStore(MetricsMixin, TracesMixin, AbstractStore):
+class TrackingStore(MetricsMixin, ModelsMixin, TracesMixin, AbstractStore):
     """Experiments, runs and what they log, of the server of a tracking URI.
 
     Args:
@@ -165,26 +166,9 @@ class TrackingStore(MetricsMixin, TracesMixin, AbstractStore):
         """Delete a tag of a run."""
         self.client.delete_tag(run_id, key)
 
-    def log_inputs(
-        self,
-        run_id: str,
-        datasets: Sequence[theirs.DatasetInput] | None = None,
-        models: Sequence[Any] | None = None,
-    ) -> None:
-        """Note data sets that a run reads."""
-        if models:
-            raise NotSupported("logging models as inputs of a run")
-        if datasets:
-            self.client.log_inputs(run_id, [entities.our_dataset_input(each) for each in datasets])
-
     def record_logged_model(self, run_id: str, mlflow_model: Any) -> None:
         """Add a model to the list that the run's tag of MLflow 1 and 2 holds."""
         tags = self.client.get_run(run_id).data.tags
         models = json.loads(tags.get(MLFLOW_LOGGED_MODELS, "[]"))
         models.append(mlflow_model.get_tags_dict())
         self.client.set_tag(run_id, MLFLOW_LOGGED_MODELS, json.dumps(models))
-
-    def search_logged_models(self, *arguments: Any, **named: Any) -> PagedList:
-        """None: they cannot be made yet. MLflow looks for them wherever it lists a run's files."""
-        del arguments, named
-        return PagedList([], None)

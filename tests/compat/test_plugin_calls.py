@@ -1,21 +1,14 @@
 """MLflow's client through the plug-in: it is told what MLflow's own server tells it."""
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support import processes
-from support.environments import programs
-from support.mlflow_environments import FULL
 from support.mlflow_plugin import PluginClient
-from support.suites import SuiteProcess, clean_environment
-
-MLFLOW_START_SECONDS = 180.0
-"""Its imports and migrations take 15 s of processor time."""
+from support.mlflow_server import mlflow_server
+from support.suites import suite
 
 DIFFERENT = {
     # A taken name is BAD_REQUEST to MLflow when an experiment is renamed, and only then.
@@ -24,44 +17,17 @@ DIFFERENT = {
 
 
 @pytest.fixture
-def mlflow_server(tmp_path: Path) -> Iterator[str]:
+def reference() -> Iterator[str]:
     """The URL of MLflow's own server, the newest, in which nothing is yet."""
-    folder = tmp_path / "mlflow"
-    folder.mkdir()
-    port = processes.free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [
-        *(str(programs(FULL) / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
-        *("--artifacts-destination", str(folder / "artifacts")),
-    ]
-    settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    log = folder / "server.log"
-    environment = clean_environment(**settings)
-    with processes.running(command, log, env=environment, cwd=folder) as process:
-
-        def answers() -> bool:
-            processes.ended(process, log)
-            try:
-                with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
-                    return bool(answer.status == 200)
-            except (urllib.error.URLError, OSError):
-                return False
-
-        processes.wait_until(answers, MLFLOW_START_SECONDS, "MLflow's server answering")
-        yield url
+    with mlflow_server() as server:
+        yield server.url
 
 
 @pytest.fixture
 def own_suite(tmp_path: Path) -> Iterator[str]:
     """The tracking URI of a suite in which nothing is yet."""
-    started = SuiteProcess(
-        tmp_path / "data", "--no-http", "--grpc-port", str(processes.free_port())
-    )
-    try:
-        yield f"runstone://{started.wait_serving()['tcp']}"
-    finally:
-        started.kill()
+    with suite(tmp_path / "data", "--no-http", "--grpc-port", "0") as started:
+        yield f"runstone://{started.status['tcp']}"
 
 
 def told(client: PluginClient, uri: str) -> dict[str, object]:
@@ -74,11 +40,10 @@ def told(client: PluginClient, uri: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.timeout(400)
 def test_calls_are_answered_as_by_mlflow(
-    plugin: PluginClient, own_suite: str, mlflow_server: str
+    plugin: PluginClient, own_suite: str, reference: str
 ) -> None:
-    theirs = told(plugin, mlflow_server)
+    theirs = told(plugin, reference)
     ours = told(plugin, own_suite)
     for name, code in DIFFERENT.items():
         assert theirs.pop(name) != ours[name]

@@ -1,17 +1,20 @@
-"""MLflow's server and ours, side by side, for all that compares them."""
+"""MLflow's server and ours, side by side, and MLflow's clients with the plug-in."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from support import mlflow_environments
+from support import mlflow_environments, mlflow_plugin
 from support.binaries import Unobtainable
 from support.compat import Servers
 from support.environments import programs
 from support.java_client import class_path
+from support.mlflow_environments import NEWEST, OLD_PLUGIN, PLUGIN, YEAR_OLD
+from support.mlflow_plugin import PluginClient
 from support.mlflow_server import mlflow_server
 from support.processes import START_SECONDS, wait_until
 from support.suites import suite
@@ -19,17 +22,22 @@ from support.suites import suite
 # Two servers, two clients that import half of PyPI, and a machine that does something else too.
 COMPAT_SECONDS = 420
 
+NEEDY = {"servers", "plugin"}
+"""Fixtures that run foreign clients."""
+
+PLUGINS = {NEWEST: PLUGIN, YEAR_OLD: OLD_PLUGIN}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Gives each test here the time that foreign clients need."""
     for item in items:
-        if "servers" in getattr(item, "fixturenames", ()):
+        if NEEDY.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.timeout(COMPAT_SECONDS))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Has the clients installed before the first test, whose time limit is not for installing."""
-    if any("servers" in getattr(item, "fixturenames", ()) for item in session.items):
+    if any(NEEDY.intersection(getattr(item, "fixturenames", ())) for item in session.items):
         try:
             for environment in mlflow_environments.ENVIRONMENTS:
                 programs(environment)
@@ -52,3 +60,23 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             return str(json.loads(line).get("http", ""))
 
         yield Servers(reference.url, wait_until(address, START_SECONDS, "the REST API's address"))
+
+
+@pytest.fixture(scope="session")
+def distribution(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The client distribution of this checkout, installed into a folder."""
+    return mlflow_plugin.install_client(tmp_path_factory.mktemp("distribution"))
+
+
+@pytest.fixture(params=list(PLUGINS))
+def plugin(request: pytest.FixtureRequest, distribution: Path, tmp_path: Path) -> PluginClient:
+    """MLflow with the plug-in: the newest, and one a year older."""
+    return PluginClient(PLUGINS[request.param], distribution, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A suite of its own for the tests of a file, as MLflow is told where it is."""
+    folder = tmp_path_factory.mktemp("suite") / "data"
+    with suite(folder, "--no-http", "--grpc-port", "0") as started:
+        yield f"runstone://{started.status['tcp']}"

@@ -43,6 +43,24 @@ CALLBACKS = Environment(
 )
 """The frameworks that report to MLflow by themselves."""
 
+PLUGIN_NEEDS = (
+    # What the client distribution needs, whose plug-in these environments are for,
+    *("blake3==1.0.11", "click==8.5.1", "grpcio==1.85.1", "grpcio-status==1.85.1", "isal==1.9.1"),
+    *("PyYAML==6.0.3", "rich==15.0.0"),
+    # and what logs models and runs through it.
+    *("optuna==5.0.0", "optuna-integration==5.0.0", "pandas==3.1.1", "scikit-learn==1.9.1"),
+)
+PLUGIN = Environment(
+    "mlflow-plugin",
+    (f"mlflow-skinny=={NEWEST}", *PLUGIN_NEEDS),
+    f"constraints-mlflow-plugin-{NEWEST}.txt",
+)
+OLD_PLUGIN = Environment(
+    "mlflow-plugin-old",
+    (f"mlflow-skinny=={YEAR_OLD}", *PLUGIN_NEEDS),
+    f"constraints-mlflow-plugin-{YEAR_OLD}.txt",
+)
+
 CLIENTS = (FULL, SKINNY, OLD_FULL, OLD_SKINNY)
-ENVIRONMENTS = (CALLBACKS, *CLIENTS)
+ENVIRONMENTS = (CALLBACKS, *CLIENTS, PLUGIN, OLD_PLUGIN)
 """All that `make test` needs, the largest first."""

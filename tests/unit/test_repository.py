@@ -107,3 +107,20 @@ def test_no_test_is_skipped(files: list[PurePath]) -> None:
     tests = [path for path in files if path.parts[0] == "tests" and path.suffix == ".py"]
     found = [str(path) for path in tests if skipping.search((REPOSITORY / path).read_text("utf-8"))]
     assert found == []
+
+
+def test_the_generated_code_runs_with_the_oldest_protobuf_asked_for() -> None:
+    client = tomllib.loads(DISTRIBUTIONS[1].read_text("utf-8"))["project"]
+    asked = next(item for item in client["dependencies"] if item.startswith("protobuf>="))
+    floor = asked.removeprefix("protobuf>=")
+    # MLflow up to 3.8, which the plug-in is for, takes no protobuf 7.
+    assert floor.startswith("6.")
+    generated = sorted((REPOSITORY / "clients/python/src/runstone").glob("*/v1/*_pb2.py"))
+    versions = {
+        path.name: re.findall(
+            r"^# Protobuf Python Version: (\S+)$", path.read_text("utf-8"), re.MULTILINE
+        )
+        for path in generated
+    }
+    assert len(versions) > 10
+    assert {name: found for name, found in versions.items() if found != [floor]} == {}

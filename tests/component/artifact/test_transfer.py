@@ -113,6 +113,23 @@ def test_a_file_and_everything_are_downloaded(
         _transfer.download(stub, run_owner(), "nothing", tmp_path)
 
 
+def test_a_directory_above_is_left_out(folder_server: ArtifactServer, tmp_path: Path) -> None:
+    stub = folder_server.transfers()
+    put(folder_server.stub, {"a/b/c.txt": b"c", "a/b/d/e.txt": b"e", "a/bb/f.txt": b"f"})
+    some = tmp_path / "some"
+    assert _transfer.download(stub, run_owner(), "a/b", some, relative_to="a/b") == some
+    assert sorted(str(each.relative_to(some)) for each in some.rglob("*.txt")) == [
+        "c.txt",
+        "d/e.txt",
+    ]
+    one = _transfer.download(stub, run_owner(), "a/b/c.txt", tmp_path / "one", relative_to="a")
+    assert one == tmp_path / "one" / "b" / "c.txt"
+    assert one.read_bytes() == b"c"
+    for other in ("a/bb", "a"):
+        with pytest.raises(InvalidArgument, match="is not below 'a/b'"):
+            _transfer.download(stub, run_owner(), other, tmp_path, relative_to="a/b")
+
+
 def test_known_bytes_are_not_sent(server: ArtifactServer, tmp_path: Path) -> None:
     source = tmp_path / "f"
     source.write_bytes(noise(5 * MIB))

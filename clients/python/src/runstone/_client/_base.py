@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from runstone import _settings, _uri
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 10.0
 """A read waits no longer for points that were logged here and are not delivered."""
+
+_log = logging.getLogger("runstone")
 
 
 class ClientBase:
@@ -80,7 +83,13 @@ class ClientBase:
 
     def _settle(self) -> None:
         """Before a read: what this process logged through its journal is read too."""
-        outlet.flush(SETTLE_SECONDS, self.tracking_uri)
+        if not outlet.flush(SETTLE_SECONDS, self.tracking_uri):
+            _log.warning(
+                "what is read may lack metrics that this process logged: not all of them are on"
+                " the server after %.0f s (%s)",
+                SETTLE_SECONDS,
+                outlet.why(outlet.outlets(self.tracking_uri)),
+            )
 
     def close(self) -> None:
         """Let the connections go; a later call opens them again."""

@@ -84,11 +84,13 @@ class FileCalls(ArtifactCalls, RunCalls):
         *,
         model_version_id: str | None = None,
         logged_model_id: str | None = None,
+        relative_to: str = "",
     ) -> str:
         """Fetch a file or a tree, everything without a path; returns where it is on this machine.
 
         The path is kept below ``dst_path``, which is created when missing; a new temporary folder
-        without it. Bytes are checked against their digests.
+        without it. ``relative_to`` is the directory above it that is left out there. Bytes are
+        checked against their digests.
 
         Raises:
             ArtifactNotFound: nothing stands at the path.
@@ -106,7 +108,9 @@ class FileCalls(ArtifactCalls, RunCalls):
                 self._require_run(run_id)
         target = Path(dst_path) if dst_path is not None else Path(tempfile.mkdtemp())
         try:
-            return str(_transfer.download(self._artifact, owner, path, target))
+            return str(
+                _transfer.download(self._artifact, owner, path, target, relative_to=relative_to)
+            )
         except ArtifactNotFound:
             if run_id is not None:
                 self._require_run(run_id)

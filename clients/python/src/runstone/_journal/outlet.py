@@ -394,12 +394,13 @@ def flush_visibly(tracking_uri: str, wait: bool | float = True) -> bool:
             if left < before:
                 moved = time.monotonic()
             if time.monotonic() > min(end, moved + AWAY_SECONDS):
-                _log.warning("%d bytes of metrics are delivered later: %s", left, _why(every))
+                _log.warning("%d bytes of metrics are delivered later: %s", left, why(every))
                 return False
     return True
 
 
-def _why(every: list[Outlet]) -> str:
+def why(every: list[Outlet]) -> str:
+    """Why what was logged is not delivered yet."""
     errors = [each.progress.error for each in every]
     return next((each for each in errors if each), "the server is behind")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,13 @@ def download(
     path: str,
     folder: Path,
     progress: Progress | None = None,
+    *,
+    relative_to: str = "",
 ) -> Path:
     """Fetch a file, or a directory with all below it, keeping its path below ``folder``.
 
-    The empty path is everything. Returns where it is. What is there already is replaced, file by
+    The empty path is everything. ``relative_to`` is the directory above that is left out of the
+    paths there. Returns where it is. What is there already is replaced, file by
     file, each only once its digest is checked.
 
     Raises:
@@ -43,17 +46,23 @@ def download(
         LocalPathError: it cannot be written here.
         Unavailable: nothing moved for a minute.
     """
+    if relative_to and not f"{path}/".startswith(f"{relative_to}/"):
+        raise InvalidArgument(f"{path!r} is not below {relative_to!r}")
     files = list(_files(stub, owner, path))
     total = sum(file.size for file in files)
-    target = _below(folder, path) if path else folder
+
+    def place(of: str) -> Path:
+        return _below(folder, of[len(relative_to) :].lstrip("/") if relative_to else of)
+
+    target = place(path)
     try:
         if not any(file.path == path for file in files):
             target.mkdir(parents=True, exist_ok=True)
         if progress is not None:
-            _fetch_all(stub, owner, files, folder, progress)
+            _fetch_all(stub, owner, files, place, progress)
         else:
             with bar(f"downloading {path.rpartition('/')[2] or 'artifacts'}", total) as shown:
-                _fetch_all(stub, owner, files, folder, shown)
+                _fetch_all(stub, owner, files, place, shown)
     except OSError as error:
         raise LocalPathError(f"{target} cannot be written: {error.strerror or error}") from error
     return target
@@ -80,7 +89,12 @@ def _files(stub: Any, owner: artifact_pb2.Owner, path: str) -> Iterator[artifact
 
 
 def _below(folder: Path, path: str) -> Path:
-    """Where a path goes. The server checks paths, and so do we: it is our disk."""
+    """Where a path goes, the empty one to ``folder`` itself.
+
+    The server checks paths, and so do we: it is our disk.
+    """
+    if not path:
+        return folder
     names = path.split("/")
     if any(name in ("", ".", "..") or "\\" in name or "\0" in name for name in names):
         raise InvalidArgument(f"{path!r} is no artifact path")
@@ -91,15 +105,15 @@ def _fetch_all(
     stub: Any,
     owner: artifact_pb2.Owner,
     files: list[artifact_pb2.Artifact],
-    folder: Path,
+    place: Callable[[str], Path],
     progress: Progress,
 ) -> None:
-    for parent in sorted({_below(folder, file.path).parent for file in files}):
+    for parent in sorted({place(file.path).parent for file in files}):
         parent.mkdir(parents=True, exist_ok=True)
     small = [file for file in files if file.size <= SMALL_BYTES]
 
     def fetch(file: artifact_pb2.Artifact) -> None:
-        _fetch_small(stub, owner, file, _below(folder, file.path))
+        _fetch_small(stub, owner, file, place(file.path))
         progress.advance(file.size)
 
     with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="fetch") as workers:
@@ -112,7 +126,7 @@ def _fetch_all(
     ranged = RangedDownload(stub, owner, progress)
     for file in files:
         if file.size > SMALL_BYTES:
-            ranged.fetch(file, _below(folder, file.path))
+            ranged.fetch(file, place(file.path))
 
 
 def _fetch_small(

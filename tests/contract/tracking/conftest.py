@@ -4,7 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from runstone_kit.clock import SystemClock
 from runstone_kit.database import Database
+from runstone_kit.ids import SystemIds
+from runstone_tracking.service_names import RandomNames
+from runstone_tracking.service_repeats import Repeats
+from runstone_tracking.service_runs import RunService
 from runstone_tracking.sqlstore import SqlTransactions
 from support import tracking
 
@@ -18,6 +23,13 @@ def database(tracking_url: str) -> Iterator[Database]:
 @pytest.fixture
 def transactions(database: Database) -> SqlTransactions:
     return SqlTransactions(database)
+
+
+@pytest.fixture
+def runs(transactions: SqlTransactions) -> RunService:
+    clock = SystemClock()
+    repeats = Repeats(transactions, clock)
+    return RunService(transactions, clock, SystemIds(), RandomNames(), repeats)
 
 
 @pytest.fixture

@@ -26,9 +26,6 @@ from runstone_tracking.errors import (
 )
 from runstone_tracking.model import (
     ENTRY_BYTES,
-    Dataset,
-    DatasetInput,
-    DatasetSummary,
     ModelMetric,
     ModelOutput,
     RunBatch,
@@ -58,13 +55,6 @@ def models(transactions: SqlTransactions) -> LoggedModelService:
     clock = SystemClock()
     repeats = Repeats(transactions, clock)
     return LoggedModelService(transactions, clock, SystemIds(), RandomNames(), repeats)
-
-
-@pytest.fixture
-def runs(transactions: SqlTransactions) -> RunService:
-    clock = SystemClock()
-    repeats = Repeats(transactions, clock)
-    return RunService(transactions, clock, SystemIds(), RandomNames(), repeats)
 
 
 @pytest.fixture
@@ -495,30 +485,3 @@ def test_writers_of_one_model_at_once_lose_nothing(
     assert len(found.tags) == 20
     assert [each.value for each in found.metrics] == [4.0]
     assert [runs.get(each).model_outputs for each in writers] == [(ModelOutput(model, 4),)] * 4
-
-
-def test_what_runs_read_is_listed_once_for_each_context(
-    transactions: SqlTransactions, runs: RunService
-) -> None:
-    here, there = transactions.write(lambda s: (add_experiment(s), add_experiment(s)))
-    iris = Dataset("iris", "1", "local", "{}")
-    for experiment, dataset, context in (
-        (here, iris, "train"),
-        (here, iris, "train"),
-        (here, iris, "eval"),
-        (here, replace(iris, digest="2"), ""),
-        (there, iris, "train"),
-    ):
-        run = transactions.write(lambda s, e=experiment: add_run(s, e.experiment_id))
-        tags = {"mlflow.data.context": context} if context else {"other": "x"}
-        runs.log_inputs(run, [DatasetInput(dataset, tags)])
-    number = here.experiment_id
-    wanted = [
-        DatasetSummary(number, "iris", "1", "eval"),
-        DatasetSummary(number, "iris", "1", "train"),
-        DatasetSummary(number, "iris", "2", ""),
-    ]
-    assert runs.search_datasets([number, "nope", "99"]) == wanted
-    assert len(runs.search_datasets([number, there.experiment_id])) == 4
-    assert runs.search_datasets(["nope"]) == []
-    assert transactions.read(lambda s: s.runs.search_datasets([number], 2)) == wanted[:2]

@@ -59,7 +59,10 @@ def test_text_that_cannot_be_encoded(server: Any, call: Call, field: str) -> Non
         (lambda client: client.transition_model_version_stage("m", 1, "Prod"), "stage must be one"),
         (lambda client: client.list_transition_requests(state="x"), "must be OPEN, APPROVED"),
         (lambda client: client.append_metrics("r", [], sequence=1), "together with writer_id"),
-        (lambda client: client.list_artifacts(), "exactly one of run_id and model_version_id"),
+        (
+            lambda client: client.list_artifacts(),
+            "one of run_id, model_version_id and logged_model_id",
+        ),
         (lambda client: client.log_image("r", [[0]]), "must be given, or else key"),
         (lambda client: client.log_table("r", {"a": 1}, "t.csv"), "must end in .json"),
         (lambda client: client.set_model_version_tag("m", key="k", value=1), "or else stage"),

@@ -17,7 +17,7 @@ from runstone.registry.v1 import webhook_pb2
 
 EXAMPLES = """\b
 Examples:
-  runstone webhooks create ci https://ci.example.org/hook --event model_version.created
+  runstone webhooks create ci https://example.org/ci --event prompt.created
   runstone webhooks test 5f0c2ab94d3e4b7c9f1a6e8d7b2c3a40
   runstone webhooks update 5f0c2ab94d3e4b7c9f1a6e8d7b2c3a40 --status active
 """
@@ -27,8 +27,9 @@ Examples:
 def command() -> None:
     """Who is told of changes in the registry over HTTP.
 
-    EVENT is such as model_version.created or model_version_stage.transitioned. A secret comes from
-    a file or standard input: command lines are seen by other users.
+    EVENT is such as model_version.created or model_version_stage.transitioned;
+    a webhook may be told of several: --event EVENT --event EVENT. A secret comes
+    from a file or standard input: command lines are seen by other users.
     """
 
 
@@ -70,16 +71,22 @@ secret_option = click.option(
     type=click.File(encoding="utf-8"),
     help="Holds what deliveries are signed with; - is standard input.",
 )
-status_option = click.option("--status", type=click.Choice(["active", "disabled"]))
-event_option = click.option(
-    "--event", "events", multiple=True, metavar="EVENT", help="Can be repeated."
+status_option = click.option(
+    "--status",
+    type=click.Choice(["active", "disabled"]),
+    help="Whether it is told of anything.",
 )
+
+
+def event_option(*names: str, **more: Any) -> Any:
+    """--event, alike wherever it stands."""
+    return click.option("--event", *names, metavar="EVENT", help="What it is told of.", **more)
 
 
 @command.command()
 @click.argument("name")
 @click.argument("url")
-@click.option("--event", "events", multiple=True, required=True, metavar="EVENT", help="Repeats.")
+@event_option("events", multiple=True, required=True)
 @click.option("--description", default="", help="For people.")
 @secret_option
 @status_option
@@ -127,9 +134,9 @@ def get(session: Session, webhook_id: str) -> None:
 
 @command.command()
 @click.argument("webhook_id")
-@click.option("--name", help="Another name.")
+@click.option("--new-name", "name", help="Another name.")
 @click.option("--url", help="Another URL; failures are forgotten.")
-@event_option
+@event_option("events", multiple=True)
 @click.option("--description", help="For people.")
 @secret_option
 @click.option("--no-secret", is_flag=True, help="Sign no more.")
@@ -183,10 +190,10 @@ def delete(session: Session, webhook_id: str, yes: bool) -> None:
 
 @command.command()
 @click.argument("webhook_id")
-@click.option("--event", metavar="EVENT", help="Default: the webhook's first.")
+@event_option()
 @click.pass_obj
 def test(session: Session, webhook_id: str, event: str | None) -> None:
-    """Post a made-up event to a webhook, once."""
+    """Post a made-up event to a webhook, once; without --event its first."""
     request = webhook_pb2.TestWebhookRequest(webhook_id=webhook_id)
     if event is not None:
         request.event = _read_event(event)

@@ -13,6 +13,7 @@ from runstone_tracking.model import (
     RUN_NAME_TAG,
     Dataset,
     DatasetInput,
+    ModelOutput,
     Run,
     SearchRequest,
     View,
@@ -25,6 +26,9 @@ from runstone_tracking.tables_metrics import metric_summaries
 from support.tracking import add_run
 
 RUNS = 7
+
+NOTHING: dict[str, Any] = {"inputs": (), "model_inputs": (), "model_outputs": ()}
+"""What a run holds beside texts and metrics, of one that holds none."""
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +45,12 @@ def filled(transactions: SqlTransactions, database: Database) -> None:
             if number == 4:
                 dataset = Dataset("d", "1", "local", "here", "{}", "{}")
                 session.runs.add_inputs(run_id, [DatasetInput(dataset, {"use": "training"})])
+            if number in (2, 4, 5):
+                models = [add_model(session) for _ in range(3)]
+                outputs = [ModelOutput(each, -place) for place, each in enumerate(models)]
+                session.runs.add_models(run_id, outputs[:2], made=number != 5)
+                if number == 4:
+                    session.runs.add_models(run_id, outputs[2:], made=False)
         return made
 
     ids = transactions.write(fill)
@@ -78,7 +88,7 @@ def rows(parts: list[tuple[RunColumns, str]]) -> list[dict[str, Any]]:
     for columns, _ in parts:
         count = len(columns.infos)
         part: list[dict[str, Any]] = [
-            {"info": info, "metrics": {}, "params": {}, "tags": {}, "inputs": ()}
+            {"info": info, "metrics": {}, "params": {}, "tags": {}, **NOTHING}
             for info in columns.infos
         ]
         for metric in columns.metrics:
@@ -89,8 +99,10 @@ def rows(parts: list[tuple[RunColumns, str]]) -> list[dict[str, Any]]:
             for text in texts:
                 for row, value in zip(text.rows or range(count), text.values, strict=True):
                     part[row][name][text.key] = value
-        for row, inputs in columns.inputs.items():
-            part[row]["inputs"] = tuple(inputs)
+        for name in NOTHING:
+            for row, held in getattr(columns, name).items():
+                assert held, "a row stands there for nothing"
+                part[row][name] = tuple(held)
         for group in (columns.metrics, columns.params, columns.tags):
             keys = [each.key for each in group]
             assert keys == sorted(keys)
@@ -107,7 +119,7 @@ def row(run: Run) -> dict[str, Any]:
         },
         "params": dict(run.params),
         "tags": {key: value for key, value in run.tags.items() if key != RUN_NAME_TAG},
-        "inputs": tuple(run.inputs),
+        **{name: tuple(getattr(run, name)) for name in NOTHING},
     }
 
 

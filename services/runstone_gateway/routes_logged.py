@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import grpc
+import orjson
+
+from runstone.artifact.v1.artifact_pb2 import Owner
 from runstone.tracking.v1 import experiment_pb2
 from runstone.tracking.v1 import logged_model_pb2 as messages
 from runstone_gateway import render_logged as render
 from runstone_gateway.call import Call
-from runstone_gateway.errors import not_found
+from runstone_gateway.download import download
+from runstone_gateway.errors import GatewayError, not_found
 from runstone_gateway.fields import wrong
 from runstone_gateway.pages import collect
+from runstone_gateway.places import Place, require_text
+from runstone_gateway.routes_files import list_below
+from runstone_kit.peers import failure
+
+VERSIONS_TAG = "mlflow.modelVersions"
+
+MAX_VERSIONS_CHARACTERS = 7000
+"""Of VERSIONS_TAG, the oldest versions go first. MLflow's clients add one of their own, and a tag
+has room for 8000."""
+
+_CANNOT_BE_NOTED = ("NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "RESOURCE_EXHAUSTED")
 
 DEFAULT_RESULTS = 100
 MAX_RESULTS = 50_000
@@ -124,6 +140,55 @@ async def search(
         # MLflow takes a zero for its default.
         max_results or DEFAULT_RESULTS,
     )
+
+
+async def list_files(
+    call: Call, model_id: str, artifact_directory_path: str = "", page_token: str = ""
+) -> Any:
+    """GET logged-models/{model_id}/artifacts/directories."""
+    found, place = await _place(call, model_id, artifact_directory_path)
+    return await list_below(call, render.artifact_uri(found), place, page_token)
+
+
+async def get_file(call: Call, model_id: str, artifact_file_path: str) -> Any:
+    """GET logged-models/{model_id}/artifacts/files."""
+    _, place = await _place(call, model_id, artifact_file_path)
+    return await download(call, place)
+
+
+async def _place(call: Call, model_id: str, path: str) -> tuple[messages.LoggedModel, Place]:
+    require_text(call.request, path)
+    return await find(call, model_id), Place(Owner(logged_model_id=model_id), path)
+
+
+async def note_version(call: Call, model_id: str, name: str, version: int) -> None:
+    """Name a registered version in the tag where MLflow's pages look for those of a model.
+
+    Of a model that is gone, or has no room for more, nothing is noted: the version stands.
+    """
+    noted = {"name": name, "version": str(version)}
+    try:
+        tags = (await find(call, model_id)).tags
+        before = _versions(tags.get(VERSIONS_TAG, ""))
+        if noted in before:
+            return
+        listed = [*before, noted]
+        while len(told := orjson.dumps(listed).decode()) > MAX_VERSIONS_CHARACTERS and listed[1:]:
+            del listed[0]
+        await set_tags(call, model_id, {VERSIONS_TAG: told})
+    except GatewayError:
+        return
+    except grpc.aio.AioRpcError as error:
+        if failure(error).code not in _CANNOT_BE_NOTED:
+            raise
+
+
+def _versions(text: str) -> list[Any]:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return []
+    return found if isinstance(found, list) else []
 
 
 def _dataset(given: dict[str, Any]) -> messages.MetricDataset:

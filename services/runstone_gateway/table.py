@@ -133,6 +133,10 @@ LOGGED_MODELS = [
     # A key may hold slashes.
     delete(f"{LOGGED_MODEL}/tags/{{tag_key:path}}", logged.delete_tag),
     post(f"{LOGGED_MODEL}/params", logged.log_params, params=PAIRS),
+    get(f"{LOGGED_MODEL}/artifacts/directories", logged.list_files,
+        artifact_directory_path=TEXT, page_token=TEXT),
+    get(f"{LOGGED_MODEL}/artifacts/files", logged.get_file,
+        artifact_file_path=TEXT.required),
 ]  # fmt: skip
 
 MODEL = {"name": TEXT.required}

@@ -16,9 +16,11 @@ from runstone_tracking.model import (
     ModelOutput,
     Run,
     SearchRequest,
+    Stage,
     View,
 )
 from runstone_tracking.model_columns import RunColumns
+from runstone_tracking.model_logged import LoggedModelInfo, LoggedModelStatus
 from runstone_tracking.service_search import SearchService
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.store import Session
@@ -46,11 +48,12 @@ def filled(transactions: SqlTransactions, database: Database) -> None:
                 dataset = Dataset("d", "1", "local", "here", "{}", "{}")
                 session.runs.add_inputs(run_id, [DatasetInput(dataset, {"use": "training"})])
             if number in (2, 4, 5):
-                models = [add_model(session) for _ in range(3)]
-                outputs = [ModelOutput(each, -place) for place, each in enumerate(models)]
-                session.runs.add_models(run_id, outputs[:2], made=number != 5)
-                if number == 4:
-                    session.runs.add_models(run_id, outputs[2:], made=False)
+                models = [add_model(session, f"m-{number}{place:031}") for place in range(3)]
+                if number != 5:
+                    outputs = [ModelOutput(each, -place) for place, each in enumerate(models)]
+                    session.logged.add_outputs(run_id, outputs[:2])
+                if number != 2:
+                    session.logged.add_inputs(run_id, models[1:])
         return made
 
     ids = transactions.write(fill)
@@ -73,6 +76,13 @@ def filled(transactions: SqlTransactions, database: Database) -> None:
                     "first_step": place - 3,
                 }
                 connection.execute(insert(metric_summaries), [summary])
+
+
+def add_model(session: Session, model_id: str) -> str:
+    """A logged model of the default experiment."""
+    stands = LoggedModelStatus.READY, Stage.ACTIVE
+    session.logged.create(LoggedModelInfo(model_id, "0", "m", *stands, "", "", "", 1, 1))
+    return model_id
 
 
 def asked(**fields: Any) -> SearchRequest:

@@ -10,7 +10,14 @@ from typing import Any
 import orjson
 
 from runstone.tracking.v1 import run_columns_pb2
-from runstone_gateway.render_tracking import STATUS, dataset_input, number, stage
+from runstone_gateway.render_tracking import (
+    STATUS,
+    dataset_input,
+    model_input,
+    model_output,
+    number,
+    stage,
+)
 
 RUN_NAME = "mlflow.runName"
 
@@ -23,12 +30,12 @@ def runs(found: run_columns_pb2.SearchRunColumnsResponse) -> bytes:
     tags = _texts(found.tags, count)
     _add_text(tags, RUN_NAME, range(count), found.names)
     inputs: list[bytes] = [b""] * count
+    outputs: list[bytes] = [b""] * count
     for each in found.inputs:
-        listed = orjson.dumps([dataset_input(given) for given in each.inputs])
-        inputs[each.row] = b'"dataset_inputs":' + listed
+        inputs[each.row], outputs[each.row] = _inputs(each), _outputs(each)
     return b",".join(
-        b'{"info":%b,"data":{%b},"inputs":{%b}}'
-        % (info, b",".join(filter(None, data)), inputs[row])
+        b'{"info":%b,"data":{%b},"inputs":{%b}%b}'
+        % (info, b",".join(filter(None, data)), inputs[row], outputs[row])
         for row, (info, *data) in enumerate(
             zip(
                 _infos(found),
@@ -39,6 +46,22 @@ def runs(found: run_columns_pb2.SearchRunColumnsResponse) -> bytes:
             )
         )
     )
+
+
+def _inputs(found: run_columns_pb2.RunInputs) -> bytes:
+    inputs: dict[str, Any] = {}
+    if found.inputs:
+        inputs["dataset_inputs"] = [dataset_input(each) for each in found.inputs]
+    if found.model_inputs:
+        inputs["model_inputs"] = [model_input(each) for each in found.model_inputs]
+    return orjson.dumps(inputs)[1:-1]
+
+
+def _outputs(found: run_columns_pb2.RunInputs) -> bytes:
+    if not found.model_outputs:
+        return b""
+    listed = orjson.dumps([model_output(each) for each in found.model_outputs])
+    return b',"outputs":{"model_outputs":' + listed + b"}"
 
 
 def _list(name: bytes, items: Sequence[bytes]) -> bytes:

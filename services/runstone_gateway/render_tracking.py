@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from runstone.tracking.v1 import experiment_pb2, metric_pb2, run_pb2
+from runstone.tracking.v1 import experiment_pb2, logged_model_pb2, metric_pb2, run_pb2
 
 Json = dict[str, Any]
 
@@ -85,7 +85,10 @@ def run(found: run_pb2.Run) -> Json:
         data["params"] = pairs(found.params)
     if found.tags:
         data["tags"] = pairs(found.tags)
-    return {"info": run_info(found), "data": data, "inputs": _inputs(found)}
+    told = {"info": run_info(found), "data": data, "inputs": _inputs(found)}
+    if found.model_outputs:
+        told["outputs"] = {"model_outputs": [model_output(each) for each in found.model_outputs]}
+    return told
 
 
 def latest(found: metric_pb2.MetricSummary) -> Json:
@@ -99,9 +102,34 @@ def latest(found: metric_pb2.MetricSummary) -> Json:
 
 
 def _inputs(found: run_pb2.Run) -> Json:
-    if not found.inputs:
-        return {}
-    return {"dataset_inputs": [dataset_input(each) for each in found.inputs]}
+    inputs: Json = {}
+    if found.inputs:
+        inputs["dataset_inputs"] = [dataset_input(each) for each in found.inputs]
+    if found.model_inputs:
+        inputs["model_inputs"] = [model_input(each) for each in found.model_inputs]
+    return inputs
+
+
+def model_input(found: logged_model_pb2.ModelInput) -> Json:
+    """A logged model that a run read."""
+    return {"model_id": found.model_id}
+
+
+def model_output(found: logged_model_pb2.ModelOutput) -> Json:
+    """A logged model that a run made."""
+    return {"model_id": found.model_id, "step": found.step}
+
+
+def dataset_summary(found: run_pb2.DatasetSummary) -> Json:
+    """A data set in short, and what runs read it for."""
+    summary = {
+        "experiment_id": found.experiment_id,
+        "name": found.name,
+        "digest": found.digest,
+    }
+    if found.context:
+        summary["context"] = found.context
+    return summary
 
 
 def dataset_input(found: run_pb2.DatasetInput) -> Json:

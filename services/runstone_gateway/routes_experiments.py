@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from runstone.tracking.v1 import experiment_pb2 as messages
+from runstone.tracking.v1 import run_pb2
 from runstone_gateway import render_tracking as render
 from runstone_gateway.call import Call
 from runstone_gateway.errors import refused
@@ -18,6 +19,9 @@ from runstone_gateway.pages import collect
 OWN_LOCATION = re.compile(r"mlflow-artifacts:/[\w./-]*", re.ASCII)
 """The one place of artifacts that a client may name: the server's own, where it has its own order
 of folders."""
+
+MAX_SEARCHED = 20
+"""Experiments whose data sets one call lists, as MLflow has it."""
 
 MAX_RESULTS = 50_000
 """Experiments of one answer, as MLflow has it."""
@@ -111,3 +115,19 @@ async def delete_tag(call: Call, experiment_id: str, key: str) -> Any:
     request = messages.DeleteExperimentTagsRequest(experiment_id=experiment_id, keys=[key])
     await call.ask(call.tracking.DeleteExperimentTags, request)
     return {}
+
+
+async def search_datasets(call: Call, experiment_ids: Sequence[str]) -> Any:
+    """POST experiments/search-datasets: what the runs of experiments read."""
+    if not experiment_ids:
+        raise refused("SearchDatasets request must specify at least one experiment_id.")
+    if len(experiment_ids) > MAX_SEARCHED:
+        raise refused(
+            f"SearchDatasets request cannot specify more than {MAX_SEARCHED} experiment_ids."
+            f" Received {len(experiment_ids)} experiment_ids."
+        )
+    request = run_pb2.SearchDatasetsRequest(experiment_ids=experiment_ids)
+    found = await call.ask(call.tracking.SearchDatasets, request)
+    if not found.summaries:
+        return {}
+    return {"dataset_summaries": [render.dataset_summary(each) for each in found.summaries]}

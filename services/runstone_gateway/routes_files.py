@@ -1,4 +1,4 @@
-"""Files of runs and of registered versions, as MLflow's artifact proxy has them."""
+"""Files of runs, logged models and registered versions, as MLflow's artifact proxy has them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,15 @@ PAGE_FILES = 10_000
 
 async def list_of_run(call: Call, run_id: str, path: str = "", page_token: str = "") -> Any:
     """GET artifacts/list: a directory of a run."""
-    place = places.as_directory(await places.of_run(call, run_id, path))
+    place = await places.of_run(call, run_id, path)
+    experiment_id = await places.experiment_of(call, run_id)
+    root = f"mlflow-artifacts:/{experiment_id}/{place.owner.run_id}/artifacts"
+    return await list_below(call, root, place, page_token)
+
+
+async def list_below(call: Call, root: str, place: Place, page_token: str) -> bytes:
+    """A directory of an owner whose files are at ``root``, with paths from there."""
+    place = places.as_directory(place)
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -40,11 +48,9 @@ async def list_of_run(call: Call, run_id: str, path: str = "", page_token: str =
         page_token = page.next_page_token
         if not page_token or size > MAX_ANSWER_BYTES:
             break
-    experiment_id = await places.experiment_of(call, run_id)
-    root = orjson.dumps(f"mlflow-artifacts:/{experiment_id}/{place.owner.run_id}/artifacts")
     files = b",".join(piece for piece in pieces if piece)
     token = b',"next_page_token":' + orjson.dumps(page_token) if page_token else b""
-    return b'{"root_uri":' + root + b',"files":[' + files + b"]" + token + b"}"
+    return b'{"root_uri":' + orjson.dumps(root) + b',"files":[' + files + b"]" + token + b"}"
 
 
 async def list_directory(call: Call, path: str = "") -> Any:

@@ -11,6 +11,7 @@ import grpc
 
 from runstone._writer import writers
 from runstone.tracking.v1 import metric_pb2, run_pb2
+from runstone.tracking.v1.logged_model_pb2 import ModelMetric
 from runstone_gateway.call import Call
 from runstone_gateway.errors import refused
 from runstone_gateway.fields import INT, NUMBER, TEXT, read_object, wrong
@@ -38,12 +39,17 @@ POINT = {
 }
 """A point of log-batch, and the parameters of log-metric beside the run's id."""
 
-PLAIN = frozenset({"key", "value", "timestamp", "step"})
+PLAIN_FIELDS = 4
+"""A point with no more says nothing of a logged model."""
 
 
-def series_of(points: Sequence[Any]) -> list[metric_pb2.Series]:
-    """Points as MLflow's JSON has them, gathered by key. Raises GatewayError."""
+def series_of(points: Sequence[Any]) -> tuple[list[metric_pb2.Series], list[ModelMetric]]:
+    """Points as MLflow's JSON has them, gathered by key, and those of logged models once more.
+
+    Raises GatewayError.
+    """
     found: dict[str, metric_pb2.Series] = {}
+    of_models: list[ModelMetric] = []
     for index, point in enumerate(points):
         if type(point) is not dict:
             raise wrong(point, f"metrics[{index}]", "an object")
@@ -52,11 +58,13 @@ def series_of(points: Sequence[Any]) -> list[metric_pb2.Series]:
         # Nearly all are like this; the rest is read, and refused, with care.
         if not (
             type(value) is float and type(time) is int and type(step) is int
-            and type(key) is str and key
+            and type(key) is str and key and len(point) <= PLAIN_FIELDS
         ):  # fmt: skip
             given = read_object(POINT, point, f"metrics[{index}].")
             key, value, time = given["key"], given["value"], given["timestamp"]
             step = given.get("step", 0)
+            if given.get("model_id"):
+                of_models.append(_model_metric(given))
         series = found.get(key)
         if series is None:
             series = found[key] = metric_pb2.Series(key=key)
@@ -67,19 +75,31 @@ def series_of(points: Sequence[Any]) -> list[metric_pb2.Series]:
             read_object(POINT, point, f"metrics[{index}].")
             raise
         series.values.append(value)
-    return list(found.values())
+    return list(found.values()), of_models
 
 
-async def log_metric(
-    call: Call, run_id: str, key: str, value: float, timestamp: int, step: int = 0, **model: str
-) -> Any:
-    """POST runs/log-metric."""
-    series = metric_pb2.Series(key=key, steps=[step], timestamps_ms=[timestamp], values=[value])
-    with writers.batch(run_id) as (writer_id, sequence):
-        request = metric_pb2.AppendMetricsRequest(
-            run_id=run_id, writer_id=writer_id, sequence=sequence, series=[series]
-        )
-        await call.ask(call.tracking.AppendMetrics, request)
+def _model_metric(given: dict[str, Any]) -> ModelMetric:
+    return ModelMetric(
+        key=given["key"],
+        value=given["value"],
+        step=given.get("step", 0),
+        timestamp_ms=given["timestamp"],
+        model_id=given["model_id"],
+        dataset_name=given.get("dataset_name", ""),
+        dataset_digest=given.get("dataset_digest", ""),
+    )
+
+
+async def log_metric(call: Call, run_id: str, **point: Any) -> Any:
+    """POST runs/log-metric: a point of the run, and of the logged model that it names."""
+    series = metric_pb2.Series(
+        key=point["key"],
+        steps=[point.get("step", 0)],
+        timestamps_ms=[point["timestamp"]],
+        values=[point["value"]],
+    )
+    of_models = [_model_metric(point)] if point.get("model_id") else []
+    await _append(call, run_id, [series], of_models, {}, {})
     return {}
 
 
@@ -91,41 +111,46 @@ async def log_batch(
     tags: dict[str, str] | None = None,
 ) -> Any:
     """POST runs/log-batch: all of it or nothing."""
-    series = series_of(metrics)
-    if not series and not params and not tags:
+    series, of_models = series_of(metrics)
+    params = cut(params or {}, MAX_PARAM_VALUE)
+    tags = cut(tags or {}, MAX_TAG_VALUE)
+    if series:
+        await _append(call, run_id, series, of_models, params, tags)
+    elif params or tags:
+        request = run_pb2.LogBatchRequest(run_id=run_id, params=params, tags=tags)
+        await call.ask(call.tracking.LogBatch, request)
+    else:
         # Nothing to do, for a run that exists.
         await call.ask(call.tracking.GetRun, run_pb2.GetRunRequest(run_id=run_id))
-        return {}
-    if not series:
-        await call.ask(
-            call.tracking.LogBatch,
-            run_pb2.LogBatchRequest(
-                run_id=run_id,
-                params=cut(params or {}, MAX_PARAM_VALUE),
-                tags=cut(tags or {}, MAX_TAG_VALUE),
-            ),
-        )
-        return {}
+    return {}
+
+
+async def _append(
+    call: Call,
+    run_id: str,
+    series: Sequence[metric_pb2.Series],
+    of_models: Sequence[ModelMetric],
+    params: dict[str, str],
+    tags: dict[str, str],
+) -> None:
     with writers.batch(run_id) as (writer_id, sequence):
-        if params or tags:
-            await call.ask(
-                call.tracking.LogBatch,
-                run_pb2.LogBatchRequest(
-                    run_id=run_id,
-                    params=cut(params or {}, MAX_PARAM_VALUE),
-                    tags=cut(tags or {}, MAX_TAG_VALUE),
-                    series=series,
-                    writer_id=writer_id,
-                    sequence=sequence,
-                ),
+        if params or tags or of_models:
+            batch = run_pb2.LogBatchRequest(
+                run_id=run_id,
+                params=params,
+                tags=tags,
+                series=series,
+                writer_id=writer_id,
+                sequence=sequence,
+                model_metrics=of_models,
             )
+            await call.ask(call.tracking.LogBatch, batch)
         else:
             # The same, gathered with what others write meanwhile.
             request = metric_pb2.AppendMetricsRequest(
                 run_id=run_id, writer_id=writer_id, sequence=sequence, series=series
             )
             await call.ask(call.tracking.AppendMetrics, request)
-    return {}
 
 
 class Columns(NamedTuple):

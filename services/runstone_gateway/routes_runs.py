@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from runstone.tracking.v1 import run_columns_pb2
 from runstone.tracking.v1 import run_pb2 as messages
+from runstone.tracking.v1.logged_model_pb2 import ModelInput, ModelOutput
 from runstone_gateway import render_runs
 from runstone_gateway import render_tracking as render
 from runstone_gateway.call import Call
@@ -183,15 +184,27 @@ async def log_inputs(
     call: Call,
     run_id: str,
     datasets: Sequence[dict[str, Any]] = (),
+    models: Sequence[dict[str, str]] = (),
 ) -> Any:
     """POST runs/log-inputs."""
     inputs = [
         messages.DatasetInput(dataset=messages.Dataset(**each["dataset"]), tags=each.get("tags"))
         for each in datasets
     ]
-    if inputs:
-        request = messages.LogInputsRequest(run_id=run_id, inputs=inputs)
+    if inputs or models:
+        request = messages.LogInputsRequest(
+            run_id=run_id, inputs=inputs, models=[ModelInput(**each) for each in models]
+        )
         await call.ask(call.tracking.LogInputs, request)
+    return {}
+
+
+async def log_outputs(call: Call, run_id: str, models: Sequence[dict[str, Any]]) -> Any:
+    """POST runs/outputs."""
+    if models:
+        outputs = [ModelOutput(**each) for each in models]
+        request = messages.LogOutputsRequest(run_id=run_id, models=outputs)
+        await call.ask(call.tracking.LogOutputs, request)
     return {}
 
 

@@ -12,13 +12,15 @@ from runstone.registry.v1 import governance_pb2 as governance
 from runstone.registry.v1 import model_pb2 as models
 from runstone.registry.v1 import model_version_pb2 as messages
 from runstone.tracking.v1 import run_pb2
-from runstone_gateway import prompts, sources
+from runstone.tracking.v1.logged_model_pb2 import LoggedModel
+from runstone_gateway import prompts, render_logged, sources
 from runstone_gateway import render_registry as render
 from runstone_gateway.call import Call
-from runstone_gateway.errors import refused
+from runstone_gateway.errors import GatewayError, refused
 from runstone_gateway.fields import wrong
 from runstone_gateway.pages import collect
 from runstone_gateway.render_tracking import artifact_uri
+from runstone_gateway.routes_logged import find, note_version
 from runstone_gateway.routes_registry import stage_number, unless, version_by_alias
 from runstone_kit.peers import failure
 
@@ -56,12 +58,22 @@ async def create(
     try:
         made = await call.ask(call.registry.CreateModelVersion, request)
     except grpc.aio.AioRpcError as error:
-        if failure(error).reason != "SOURCE_NOT_FOUND":
+        reason = failure(error).reason
+        if reason == "SOURCE_LOGGED_MODEL_NOT_FOUND":
+            raise _unfetched(source) from None
+        if reason != "SOURCE_NOT_FOUND":
             raise
         # MLflow does not look: the files may come later, and are found where the source says.
         request.external.CopyFrom(messages.ExternalSource(uri=source, run_id=run_id or ""))
         made = await call.ask(call.registry.CreateModelVersion, request)
-    return {"model_version": render.model_version(made.model_version)}
+    version = made.model_version
+    if version.logged_model_id and not prompts.is_prompt(tags or {}):
+        await note_version(call, version.logged_model_id, version.name, version.version)
+    return {"model_version": render.model_version(version)}
+
+
+def _unfetched(source: str) -> GatewayError:
+    return refused(f"Unable to fetch model from model URI source location '{source}'.")
 
 
 async def _set_source(
@@ -80,11 +92,17 @@ async def _set_source(
             sources.refuse_owner(text, "model_id" if model_id else "run_id")
         request.run.CopyFrom(messages.RunSource(run_id=owner, path="/".join(names)))
     elif source.scheme == "mlflow-artifacts":
-        root = await _run_root(call, source, run_id or "") if not model_id else []
+        if model_id:
+            root = await _model_root(call, source, model_id)
+        else:
+            root = await _run_root(call, source, run_id or "")
         if not root or source.names[: len(root)] != root:
             sources.refuse_owner(text, "model_id" if model_id else "run_id")
         path = "/".join(source.names[len(root) :])
-        request.run.CopyFrom(messages.RunSource(run_id=run_id or "", path=path))
+        if model_id:
+            request.logged_model.CopyFrom(messages.LoggedModelSource(model_id=model_id, path=path))
+        else:
+            request.run.CopyFrom(messages.RunSource(run_id=run_id or "", path=path))
     else:
         request.external.CopyFrom(messages.ExternalSource(uri=text, run_id=run_id or ""))
 
@@ -102,6 +120,25 @@ async def _run_root(call: Call, source: sources.Source, run_id: str) -> list[str
     return artifact_uri(found.run).partition(":/")[2].split("/")
 
 
+async def _model_root(call: Call, source: sources.Source, model_id: str) -> list[str]:
+    """The same of a logged model that is there."""
+    found = await _logged(call, model_id) if model_id in source.names[:3] else None
+    if found is None:
+        return []
+    return render_logged.artifact_uri(found).partition(":/")[2].split("/")
+
+
+async def _logged(call: Call, model_id: str) -> LoggedModel | None:
+    try:
+        return await find(call, model_id)
+    except GatewayError:
+        return None
+    except grpc.aio.AioRpcError as error:
+        if failure(error).reason in ("LOGGED_MODEL_NOT_FOUND", "INVALID_FIELD"):
+            return None
+        raise
+
+
 async def _set_model_source(
     call: Call,
     request: messages.CreateModelVersionRequest,
@@ -113,7 +150,11 @@ async def _set_model_source(
     if uri.model_id:
         if uri.model_id != model_id:
             sources.refuse_owner(source.text, "model_id")
-        raise refused(f"Unable to fetch model from model URI source location '{source.text}'.")
+        # The registry takes files of deleted ones, too; MLflow does not.
+        if await _logged(call, uri.model_id) is None:
+            raise _unfetched(source.text)
+        request.logged_model.CopyFrom(messages.LoggedModelSource(model_id=uri.model_id))
+        return
     found = await _find(call, uri)
     if prompts.is_prompt(found.tags):
         raise refused(

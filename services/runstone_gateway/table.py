@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from runstone_gateway import routes_experiments as experiments
 from runstone_gateway import routes_files as files
+from runstone_gateway import routes_logged as logged
 from runstone_gateway import routes_metrics as metrics
 from runstone_gateway import routes_parts as parts
 from runstone_gateway import routes_registry as registry
@@ -47,6 +48,16 @@ DATASET = nested(
     profile=TEXT,
 )
 
+MODEL_INPUT = nested(model_id=TEXT.required)
+MODEL_OUTPUT = nested(model_id=TEXT.required, step=INT)
+MODEL_STATUS = one_of(
+    {"LOGGED_MODEL_PENDING": 1, "LOGGED_MODEL_READY": 2, "LOGGED_MODEL_UPLOAD_FAILED": 3}
+)
+METRIC_DATASET = nested(dataset_name=TEXT.required, dataset_digest=TEXT)
+MODEL_ORDER = nested(
+    field_name=TEXT.required, ascending=BOOL, dataset_name=TEXT, dataset_digest=TEXT
+)
+
 SERVER = [
     get("/health", server.health),
     get("/version", server.get_version),
@@ -69,6 +80,8 @@ EXPERIMENTS = [
          experiment_id=TEXT.required, key=TEXT.required, value=TEXT),
     post("2.0/mlflow/experiments/delete-experiment-tag", experiments.delete_tag,
          experiment_id=TEXT.required, key=TEXT.required),
+    post("2.0/mlflow/experiments/search-datasets", experiments.search_datasets,
+         experiment_ids=TEXTS.required),
 ]  # fmt: skip
 
 RUNS = [
@@ -87,7 +100,10 @@ RUNS = [
          run_id=RUN_ID, key=TEXT.required, value=TEXT),
     post("2.0/mlflow/runs/delete-tag", runs.delete_tag, run_id=RUN_ID, key=TEXT.required),
     post("2.0/mlflow/runs/log-inputs", runs.log_inputs, run_id=RUN_ID,
-         datasets=listed(nested(dataset=DATASET.required, tags=PAIRS))),
+         datasets=listed(nested(dataset=DATASET.required, tags=PAIRS)),
+         models=listed(MODEL_INPUT)),
+    post("2.0/mlflow/runs/outputs", runs.log_outputs,
+         run_id=RUN_ID, models=listed(MODEL_OUTPUT).required),
     post("2.0/mlflow/runs/log-model", runs.log_model,
          run_id=RUN_ID, model_json=TEXT.required),
     post("2.0/mlflow/runs/log-metric", metrics.log_metric, run_id=RUN_ID, **metrics.POINT),
@@ -104,6 +120,28 @@ METRICS = [
     get("2.0/mlflow/metrics/get-history-bulk-interval", metrics.get_history_bulk_interval,
         run_ids=TEXTS.required, metric_key=TEXT.required, start_step=INT, end_step=INT,
         max_results=INT),
+]  # fmt: skip
+
+LOGGED_MODEL = "2.0/mlflow/logged-models/{model_id}"
+
+LOGGED_MODELS = [
+    post("2.0/mlflow/logged-models", logged.create,
+         experiment_id=TEXT.required, name=TEXT, model_type=TEXT, source_run_id=TEXT,
+         params=PAIRS, tags=PAIRS),
+    post("2.0/mlflow/logged-models/search", logged.search,
+         experiment_ids=TEXTS.required, filter=TEXT, datasets=listed(METRIC_DATASET),
+         max_results=INT, order_by=listed(MODEL_ORDER), page_token=TEXT),
+    get(LOGGED_MODEL, logged.get, allow_deleted=BOOL),
+    patch(LOGGED_MODEL, logged.finalize, status=MODEL_STATUS.required),
+    delete(LOGGED_MODEL, logged.delete),
+    patch(f"{LOGGED_MODEL}/tags", logged.set_tags, tags=PAIRS),
+    # A key may hold slashes.
+    delete(f"{LOGGED_MODEL}/tags/{{tag_key:path}}", logged.delete_tag),
+    post(f"{LOGGED_MODEL}/params", logged.log_params, params=PAIRS),
+    get(f"{LOGGED_MODEL}/artifacts/directories", logged.list_files,
+        artifact_directory_path=TEXT, page_token=TEXT),
+    get(f"{LOGGED_MODEL}/artifacts/files", logged.get_file,
+        artifact_file_path=TEXT.required),
 ]  # fmt: skip
 
 MODEL = {"name": TEXT.required}
@@ -244,6 +282,7 @@ TABLE: list[Route] = [
     *EXPERIMENTS,
     *RUNS,
     *METRICS,
+    *LOGGED_MODELS,
     *REGISTERED_MODELS,
     *MODEL_VERSIONS,
     *TRACES,  # above the paths of files, of which a trace's would be one

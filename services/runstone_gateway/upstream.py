@@ -34,8 +34,9 @@ class Addresses(NamedTuple):
 class Remembered:
     """What a process knows of the services, and would only ask again.
 
-    ``experiments``: the experiment of a run, which never changes. ``presigns``: whether the object
-    store gives URLs; None until it was asked. ``transfers``: streams of bytes that may go on.
+    ``experiments``: that of a run or a logged model, which never changes. ``presigns``: whether the
+    object store gives URLs; None until it was asked. ``transfers``: streams of bytes that may go
+    on.
     """
 
     transfers: asyncio.Semaphore

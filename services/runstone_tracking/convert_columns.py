@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runstone.tracking.v1 import run_columns_pb2 as pb
+from runstone.tracking.v1.logged_model_pb2 import ModelInput, ModelOutput
 from runstone_tracking.convert import write_stage
 from runstone_tracking.convert_runs import STATUSES, write_input
 from runstone_tracking.model_columns import RunColumns, TextColumn
@@ -36,8 +37,8 @@ def write_columns(columns: RunColumns, next_page_token: str) -> pb.SearchRunColu
         params=map(_write_texts, columns.params),
         tags=map(_write_texts, columns.tags),
         inputs=[
-            pb.RunInputs(row=row, inputs=map(write_input, found))
-            for row, found in columns.inputs.items()
+            _write_inputs(columns, row)
+            for row in sorted({*columns.inputs, *columns.model_inputs, *columns.model_outputs})
         ],
         next_page_token=next_page_token,
     )
@@ -45,3 +46,15 @@ def write_columns(columns: RunColumns, next_page_token: str) -> pb.SearchRunColu
 
 def _write_texts(column: TextColumn) -> pb.TextColumn:
     return pb.TextColumn(key=column.key, rows=column.rows, values=column.values)
+
+
+def _write_inputs(columns: RunColumns, row: int) -> pb.RunInputs:
+    return pb.RunInputs(
+        row=row,
+        inputs=map(write_input, columns.inputs.get(row, ())),
+        model_inputs=[ModelInput(model_id=each) for each in columns.model_inputs.get(row, ())],
+        model_outputs=[
+            ModelOutput(model_id=each.model_id, step=each.step)
+            for each in columns.model_outputs.get(row, ())
+        ],
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from runstone_tracking.model import DatasetInput, RunInfo
+from runstone_tracking.model import DatasetInput, ModelOutput, RunInfo
 
 
 class MetricColumn(NamedTuple):
@@ -29,7 +29,8 @@ class TextColumn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunColumns:
-    """Runs in an order; metrics, params and tags are ordered by key, inputs stand under rows.
+    """Runs in an order; metrics, params and tags are ordered by key; inputs, and the logged models
+    that runs read and made, stand under rows.
 
     The tag that is a run's name is not among the tags.
     """
@@ -39,3 +40,5 @@ class RunColumns:
     params: Sequence[TextColumn] = ()
     tags: Sequence[TextColumn] = ()
     inputs: Mapping[int, Sequence[DatasetInput]] = field(default_factory=dict)
+    model_inputs: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    model_outputs: Mapping[int, Sequence[ModelOutput]] = field(default_factory=dict)

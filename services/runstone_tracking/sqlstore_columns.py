@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from sqlalchemy import Connection, TextClause, func, select, text
@@ -19,6 +19,7 @@ from runstone_kit.dbengine import BINARY_OPTION
 from runstone_tracking.model import RunInfo
 from runstone_tracking.model_columns import MetricColumn, RunColumns, TextColumn
 from runstone_tracking.sqlstore_inputs import load_inputs
+from runstone_tracking.sqlstore_logged_runs import load_models
 from runstone_tracking.sqlstore_statements import Belonging, among, is_postgresql
 from runstone_tracking.tables import SCHEMA, params, runs, tags
 from runstone_tracking.tables_metrics import metric_summaries
@@ -90,6 +91,7 @@ def load_columns(connection: Connection, infos: Sequence[RunInfo]) -> RunColumns
     if not ids:
         return RunColumns(infos)
     inputs = load_inputs(connection, ids, large=False)
+    models = load_models(connection, [info.run_id for info in infos if info.has_models])
     gather = _gathered if is_postgresql(connection) else _transposed
     found_metrics, found_params, found_tags = gather(connection, ids)
     return RunColumns(
@@ -97,8 +99,18 @@ def load_columns(connection: Connection, infos: Sequence[RunInfo]) -> RunColumns
         metrics=sorted(found_metrics, key=_key),
         params=sorted(found_params, key=_key),
         tags=sorted(found_tags, key=_key),
-        inputs={row: inputs[run_id] for row, run_id in enumerate(ids) if run_id in inputs},
+        inputs=_by_row(ids, inputs),
+        model_inputs=_by_row(ids, {key: held["model_inputs"] for key, held in models.items()}),
+        model_outputs=_by_row(ids, {key: held["model_outputs"] for key, held in models.items()}),
     )
+
+
+T = TypeVar("T")
+
+
+def _by_row(ids: Sequence[str], held: Mapping[str, Sequence[T]]) -> dict[int, Sequence[T]]:
+    """What runs hold, of those that hold something."""
+    return {row: held[run_id] for row, run_id in enumerate(ids) if held.get(run_id)}
 
 
 Gathered = tuple[list[MetricColumn], list[TextColumn], list[TextColumn]]

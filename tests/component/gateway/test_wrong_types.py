@@ -16,7 +16,10 @@ from support.http_gateway import Gateway
 RIGHT: dict[str, Any] = {
     "allow_partial": True,
     "alias": "champion",
+    "allow_deleted": True,
     "archive_existing_versions": True,
+    "artifact_directory_path": "d",
+    "artifact_file_path": "f",
     "artifact_location": "mlflow-artifacts:/1",
     "datasets": [
         {
@@ -50,6 +53,8 @@ RIGHT: dict[str, Any] = {
     "metrics": [{"key": "loss", "value": 0.5, "timestamp": 1, "step": 2}],
     "model_id": "m-" + "0" * 32,
     "model_json": "{}",
+    "model_type": "classifier",
+    "models": [{"model_id": "m-" + "0" * 32}],
     "name": "x",
     "new_name": "y",
     "num_parts": 1,
@@ -68,6 +73,7 @@ RIGHT: dict[str, Any] = {
     "run_uuid": "0" * 32,
     "run_view_type": "ALL",
     "source": "s3://bucket/x",
+    "source_run_id": "0" * 32,
     "stage": "Staging",
     "stages": ["Staging"],
     "start_step": 1,
@@ -100,6 +106,19 @@ RIGHT: dict[str, Any] = {
     "view_type": "ALL",
 }
 OTHERWISE: dict[str, dict[str, Any]] = {
+    "2.0/mlflow/logged-models/search": {
+        "datasets": [{"dataset_name": "d", "dataset_digest": "1"}],
+        "order_by": [
+            {
+                "field_name": "metrics.loss",
+                "ascending": True,
+                "dataset_name": "d",
+                "dataset_digest": "1",
+            }
+        ],
+    },
+    "2.0/mlflow/logged-models/{model_id}": {"status": "LOGGED_MODEL_READY"},
+    "2.0/mlflow/runs/outputs": {"models": [{"model_id": "m-" + "0" * 32, "step": 1}]},
     "2.0/mlflow/metrics/get-history-bulk": {"run_id": ["0" * 32]},
     "2.0/mlflow/runs/log-metric": {"value": 0.5},
     "2.0/mlflow/traces/{trace_id}": {"status": "OK"},

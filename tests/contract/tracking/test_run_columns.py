@@ -13,11 +13,14 @@ from runstone_tracking.model import (
     RUN_NAME_TAG,
     Dataset,
     DatasetInput,
+    ModelOutput,
     Run,
     SearchRequest,
+    Stage,
     View,
 )
 from runstone_tracking.model_columns import RunColumns
+from runstone_tracking.model_logged import LoggedModelInfo, LoggedModelStatus
 from runstone_tracking.service_search import SearchService
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.store import Session
@@ -25,6 +28,9 @@ from runstone_tracking.tables_metrics import metric_summaries
 from support.tracking import add_run
 
 RUNS = 7
+
+NOTHING: dict[str, Any] = {"inputs": (), "model_inputs": (), "model_outputs": ()}
+"""What a run holds beside texts and metrics, of one that holds none."""
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +47,13 @@ def filled(transactions: SqlTransactions, database: Database) -> None:
             if number == 4:
                 dataset = Dataset("d", "1", "local", "here", "{}", "{}")
                 session.runs.add_inputs(run_id, [DatasetInput(dataset, {"use": "training"})])
+            if number in (2, 4, 5):
+                models = [add_model(session, f"m-{number}{place:031}") for place in range(3)]
+                if number != 5:
+                    outputs = [ModelOutput(each, -place) for place, each in enumerate(models)]
+                    session.logged.add_outputs(run_id, outputs[:2])
+                if number != 2:
+                    session.logged.add_inputs(run_id, models[1:])
         return made
 
     ids = transactions.write(fill)
@@ -65,6 +78,13 @@ def filled(transactions: SqlTransactions, database: Database) -> None:
                 connection.execute(insert(metric_summaries), [summary])
 
 
+def add_model(session: Session, model_id: str) -> str:
+    """A logged model of the default experiment."""
+    stands = LoggedModelStatus.READY, Stage.ACTIVE
+    session.logged.create(LoggedModelInfo(model_id, "0", "m", *stands, "", "", "", 1, 1))
+    return model_id
+
+
 def asked(**fields: Any) -> SearchRequest:
     """A search of the default experiment."""
     told: dict[str, Any] = {"filter": "", "order_by": (), "view": View.ACTIVE_ONLY}
@@ -78,7 +98,7 @@ def rows(parts: list[tuple[RunColumns, str]]) -> list[dict[str, Any]]:
     for columns, _ in parts:
         count = len(columns.infos)
         part: list[dict[str, Any]] = [
-            {"info": info, "metrics": {}, "params": {}, "tags": {}, "inputs": ()}
+            {"info": info, "metrics": {}, "params": {}, "tags": {}, **NOTHING}
             for info in columns.infos
         ]
         for metric in columns.metrics:
@@ -89,8 +109,10 @@ def rows(parts: list[tuple[RunColumns, str]]) -> list[dict[str, Any]]:
             for text in texts:
                 for row, value in zip(text.rows or range(count), text.values, strict=True):
                     part[row][name][text.key] = value
-        for row, inputs in columns.inputs.items():
-            part[row]["inputs"] = tuple(inputs)
+        for name in NOTHING:
+            for row, held in getattr(columns, name).items():
+                assert held, "a row stands there for nothing"
+                part[row][name] = tuple(held)
         for group in (columns.metrics, columns.params, columns.tags):
             keys = [each.key for each in group]
             assert keys == sorted(keys)
@@ -107,7 +129,7 @@ def row(run: Run) -> dict[str, Any]:
         },
         "params": dict(run.params),
         "tags": {key: value for key, value in run.tags.items() if key != RUN_NAME_TAG},
-        "inputs": tuple(run.inputs),
+        **{name: tuple(getattr(run, name)) for name in NOTHING},
     }
 
 

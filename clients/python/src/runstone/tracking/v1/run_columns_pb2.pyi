@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from runstone.tracking.v1 import experiment_pb2 as _experiment_pb2
+from runstone.tracking.v1 import logged_model_pb2 as _logged_model_pb2
 from runstone.tracking.v1 import run_pb2 as _run_pb2
 import builtins as _builtins
 import sys
@@ -113,7 +114,7 @@ class SearchRunColumnsResponse(_message.Message):
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunInputs]:
-        """What the runs read, of those that read anything."""
+        """What the runs read and made, of those that read or made anything."""
 
     def __init__(
         self,
@@ -222,27 +223,39 @@ Global___TextColumn: _TypeAlias = TextColumn  # noqa: Y015
 
 @_typing.final
 class RunInputs(_message.Message):
-    """What one run read."""
+    """What one run read, and the logged models that it made."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ROW_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
+    MODEL_INPUTS_FIELD_NUMBER: _builtins.int
+    MODEL_OUTPUTS_FIELD_NUMBER: _builtins.int
     row: _builtins.int
     """The run's row."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.DatasetInput]:
         """Data sets, without their schemas and profiles; GetRun has them."""
 
+    @_builtins.property
+    def model_inputs(self) -> _containers.RepeatedCompositeFieldContainer[_logged_model_pb2.ModelInput]:
+        """Logged models that it read, ordered by id."""
+
+    @_builtins.property
+    def model_outputs(self) -> _containers.RepeatedCompositeFieldContainer[_logged_model_pb2.ModelOutput]:
+        """Logged models that it made, ordered by step, then id."""
+
     def __init__(
         self,
         *,
         row: _builtins.int = ...,
         inputs: _abc.Iterable[_run_pb2.DatasetInput] | None = ...,
+        model_inputs: _abc.Iterable[_logged_model_pb2.ModelInput] | None = ...,
+        model_outputs: _abc.Iterable[_logged_model_pb2.ModelOutput] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "row", b"row"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "model_inputs", b"model_inputs", "model_outputs", b"model_outputs", "row", b"row"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

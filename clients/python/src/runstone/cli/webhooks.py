@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import IO, Any
+from collections.abc import Callable, Mapping
+from typing import IO, Any, TypeVar
 
 import click
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -78,7 +78,10 @@ status_option = click.option(
 )
 
 
-def event_option(*names: str, **more: Any) -> Any:
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def event_option(*names: str, **more: Any) -> Callable[[F], F]:
     """--event, alike wherever it stands."""
     return click.option("--event", *names, metavar="EVENT", help="What it is told of.", **more)
 

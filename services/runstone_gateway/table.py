@@ -17,6 +17,7 @@ from runstone_gateway import routes_server as server
 from runstone_gateway import routes_spans as spans
 from runstone_gateway import routes_traces as traces
 from runstone_gateway import routes_versions as versions
+from runstone_gateway import routes_webhooks as webhooks
 from runstone_gateway.fields import (
     ANY,
     BOOL,
@@ -188,6 +189,19 @@ MODEL_VERSIONS = [
            **VERSION, key=TEXT.required),
 ]  # fmt: skip
 
+WEBHOOKS = [
+    post("2.0/mlflow/webhooks", webhooks.create,
+         name=TEXT.required, url=TEXT.required, events=webhooks.EVENTS.required,
+         description=TEXT, secret=TEXT, status=webhooks.STATUS),
+    get("2.0/mlflow/webhooks", webhooks.list_all, max_results=INT, page_token=TEXT),
+    get("2.0/mlflow/webhooks/{webhook_id}", webhooks.get),
+    patch("2.0/mlflow/webhooks/{webhook_id}", webhooks.update,
+          name=TEXT, url=TEXT, events=webhooks.EVENTS, description=TEXT, secret=TEXT,
+          status=webhooks.STATUS),
+    delete("2.0/mlflow/webhooks/{webhook_id}", webhooks.delete),
+    post("2.0/mlflow/webhooks/{webhook_id}/test", webhooks.try_out, event=webhooks.EVENT),
+]  # fmt: skip
+
 PROXY = "2.0/mlflow-artifacts"
 
 # Bytes pass through as they come; what a handler of them is told stands in path and query.
@@ -287,5 +301,6 @@ TABLE: list[Route] = [
     *MODEL_VERSIONS,
     *TRACES,  # above the paths of files, of which a trace's would be one
     *OLDER_TRACES,
+    *WEBHOOKS,
     *FILES,
 ]

@@ -39,6 +39,8 @@ RIGHT: dict[str, Any] = {
     "description": "what it is",
     "end_step": 5,
     "end_time": 5,
+    "event": {"entity": "MODEL_VERSION_TAG", "action": "SET"},
+    "events": [{"entity": "MODEL_VERSION_TAG", "action": "SET"}],
     "experiment_id": "1",
     "experiment_ids": ["1"],
     "experiment_name": "e",
@@ -72,6 +74,7 @@ RIGHT: dict[str, Any] = {
     "run_name": "r",
     "run_uuid": "0" * 32,
     "run_view_type": "ALL",
+    "secret": "hush",
     "source": "s3://bucket/x",
     "source_run_id": "0" * 32,
     "stage": "Staging",
@@ -100,6 +103,7 @@ RIGHT: dict[str, Any] = {
     "trace_id": "tr-1",
     "trace_ids": ["tr-1"],
     "upload_id": "u",
+    "url": "https://example.com",
     "user_id": "u",
     "value": "v",
     "version": "1",
@@ -122,9 +126,12 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "2.0/mlflow/metrics/get-history-bulk": {"run_id": ["0" * 32]},
     "2.0/mlflow/runs/log-metric": {"value": 0.5},
     "2.0/mlflow/traces/{trace_id}": {"status": "OK"},
+    "2.0/mlflow/webhooks": {"status": "ACTIVE"},
+    "2.0/mlflow/webhooks/{webhook_id}": {"status": "ACTIVE"},
 }
 
-ENUMS = {"status", "trace.trace_info.state", "run_view_type", "view_type"}
+EVENTS = {f"{path}.{part}" for path in ("event", "events[0]") for part in ("entity", "action")}
+ENUMS = {"status", "trace.trace_info.state", "run_view_type", "view_type"} | EVENTS
 """These may come as numbers, too."""
 
 FROM_ZERO = {"status", "trace.trace_info.state"}

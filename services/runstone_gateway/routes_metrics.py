@@ -39,8 +39,9 @@ POINT = {
 }
 """A point of log-batch, and the parameters of log-metric beside the run's id."""
 
-PLAIN_FIELDS = 4
-"""A point with no more says nothing of a logged model."""
+PLAIN_FIELDS = 3
+"""Key, value and timestamp: a point with these, and perhaps a step, says nothing of a logged
+model."""
 
 
 def series_of(points: Sequence[Any]) -> tuple[list[metric_pb2.Series], list[ModelMetric]]:
@@ -58,7 +59,8 @@ def series_of(points: Sequence[Any]) -> tuple[list[metric_pb2.Series], list[Mode
         # Nearly all are like this; the rest is read, and refused, with care.
         if not (
             type(value) is float and type(time) is int and type(step) is int
-            and type(key) is str and key and len(point) <= PLAIN_FIELDS
+            and type(key) is str and key
+            and len(point) == PLAIN_FIELDS + ("step" in point)
         ):  # fmt: skip
             given = read_object(POINT, point, f"metrics[{index}].")
             key, value, time = given["key"], given["value"], given["timestamp"]

@@ -92,15 +92,15 @@ def _model_metric(given: dict[str, Any]) -> ModelMetric:
     )
 
 
-async def log_metric(call: Call, run_id: str, **point: Any) -> Any:
+async def log_metric(
+    call: Call, run_id: str, key: str, value: float, timestamp: int, step: int = 0, **model: str
+) -> Any:
     """POST runs/log-metric: a point of the run, and of the logged model that it names."""
-    series = metric_pb2.Series(
-        key=point["key"],
-        steps=[point.get("step", 0)],
-        timestamps_ms=[point["timestamp"]],
-        values=[point["value"]],
-    )
-    of_models = [_model_metric(point)] if point.get("model_id") else []
+    series = metric_pb2.Series(key=key, steps=[step], timestamps_ms=[timestamp], values=[value])
+    of_models = []
+    if model.get("model_id"):
+        point = {"key": key, "value": value, "timestamp": timestamp, "step": step}
+        of_models.append(_model_metric(point | model))
     await _append(call, run_id, [series], of_models, {}, {})
     return {}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import orjson
+import structlog
 
 from runstone.artifact.v1.artifact_pb2 import Owner
 from runstone.tracking.v1 import experiment_pb2
@@ -19,7 +20,6 @@ from runstone_gateway.fields import wrong
 from runstone_gateway.pages import collect
 from runstone_gateway.places import Place, require_text
 from runstone_gateway.routes_files import list_below
-from runstone_kit.peers import failure
 
 VERSIONS_TAG = "mlflow.modelVersions"
 
@@ -27,7 +27,7 @@ MAX_VERSIONS_CHARACTERS = 7000
 """Of VERSIONS_TAG, the oldest versions go first. MLflow's clients add one of their own, and a tag
 has room for 8000."""
 
-_CANNOT_BE_NOTED = ("NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "RESOURCE_EXHAUSTED")
+_log = structlog.get_logger("runstone_gateway")
 
 DEFAULT_RESULTS = 100
 MAX_RESULTS = 50_000
@@ -164,7 +164,7 @@ async def _place(call: Call, model_id: str, path: str) -> tuple[messages.LoggedM
 async def note_version(call: Call, model_id: str, name: str, version: int) -> None:
     """Name a registered version in the tag where MLflow's pages look for those of a model.
 
-    Of a model that is gone, or has no room for more, nothing is noted: the version stands.
+    Whatever hinders it, a model that is gone or a service that is away, the version stands.
     """
     noted = {"name": name, "version": str(version)}
     try:
@@ -176,11 +176,11 @@ async def note_version(call: Call, model_id: str, name: str, version: int) -> No
         while len(told := orjson.dumps(listed).decode()) > MAX_VERSIONS_CHARACTERS and listed[1:]:
             del listed[0]
         await set_tags(call, model_id, {VERSIONS_TAG: told})
-    except GatewayError:
-        return
-    except grpc.aio.AioRpcError as error:
-        if failure(error).code not in _CANNOT_BE_NOTED:
-            raise
+    except (GatewayError, grpc.aio.AioRpcError) as error:
+        # An error would have MLflow's clients make the version once more.
+        _log.warning(
+            "version not noted", model_id=model_id, name=name, version=version, why=str(error)
+        )
 
 
 def _versions(text: str) -> list[Any]:

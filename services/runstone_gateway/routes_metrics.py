@@ -39,8 +39,9 @@ POINT = {
 }
 """A point of log-batch, and the parameters of log-metric beside the run's id."""
 
-PLAIN_FIELDS = 4
-"""A point with no more says nothing of a logged model."""
+PLAIN_FIELDS = 3
+"""Key, value and timestamp: a point with these, and perhaps a step, says nothing of a logged
+model."""
 
 
 def series_of(points: Sequence[Any]) -> tuple[list[metric_pb2.Series], list[ModelMetric]]:
@@ -58,7 +59,8 @@ def series_of(points: Sequence[Any]) -> tuple[list[metric_pb2.Series], list[Mode
         # Nearly all are like this; the rest is read, and refused, with care.
         if not (
             type(value) is float and type(time) is int and type(step) is int
-            and type(key) is str and key and len(point) <= PLAIN_FIELDS
+            and type(key) is str and key
+            and len(point) == PLAIN_FIELDS + ("step" in point)
         ):  # fmt: skip
             given = read_object(POINT, point, f"metrics[{index}].")
             key, value, time = given["key"], given["value"], given["timestamp"]
@@ -90,15 +92,15 @@ def _model_metric(given: dict[str, Any]) -> ModelMetric:
     )
 
 
-async def log_metric(call: Call, run_id: str, **point: Any) -> Any:
+async def log_metric(
+    call: Call, run_id: str, key: str, value: float, timestamp: int, step: int = 0, **model: str
+) -> Any:
     """POST runs/log-metric: a point of the run, and of the logged model that it names."""
-    series = metric_pb2.Series(
-        key=point["key"],
-        steps=[point.get("step", 0)],
-        timestamps_ms=[point["timestamp"]],
-        values=[point["value"]],
-    )
-    of_models = [_model_metric(point)] if point.get("model_id") else []
+    series = metric_pb2.Series(key=key, steps=[step], timestamps_ms=[timestamp], values=[value])
+    of_models = []
+    if model.get("model_id"):
+        point = {"key": key, "value": value, "timestamp": timestamp, "step": step}
+        of_models.append(_model_metric(point | model))
     await _append(call, run_id, [series], of_models, {}, {})
     return {}
 

@@ -7,6 +7,8 @@ user.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from runstone_kit.peers import PeerFailure
@@ -104,13 +106,56 @@ def not_found(message: str) -> GatewayError:
     return GatewayError("RESOURCE_DOES_NOT_EXIST", message)
 
 
-def of_failure(failure: PeerFailure) -> GatewayError:
-    """What a service's refusal is to MLflow's clients."""
+_PARAMETERS = (
+    (re.compile(r"(params|tags)\[.*", re.DOTALL), "key"),
+    (re.compile(r"keys\[\d+\]"), "key"),
+    (re.compile(r"series\[\d+\]\.key"), "name"),
+    (re.compile(r"series\[\d+\]\.timestamps_ms.*"), "timestamp"),
+    (re.compile(r"page_size"), "max_results"),
+    (re.compile(r"experiment\.name"), "new_name"),
+    (re.compile(r"run\.name"), "run_name"),
+    (re.compile(r"(?:experiment|run)\.(\w+)"), r"\1"),
+)
+"""Fields of our RPCs that are parameters by another name in MLflow's REST API."""
+
+_VALUE = re.compile(r""", (?:not ('.*'…?|".*"…?)|as (-?\d+) is)( \(and \d+ more\))?$""", re.DOTALL)
+"""The wrong value, where a service shows it."""
+
+_BEGINS_WITH_A_FIELD = re.compile(r"\w*[_\[]|\w+\.\w")
+"""A field has an underscore, an index or a dot; words of a sentence have none."""
+
+
+def parameter(field: str) -> str:
+    """What MLflow calls the parameter that became this field of a message of ours."""
+    for pattern, name in _PARAMETERS:
+        if found := pattern.fullmatch(field):
+            return found.expand(name)
+    return field
+
+
+def _of_field(message: str, field: str, name: str) -> GatewayError:
+    """The refusal of a field, in the words that MLflow has for one of its parameters."""
+    told = message.removeprefix(field + " ")
+    found = _VALUE.search(told)
+    shown = f" {found[1] or found[2]}" if found else ""
+    return refused(f"Invalid value{shown} for parameter '{name}' supplied: it {told}")
+
+
+def of_failure(failure: PeerFailure, named: Callable[[str], str] = parameter) -> GatewayError:
+    """What a service's refusal is to MLflow's clients, who know fields as ``named`` has them."""
+    if failure.reason == "INVALID_FIELD" and failure.field:
+        return _of_field(failure.message, failure.field, named(failure.field))
     code = _BY_REASON.get(failure.reason) or _BY_CODE.get(failure.code, "INTERNAL_ERROR")
     if failure.is_away and not failure.reason:
         # What gRPC says of addresses and sockets is nothing for a client.
         return GatewayError(code, "A service behind the gateway does not answer; try again.")
     if code == "INTERNAL_ERROR" and not failure.reason:
         return GatewayError(code, "A service behind the gateway failed.")
-    # MLflow's messages are sentences, and some of its users look for their beginnings.
-    return GatewayError(code, failure.message[:1].upper() + failure.message[1:])
+    return GatewayError(code, _sentence(failure.message))
+
+
+def _sentence(message: str) -> str:
+    """The message as MLflow's are, for some of its users look for their beginnings."""
+    if _BEGINS_WITH_A_FIELD.match(message):
+        return message
+    return message[:1].upper() + message[1:]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ from runstone._writer import writers
 from runstone.tracking.v1 import metric_pb2, run_pb2
 from runstone.tracking.v1.logged_model_pb2 import ModelMetric
 from runstone_gateway.call import Call
-from runstone_gateway.errors import refused
+from runstone_gateway.errors import of_failure, parameter, refused
 from runstone_gateway.fields import INT, NUMBER, TEXT, read_object, wrong
 from runstone_gateway.render_tracking import number
 from runstone_gateway.routes_runs import MAX_PARAM_VALUE, MAX_TAG_VALUE, cut
@@ -113,9 +115,40 @@ async def log_batch(
     tags: dict[str, str] | None = None,
 ) -> Any:
     """POST runs/log-batch: all of it or nothing."""
-    series, of_models = series_of(metrics)
-    params = cut(params or {}, MAX_PARAM_VALUE)
-    tags = cut(tags or {}, MAX_TAG_VALUE)
+    texts = params or {}, tags or {}
+    try:
+        await _write_batch(call, run_id, metrics, *texts)
+    except grpc.aio.AioRpcError as error:
+        raise of_failure(
+            failure(error), lambda field: place(field, metrics, *texts) or parameter(field)
+        ) from error
+    return {}
+
+
+_POINT_FIELD = re.compile(r"series\[(\d+)\]\.(?:key|timestamps_ms(?:\[(\d+)\])?)")
+
+
+def place(
+    field: str, points: Sequence[Any], params: dict[str, str], tags: dict[str, str]
+) -> str | None:
+    """Where in the lists of log-batch a field of ours came from: ``metrics[1].name``."""
+    if found := _POINT_FIELD.fullmatch(field):
+        keys = [point["key"] for point in points]
+        key = list(dict.fromkeys(keys))[int(found[1])]
+        places = [index for index, each in enumerate(keys) if each == key]
+        return f"metrics[{places[int(found[2] or 0)]}].{parameter(field)}"
+    for name, texts in (("params", params), ("tags", tags)):
+        for index, key in enumerate(texts):
+            if field == f"{name}[{json.dumps(key, ensure_ascii=False)}]":
+                return f"{name}[{index}].key"
+    return None
+
+
+async def _write_batch(
+    call: Call, run_id: str, points: Sequence[Any], params: dict[str, str], tags: dict[str, str]
+) -> None:
+    series, of_models = series_of(points)
+    params, tags = cut(params, MAX_PARAM_VALUE), cut(tags, MAX_TAG_VALUE)
     if series:
         await _append(call, run_id, series, of_models, params, tags)
     elif params or tags:
@@ -124,7 +157,6 @@ async def log_batch(
     else:
         # Nothing to do, for a run that exists.
         await call.ask(call.tracking.GetRun, run_pb2.GetRunRequest(run_id=run_id))
-    return {}
 
 
 async def _append(
@@ -164,8 +196,10 @@ class Columns(NamedTuple):
 
 
 async def _columns(call: Call, run_id: str, key: str, limit: int | None = None) -> Columns:
-    """The points, or the first ``limit`` of them and perhaps more; none for a metric that the run
-    lacks."""
+    """The points, or the first ``limit`` of them and perhaps more.
+
+    None for a metric that the run lacks, and as MLflow has it none for a run that is not there.
+    """
     found = Columns(array("q"), array("q"), array("d"))
     request = metric_pb2.GetMetricHistoryRequest(run_id=run_id, key=key)
     try:
@@ -176,12 +210,13 @@ async def _columns(call: Call, run_id: str, key: str, limit: int | None = None) 
             if limit is not None and len(found.steps) >= limit:
                 break
     except grpc.aio.AioRpcError as error:
-        if failure(error).reason != "METRIC_NOT_FOUND":
+        if failure(error).reason not in ("METRIC_NOT_FOUND", "RUN_NOT_FOUND"):
             raise
     return found
 
 
-def _points(found: Columns, key: str, run_id: str, which: Iterable[int]) -> list[dict[str, Any]]:
+def _points(found: Columns, which: Iterable[int], key: str, **more: str) -> list[dict[str, Any]]:
+    """Points as JSON, each with its ``key`` and what else there is to tell of all of them."""
     steps, timestamps, values = found
     # NaN and infinities are rare, and one shows in the sum.
     plain = math.isfinite(sum(values))
@@ -191,7 +226,7 @@ def _points(found: Columns, key: str, run_id: str, which: Iterable[int]) -> list
             "value": values[index] if plain else number(values[index]),
             "timestamp": timestamps[index],
             "step": steps[index],
-            "run_id": run_id,
+            **more,
         }
         for index in which
     ]
@@ -210,9 +245,7 @@ async def get_history(
     found = await _columns(call, run_id, metric_key, None if end is None else end + 1)
     total = len(found.steps)
     last = total if end is None else min(end, total)
-    answer: dict[str, Any] = {
-        "metrics": _points(found, metric_key, run_id, range(min(first, total), last))
-    }
+    answer: dict[str, Any] = {"metrics": _points(found, range(min(first, total), last), metric_key)}
     if last < total:
         answer["next_page_token"] = str(last)
     return answer
@@ -229,7 +262,7 @@ async def get_history_bulk(
     points: list[dict[str, Any]] = []
     for each in sorted(set(run_id)):
         found = await _columns(call, each, metric_key, left)
-        points += _points(found, metric_key, each, range(min(left, len(found.steps))))
+        points += _points(found, range(min(left, len(found.steps))), metric_key, run_id=each)
         left = min(max_results, MAX_HISTORY) - len(points)
         if left <= 0:
             break
@@ -266,7 +299,7 @@ async def get_history_bulk_interval(
         chosen = _spread(sorted({found.steps[index] for index in inside}), max_results)
         which = [index for index in inside if found.steps[index] in chosen]
         which.sort(key=lambda index: (found.steps[index], found.timestamps[index]))
-        points += _points(found, metric_key, run_id, which[:max_results])
+        points += _points(found, which[:max_results], metric_key, run_id=run_id)
     return {"metrics": points}
 
 

@@ -21,13 +21,17 @@ _AWAY = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
 
 @dataclass(frozen=True, slots=True)
 class PeerFailure:
-    """What a peer answered instead of a response. ``reason`` is empty when it gave none."""
+    """What a peer answered instead of a response. ``reason`` is empty when it gave none.
+
+    ``field`` is the first field that the peer called wrong, if any; the message begins with it.
+    """
 
     code: str
     message: str
     reason: str = ""
     domain: str = ""
     metadata: dict[str, str] | None = None
+    field: str = ""
 
     @property
     def is_away(self) -> bool:
@@ -63,18 +67,21 @@ def options(service_config: str | None = None) -> list[tuple[str, Any]]:
 
 
 def failure(error: grpc.RpcError) -> PeerFailure:
-    """The code, reason and metadata of a failed call."""
+    """The code, reason, metadata and wrong field of a failed call."""
     code = error.code().name
     message = error.details() or ""
     try:
         status = rpc_status.from_call(error)
     except ValueError:
         status = None
+    info = error_details_pb2.ErrorInfo()
+    wrong = error_details_pb2.BadRequest()
     for detail in () if status is None else status.details:
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info):
-            return PeerFailure(code, message, info.reason, info.domain, dict(info.metadata))
-    return PeerFailure(code, message)
+        # Unpacks what is of its own type, and leaves the rest.
+        detail.Unpack(info)
+        detail.Unpack(wrong)
+    field = wrong.field_violations[0].field if wrong.field_violations else ""
+    return PeerFailure(code, message, info.reason, info.domain, dict(info.metadata), field)
 
 
 class _Details(NamedTuple):

@@ -29,3 +29,35 @@ def test_what_may_pass_is_to_be_tried_again(code: str, reason: str, status: int)
 def test_a_mistake_is_not_to_be_repeated(code: str, status: int) -> None:
     error = of_failure(PeerFailure(code, "No.", "WHY"))
     assert (error.status, error.headers, error.message) == (status, {}, "No.")
+
+
+@pytest.mark.parametrize(
+    ("field", "told", "beginning"),
+    [
+        ('tags["a#b"]', "may contain only letters, not 'a#b'", "value 'a#b' for parameter 'key'"),
+        ("series[0].key", "must be a path, not '..' (and 2 more)",
+         "value '..' for parameter 'name'"),
+        ("series[0].timestamps_ms[7]", "must not be below 0, as -1 is",
+         "value -1 for parameter 'timestamp'"),
+        ("page_size", "must not be negative, as -1 is", "value -1 for parameter 'max_results'"),
+        ("run.end_time", "must be before the year 9999", "value for parameter 'end_time'"),
+        ("experiment_id", "is required", "value for parameter 'experiment_id'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_told_as_the_parameter_it_was(
+    field: str, told: str, beginning: str
+) -> None:
+    failure = PeerFailure("INVALID_ARGUMENT", f"{field} {told}", "INVALID_FIELD", field=field)
+    assert of_failure(failure).message == f"Invalid {beginning} supplied: it {told}"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("there is no run with id 1", "There is no run with id 1"),
+        ("order_by is wrong at column 3", "order_by is wrong at column 3"),
+        ("order_by[0] is wrong", "order_by[0] is wrong"),
+    ],
+)
+def test_messages_are_sentences(said: str, told: str) -> None:
+    assert of_failure(PeerFailure("NOT_FOUND", said, "WHY")).message == told

@@ -8,6 +8,7 @@ STRICT_FILTERS = "half a filter is refused, where MLflow answers with what it un
 UNREADABLE = "MLflow's clients cannot read such a path back, so nothing is kept there"
 FALSE_PATHS = "such a path names nothing that can be there: said so, where MLflow lists nothing"
 ALIASES = "a version found by a search has its aliases; MLflow leaves them out there"
+NO_END = "a page of nothing, with a token for the next, would never end"
 OWN_COPY = "a version has files of its own, which no change of the run's reaches"
 DOTS = "a model's name is never a path here, so dots are a name like others"
 SHORT_NAMES = "256 characters, as MLflow's schema has it; SQLite below its server does not look"
@@ -49,8 +50,8 @@ KNOWN_DIFFERENCES: dict[str, dict[str, str]] = {
         "models: or": MORE_FILTERS,
         "models, order: ['creation_timestamp']": MORE_FILTERS,
         "models, order: ['creation_timestamp DESC']": MORE_FILTERS,
-        "models, max_results 0": "a page of nothing, with a token for the next, would never end",
-        "models, max_results -1": "a page of nothing, with a token for the next, would never end",
+        "models, max_results 0": NO_END,
+        "models, max_results -1": NO_END,
         "models, whole / latest_versions / 0 / aliases": ALIASES,
         "models, whole / latest_versions / 2 / aliases": ALIASES,
         "versions, whole / aliases": ALIASES,
@@ -87,10 +88,28 @@ KNOWN_DIFFERENCES: dict[str, dict[str, str]] = {
 
 NOT_JSON = "a body that is not JSON is called that; MLflow takes it for an empty one"
 
+NO_PAIR = "the tag that is none is named; MLflow takes it for one with an empty key"
+MISSING = "what is missing is called that, as MLflow does everywhere else"
+NO_DESCRIPTION = "no description is an empty one, as in MLflow's other answers"
+_MODELS, _VERSIONS = "/api/2.0/mlflow/registered-models", "/api/2.0/mlflow/model-versions"
+
 KNOWN_REQUESTS: dict[str, str] = {
     "* body b'{'": NOT_JSON,
     "* body b'\\xff\\xfe'": NOT_JSON,
     "* body b\"{'a': 1}\"": NOT_JSON,
+    f"POST {_MODELS}/create tags is [None]": NO_PAIR,
+    f"POST {_MODELS}/create tags is [[]]": NO_PAIR,
+    f"POST {_VERSIONS}/create tags is [None]": NO_PAIR,
+    f"POST {_VERSIONS}/create tags is [[]]": NO_PAIR,
+    f"GET {_MODELS}/search max_results is '-1'": NO_END,
+    f"PATCH {_VERSIONS}/update without description": NO_DESCRIPTION,
+    f"PATCH {_VERSIONS}/update description is None": NO_DESCRIPTION,
+    f"POST {_VERSIONS}/transition-stage without name": MISSING,
+    f"POST {_VERSIONS}/transition-stage name is None": MISSING,
+    f"POST {_VERSIONS}/transition-stage without version": MISSING,
+    f"POST {_VERSIONS}/transition-stage version is None": MISSING,
+    f"POST {_VERSIONS}/transition-stage without stage": MISSING,
+    f"POST {_VERSIONS}/transition-stage stage is None": MISSING,
 }
 """The same for single REST requests: what was asked (a star: of any endpoint) and the reason."""
 

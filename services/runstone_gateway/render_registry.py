@@ -22,7 +22,7 @@ _STATUS = {
 
 
 def registered_model(found: model_pb2.RegisteredModel) -> Json:
-    """A model with the newest version of each stage."""
+    """A model with the newest version of each stage, by the stages' names as in MLflow."""
     model: Json = {
         "name": found.name,
         "creation_timestamp": milliseconds(found.create_time),
@@ -33,7 +33,8 @@ def registered_model(found: model_pb2.RegisteredModel) -> Json:
     if found.description:
         model["description"] = found.description
     if found.latest_versions:
-        model["latest_versions"] = [model_version(each) for each in found.latest_versions]
+        by_stage = sorted(found.latest_versions, key=lambda each: STAGES[each.stage])
+        model["latest_versions"] = [model_version(each) for each in by_stage]
     if found.tags:
         model["tags"] = pairs(found.tags)
     if found.aliases:

@@ -13,6 +13,25 @@ LONG_NAMES = "names end at 250 characters as MLflow's column does; its SQLite le
 SLIM = "a search leaves out schemas and profiles, which may be megabytes; runs/get has them"
 NO_EXPERIMENT = "no experiment is the default one; MLflow shows a database error"
 TIMES = "times are those of the years 1970 to 9999"
+UNREADABLE = "MLflow's clients cannot read such a path back, so nothing is kept there"
+FALSE_PATHS = "such a path names nothing that can be there: said so, where MLflow lists nothing"
+EMPTY_FILES = "an empty file has 0 bytes; MLflow leaves its size out"
+NOTHING_THERE = "a folder that cannot be there is empty, like any other that is not there"
+LAST_TAGS = "a data set logged again has the tags of the last time; MLflow passes over them"
+NAMELESS = "what has no name or key is refused: nothing could find it again"
+OUTPUTS = "an output logged again has the step of the last time"
+FALSE_MODELS = "a model that does not exist is no output"
+LIMITS = "texts of logged models have the limits of a run's, and longer ones are refused"
+ANY_DIGEST = "a data set asked for without a digest has any; MLflow looks for the empty one"
+STATUS_NAMES = "a status is compared by its name; MLflow compares the number that it keeps"
+ALIASES = "a version found by a search has its aliases; MLflow leaves them out there"
+NO_END = "a page of nothing, with a token for the next, would never end"
+OWN_COPY = "a version has files of its own, which no change of the run's reaches"
+DOTS = "a model's name is never a path here, so dots are a name like others"
+SHORT_NAMES = "256 characters, as MLflow's schema has it; SQLite below its server does not look"
+WRONG_IDS = "what cannot be an id is called invalid; MLflow looks for it and finds nothing"
+DATABASE_ERRORS = "MLflow shows its database's error; ours says what does not exist"
+NO_ASSESSMENTS = "assessments of traces are not kept"
 LOCATIONS = "clients never name a storage location (design D11); the server's own is told"
 
 KNOWN_DIFFERENCES: dict[str, dict[str, str]] = {
@@ -56,6 +75,99 @@ KNOWN_DIFFERENCES: dict[str, dict[str, str]] = {
     "params_and_tags": {
         "delete runName": "the name of a run can be changed, not deleted: every run has one",
     },
+    "artifacts": {
+        "tree / 5 / 2": EMPTY_FILES,
+        "tree / 24 / 2": EMPTY_FILES,
+        "tree after wrong ones / 5 / 2": EMPTY_FILES,
+        "tree after wrong ones / 24 / 2": EMPTY_FILES,
+        "tree after delete / 1 / 2": EMPTY_FILES,
+        "tree after delete / 20 / 2": EMPTY_FILES,
+        "list: folder / 1 / file_size": EMPTY_FILES,
+        "list: trailing slash / 1 / file_size": EMPTY_FILES,
+        "list: by uri / 1 / file_size": EMPTY_FILES,
+        "list: %2e%2e": NOTHING_THERE,
+        "list: %252e%252e": NOTHING_THERE,
+        "list: a#b": NOTHING_THERE,
+        "list: a//b": FALSE_PATHS,
+        "list: file:///etc": FALSE_PATHS,
+        "log: file:///etc": UNREADABLE,
+        "download: file:///etc": UNREADABLE,
+        "tree after: file:///etc": UNREADABLE,
+        "log: C:/x": UNREADABLE,
+        "log into: C:/x": UNREADABLE,
+        "download: C:/x": UNREADABLE,
+        "tree after: C:/x": UNREADABLE,
+        "log: deleted run": "a deleted run takes no files until it is restored",
+    },
+    "registry": {
+        "create: dots": DOTS,
+        "get: dots": DOTS,
+        "create: long": SHORT_NAMES,
+        "get: long": SHORT_NAMES,
+        "version: download uri": OWN_COPY,
+        "copy: download uri": OWN_COPY,
+        "models: or": MORE_FILTERS,
+        "models, order: ['creation_timestamp']": MORE_FILTERS,
+        "models, order: ['creation_timestamp DESC']": MORE_FILTERS,
+        "models, max_results 0": NO_END,
+        "models, max_results -1": NO_END,
+        "models, whole / latest_versions / 0 / aliases": ALIASES,
+        "models, whole / latest_versions / 2 / aliases": ALIASES,
+        "versions, whole / aliases": ALIASES,
+        "versions: number as text": "a number is compared without quotes, and the message says so",
+        "versions, order: ['last_updated_timestamp DESC']": (
+            "a version that an alias comes to or leaves has changed, and its time says so"
+        ),
+    },
+    "inputs": {
+        "after / 0 / tags": LAST_TAGS,
+        "after more / 0 / tags": LAST_TAGS,
+        "log: no name": NAMELESS,
+        "log: no digest": NAMELESS,
+        "log: empty tag key": NAMELESS,
+        "after wrong ones": NAMELESS,
+        "fluent: after / 1 / tags": LAST_TAGS,
+        "fluent: after / 2 / tags": LAST_TAGS,
+        "outputs again": OUTPUTS,
+        "outputs: other step": OUTPUTS,
+        "models: after / outputs / 1 / step": OUTPUTS,
+        "outputs: unknown model": FALSE_MODELS,
+        "models: at the end / outputs": FALSE_MODELS,
+    },
+    "logged_models": {
+        "create: name 'nnnnnnnnnnnnnnnnnnnn'": LIMITS,
+        "create: long param": LIMITS,
+        "create: empty param key": NAMELESS,
+        "finalize: PENDING": "a model that is finished does not become unfinished",
+        "get: not an id": WRONG_IDS,
+        "tags: long": LIMITS,
+        "params: again": "a parameter logged again as it is changes nothing",
+        "params: changed": "MLflow shows its database's error; ours says what cannot be changed",
+        "after / 0 / long": LIMITS,
+        "metric: unknown model": DATABASE_ERRORS,
+        "metrics": "a model tells each metric's newest value by data set; MLflow every value",
+        "filter: status = 'READY' / names": STATUS_NAMES,
+        "filter: status = 'FAILED'": STATUS_NAMES,
+        "filter: tags.t IS NULL": MORE_FILTERS,
+        "filter: metrics.`s/acc` = 0.7 AND params.lr IS NULL": MORE_FILTERS,
+        "filter: name = 's-a' OR name = 's-b'": MORE_FILTERS,
+        "datasets: name / names": ANY_DIGEST,
+        "datasets: two / names": ANY_DIGEST,
+        "order: [{'field_name': 'params.lr'}]": MORE_FILTERS,
+        "max_results -1": NO_END,
+        "max_results 100000": "a page has at most 50,000 models, and the message says so",
+    },
+    "traces": {
+        "get: not an id": WRONG_IDS,
+        "tag: unknown": DATABASE_ERRORS,
+        "filter: trace_id = '<trace>'": MORE_FILTERS,
+        "filter: tags.made = 'by hand' OR status = 'OK'": MORE_FILTERS,
+        "feedback": NO_ASSESSMENTS,
+        "expectation": NO_ASSESSMENTS,
+        "feedback: unknown": NO_ASSESSMENTS,
+        "assessments": NO_ASSESSMENTS,
+        "delete: unknown experiment": "an experiment that does not exist is said so",
+    },
     "search_runs": {
         "filter:  ": "blanks are no filter, as an empty text is none",
         "filter: status = 'finished'": "a status that no run can have is called a mistake",
@@ -93,6 +205,11 @@ def asked(endpoint: str, reason: str, *requests: str) -> dict[str, str]:
     return {f"{method} {API}/{path} {request}": reason for request in requests}
 
 
+NO_PAIR = "the tag that is none is named; MLflow takes it for one with an empty key"
+MISSING = "what is missing is called that, as MLflow does everywhere else"
+NO_DESCRIPTION = "no description is an empty one, as in MLflow's other answers"
+_MODELS, _VERSIONS = "/api/2.0/mlflow/registered-models", "/api/2.0/mlflow/model-versions"
+
 KNOWN_REQUESTS: dict[str, str] = {
     "* body b'{'": NOT_JSON,
     "* body b'\\xff\\xfe'": NOT_JSON,
@@ -129,6 +246,19 @@ KNOWN_REQUESTS: dict[str, str] = {
         *(f"max_results is {each!r}" for each in ("abc", "1.5", "", str(2**70))),
     ),
     **asked("GET metrics/get-history-bulk-interval", "an empty id is no id", "run_ids is ''"),
+    f"POST {_MODELS}/create tags is [None]": NO_PAIR,
+    f"POST {_MODELS}/create tags is [[]]": NO_PAIR,
+    f"POST {_VERSIONS}/create tags is [None]": NO_PAIR,
+    f"POST {_VERSIONS}/create tags is [[]]": NO_PAIR,
+    f"GET {_MODELS}/search max_results is '-1'": NO_END,
+    f"PATCH {_VERSIONS}/update without description": NO_DESCRIPTION,
+    f"PATCH {_VERSIONS}/update description is None": NO_DESCRIPTION,
+    f"POST {_VERSIONS}/transition-stage without name": MISSING,
+    f"POST {_VERSIONS}/transition-stage name is None": MISSING,
+    f"POST {_VERSIONS}/transition-stage without version": MISSING,
+    f"POST {_VERSIONS}/transition-stage version is None": MISSING,
+    f"POST {_VERSIONS}/transition-stage without stage": MISSING,
+    f"POST {_VERSIONS}/transition-stage stage is None": MISSING,
 }
 """The same for single REST requests: what was asked (a star: of any endpoint) and the reason."""
 

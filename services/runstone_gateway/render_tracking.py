@@ -42,15 +42,17 @@ def stage(value: int) -> str:
 
 def experiment(found: experiment_pb2.Experiment) -> Json:
     """An experiment."""
-    return {
+    told: Json = {
         "experiment_id": found.experiment_id,
         "name": found.name,
         "artifact_location": f"mlflow-artifacts:/{found.experiment_id}",
         "lifecycle_stage": stage(found.lifecycle_stage),
         "last_update_time": milliseconds(found.update_time),
         "creation_time": milliseconds(found.create_time),
-        "tags": pairs(found.tags),
     }
+    if found.tags:
+        told["tags"] = pairs(found.tags)
+    return told
 
 
 def run_info(found: run_pb2.Run) -> Json:

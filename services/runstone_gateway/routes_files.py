@@ -50,7 +50,8 @@ async def list_below(call: Call, root: str, place: Place, page_token: str) -> by
             break
     files = b",".join(piece for piece in pieces if piece)
     token = b',"next_page_token":' + orjson.dumps(page_token) if page_token else b""
-    return b'{"root_uri":' + orjson.dumps(root) + b',"files":[' + files + b"]" + token + b"}"
+    listed = b',"files":[' + files + b"]" if files else b""
+    return b'{"root_uri":' + orjson.dumps(root) + listed + token + b"}"
 
 
 async def list_directory(call: Call, path: str = "") -> Any:

@@ -194,6 +194,7 @@ ITEM = "which item of the list is wrong is told; MLflow makes a pair without a k
 NO_LIMIT = "max_results may be left out, as MLflow's documentation of its REST API has it"
 NO_ENUM = "what is no value of an enum is refused; MLflow takes it for none"
 NULL = "null is as good as left out, as in protobuf's JSON; MLflow fails"
+EMPTY = "an empty id or key is refused; MLflow finds nothing by it"
 NO_NUMBER = "a max_results that is no number is refused; MLflow answers everything"
 
 EMPTY_BODIES = ("body b''", "body b'null'", "body b'{\"a\": NaN}'")
@@ -209,6 +210,7 @@ NO_PAIR = "the tag that is none is named; MLflow takes it for one with an empty 
 MISSING = "what is missing is called that, as MLflow does everywhere else"
 NO_DESCRIPTION = "no description is an empty one, as in MLflow's other answers"
 _MODELS, _VERSIONS = "/api/2.0/mlflow/registered-models", "/api/2.0/mlflow/model-versions"
+_BULK = "GET /ajax-api/2.0/mlflow/metrics/get-history-bulk"
 
 KNOWN_REQUESTS: dict[str, str] = {
     "* body b'{'": NOT_JSON,
@@ -245,7 +247,6 @@ KNOWN_REQUESTS: dict[str, str] = {
         NO_NUMBER,
         *(f"max_results is {each!r}" for each in ("abc", "1.5", "", str(2**70))),
     ),
-    **asked("GET metrics/get-history-bulk-interval", "an empty id is no id", "run_ids is ''"),
     f"POST {_MODELS}/create tags is [None]": NO_PAIR,
     f"POST {_MODELS}/create tags is [[]]": NO_PAIR,
     f"POST {_VERSIONS}/create tags is [None]": NO_PAIR,
@@ -259,6 +260,9 @@ KNOWN_REQUESTS: dict[str, str] = {
     f"POST {_VERSIONS}/transition-stage version is None": MISSING,
     f"POST {_VERSIONS}/transition-stage without stage": MISSING,
     f"POST {_VERSIONS}/transition-stage stage is None": MISSING,
+    **asked("GET metrics/get-history-bulk-interval", EMPTY, "run_ids is ''"),
+    **{f"{_BULK} {each} is ''": EMPTY for each in ("run_id", "metric_key")},
+    f"{_BULK} max_results is '{2**70}'": NO_NUMBER,
 }
 """The same for single REST requests: what was asked (a star: of any endpoint) and the reason."""
 

@@ -15,6 +15,7 @@ NO_EXPERIMENT = "no experiment is the default one; MLflow shows a database error
 TIMES = "times are those of the years 1970 to 9999"
 UNREADABLE = "MLflow's clients cannot read such a path back, so nothing is kept there"
 FALSE_PATHS = "such a path names nothing that can be there: said so, where MLflow lists nothing"
+NO_BUDGETS = "there are no budgets, so no webhook can wait for one to be exceeded"
 EMPTY_FILES = "an empty file has 0 bytes; MLflow leaves its size out"
 NOTHING_THERE = "a folder that cannot be there is empty, like any other that is not there"
 LAST_TAGS = "a data set logged again has the tags of the last time; MLflow passes over them"
@@ -157,6 +158,14 @@ KNOWN_DIFFERENCES: dict[str, dict[str, str]] = {
         "max_results -1": NO_END,
         "max_results 100000": "a page has at most 50,000 models, and the message says so",
     },
+    "webhooks": {
+        "event: budget_policy.exceeded": NO_BUDGETS,
+        "list: ours": NO_BUDGETS,
+        **dict.fromkeys(
+            ("get: ../x", "delete: ../x", "update: ../x", "test: ../x"),
+            "that there is no such endpoint is told as JSON; MLflow answers a page",
+        ),
+    },
     "traces": {
         "get: not an id": WRONG_IDS,
         "tag: unknown": DATABASE_ERRORS,
@@ -252,6 +261,9 @@ KNOWN_REQUESTS: dict[str, str] = {
     f"POST {_VERSIONS}/create tags is [None]": NO_PAIR,
     f"POST {_VERSIONS}/create tags is [[]]": NO_PAIR,
     f"GET {_MODELS}/search max_results is '-1'": NO_END,
+    f"POST {_VERSIONS}/transition-stage archive_existing_versions is 'true'": (
+        "true and false may be text, as in a query"
+    ),
     f"PATCH {_VERSIONS}/update without description": NO_DESCRIPTION,
     f"PATCH {_VERSIONS}/update description is None": NO_DESCRIPTION,
     f"POST {_VERSIONS}/transition-stage without name": MISSING,

@@ -110,8 +110,10 @@ second = client.create_logged_model(experiment, "second", run_id)
 
 
 def models():
+    """Outputs by step: in which order they come is not said anywhere."""
     found = client.get_run(run_id)
-    return {"inputs": found.inputs.model_inputs, "outputs": found.outputs.model_outputs}
+    outputs = sorted(found.outputs.model_outputs, key=lambda each: each.step)
+    return {"inputs": found.inputs.model_inputs, "outputs": outputs}
 
 
 r.call("models: none", models)

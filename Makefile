@@ -49,12 +49,17 @@ demo: $(VENV)/.demo ## Train, log, register, promote and load back on an embedde
 .PHONY: test
 test: $(VENV)/.dev ## Run all tests, with a real PostgreSQL and a real S3 server (PYTEST_ARGS=…)
 	@PYTHONPATH=tests $(BIN)/python -m support.install
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-kill
 test-kill: $(VENV)/.dev ## The tests that kill and restart servers, ten times as often (about 15 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m support.install
 	@RUNSTONE_TEST_KILLS=10 $(BIN)/python -m pytest tests/e2e/test_kill.py $(PYTEST_ARGS)
+
+.PHONY: test-compat
+test-compat: $(VENV)/.dev ## Every MLflow client through everything, compared with a real MLflow (about 15 minutes)
+	@PYTHONPATH=tests $(BIN)/python -m support.install
+	@RUNSTONE_TEST_COMPAT=1 $(BIN)/python -m pytest tests/compat $(PYTEST_ARGS)
 
 .PHONY: test-faults
 test-faults: $(VENV)/.dev ## The fault loops of delivery at full length, with their table (about 30 minutes)

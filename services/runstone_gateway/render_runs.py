@@ -30,7 +30,7 @@ def runs(found: run_columns_pb2.SearchRunColumnsResponse) -> bytes:
     tags = _texts(found.tags, count)
     _add_text(tags, RUN_NAME, range(count), found.names)
     inputs: list[bytes] = [b""] * count
-    outputs: list[bytes] = [b""] * count
+    outputs: list[bytes] = [b',"outputs":{}'] * count
     for each in found.inputs:
         inputs[each.row], outputs[each.row] = _inputs(each), _outputs(each)
     return b",".join(
@@ -59,7 +59,7 @@ def _inputs(found: run_columns_pb2.RunInputs) -> bytes:
 
 def _outputs(found: run_columns_pb2.RunInputs) -> bytes:
     if not found.model_outputs:
-        return b""
+        return b',"outputs":{}'
     listed = orjson.dumps([model_output(each) for each in found.model_outputs])
     return b',"outputs":{"model_outputs":' + listed + b"}"
 

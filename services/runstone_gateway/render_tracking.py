@@ -88,8 +88,8 @@ def run(found: run_pb2.Run) -> Json:
     if found.tags:
         data["tags"] = pairs(found.tags)
     told = {"info": run_info(found), "data": data, "inputs": _inputs(found)}
-    if found.model_outputs:
-        told["outputs"] = {"model_outputs": [model_output(each) for each in found.model_outputs]}
+    outputs = [model_output(each) for each in found.model_outputs]
+    told["outputs"] = {"model_outputs": outputs} if outputs else {}
     return told
 
 

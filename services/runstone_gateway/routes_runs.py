@@ -71,7 +71,10 @@ async def create(
     if start_time is not None:
         request.start_time.CopyFrom(timestamp(start_time, "start_time"))
     made = await call.ask(call.tracking.CreateRun, request)
-    return {"run": render.run(made.run)}
+    told = render.run(made.run)
+    # As MLflow tells a run that nothing can have come of yet.
+    del told["outputs"]
+    return {"run": told}
 
 
 async def get(call: Call, run_id: str) -> Any:

@@ -216,7 +216,6 @@ def asked(endpoint: str, reason: str, *requests: str) -> dict[str, str]:
 
 
 NO_PAIR = "the tag that is none is named; MLflow takes it for one with an empty key"
-MISSING = "what is missing is called that, as MLflow does everywhere else"
 NO_DESCRIPTION = "no description is an empty one, as in MLflow's other answers"
 _MODELS, _VERSIONS = "/api/2.0/mlflow/registered-models", "/api/2.0/mlflow/model-versions"
 _BULK = "GET /ajax-api/2.0/mlflow/metrics/get-history-bulk"
@@ -266,12 +265,6 @@ KNOWN_REQUESTS: dict[str, str] = {
     ),
     f"PATCH {_VERSIONS}/update without description": NO_DESCRIPTION,
     f"PATCH {_VERSIONS}/update description is None": NO_DESCRIPTION,
-    f"POST {_VERSIONS}/transition-stage without name": MISSING,
-    f"POST {_VERSIONS}/transition-stage name is None": MISSING,
-    f"POST {_VERSIONS}/transition-stage without version": MISSING,
-    f"POST {_VERSIONS}/transition-stage version is None": MISSING,
-    f"POST {_VERSIONS}/transition-stage without stage": MISSING,
-    f"POST {_VERSIONS}/transition-stage stage is None": MISSING,
     **asked("GET metrics/get-history-bulk-interval", EMPTY, "run_ids is ''"),
     **{f"{_BULK} {each} is ''": EMPTY for each in ("run_id", "metric_key")},
     f"{_BULK} max_results is '{2**70}'": NO_NUMBER,

@@ -114,34 +114,14 @@ TRACKING = (
         max_results=(W, 5),
     ),
     get("artifacts/list", run_id=RUN, path=(S, "folder")),
-    post("experiments/search-datasets", experiment_ids=(L, ["{experiment}"])),
+    # MLflow has it below /ajax-api alone.
+    Endpoint(
+        "POST",
+        "/ajax-api/2.0/mlflow/experiments/search-datasets",
+        {"experiment_ids": (L, ["{experiment}"])},
+    ),
     post("runs/restore", run_id=(S, "{deleted_run}")),
     post("runs/delete", run_id=(S, "{doomed_run}")),
-)
-
-LOGGED_MODELS = (
-    post(
-        "logged-models",
-        experiment_id=EXPERIMENT,
-        name=(S, "n"),
-        model_type=(S, "t"),
-        source_run_id=RUN,
-        params=(L, TAG),
-        tags=(L, TAG),
-    ),
-    get("logged-models/{logged_model}"),
-    patch("logged-models/{logged_model}", status=(S, "LOGGED_MODEL_READY")),
-    patch("logged-models/{logged_model}/tags", tags=(L, TAG)),
-    post("logged-models/{logged_model}/params", params=(L, [{"key": "z", "value": "1"}])),
-    post(
-        "logged-models/search",
-        experiment_ids=(L, ["{experiment}"]),
-        filter=(S, "name = 'n'"),
-        max_results=(W, 5),
-        order_by=(L, [{"field_name": "name", "ascending": True}]),
-    ),
-    post("runs/outputs", run_id=RUN, models=(L, [{"model_id": "{logged_model}", "step": 1}])),
-    delete("logged-models/{logged_model}"),
 )
 
 REGISTRY = (
@@ -180,4 +160,4 @@ REGISTRY = (
     delete("registered-models/delete", name=(S, "{name}-m3")),
 )
 
-TABLES = {"tracking": TRACKING, "logged models": LOGGED_MODELS, "registry": REGISTRY}
+TABLES = {"tracking": TRACKING, "registry": REGISTRY}

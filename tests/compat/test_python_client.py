@@ -61,7 +61,8 @@ def test_answers_are_those_of_mlflow(
     )
     found, gone = compared(expected, got, KNOWN_DIFFERENCES.get(scenario, {}))
     assert not found, f"{len(found)} differences:\n" + "\n".join(map(str, found))
-    assert not gone, f"in KNOWN_DIFFERENCES and no longer true: {gone}"
+    # An older client may not get as far as an entry.
+    assert client is not FULL or not gone, f"in KNOWN_DIFFERENCES and no longer true: {gone}"
 
 
 def test_known_differences_name_scenarios() -> None:

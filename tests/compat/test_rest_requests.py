@@ -45,9 +45,6 @@ def prepared(url: str, name: str, table: str) -> dict[str, str]:
     made(url, "experiments/delete", experiment_id=names["deleted_experiment"])
     made(url, "runs/delete", run_id=names["deleted_run"])
     names["source"] = f"mlflow-artifacts:/{names['experiment']}/{run}/artifacts/model"
-    if table == "logged models":
-        answer = made(url, "logged-models", experiment_id=names["experiment"], name="n")
-        names["logged_model"] = str(answer.body["model"]["info"]["model_id"])
     if table == "registry":
         names["model"] = f"{name}-m"
         made(url, "registered-models/create", name=names["model"])

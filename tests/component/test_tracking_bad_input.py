@@ -111,7 +111,11 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
         ),
         "SearchRunColumns": SearchRunColumnsRequest(
             search=r.SearchRunsRequest(
-                experiment_ids=[experiment], filter="status = 'FAILED'", page_size=1
+                experiment_ids=[experiment],
+                filter="status = 'FAILED'",
+                order_by=["status"],
+                page_size=1,
+                view_type=1,
             )
         ),
         "LogBatch": r.LogBatchRequest(

@@ -237,4 +237,5 @@ def test_tls_is_verified_for_the_name(tmp_path: Path) -> None:
 def test_no_tls_where_it_should_be(there: Receiver) -> None:
     answer = sent(there.url.replace("http://", "https://"))
     assert (answer.status, answer.error != "") == (0, True)
-    assert there.requests == []
+    # The receiver may take the first bytes of TLS for a line; it was told nothing.
+    assert not any(request.body for request in there.requests)

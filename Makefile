@@ -72,9 +72,10 @@ bench: $(VENV)/.dev ## Run the benchmarks and print their table
 	@PYTHONPATH=tests $(BIN)/python tests/load/run.py
 
 .PHONY: bench-peers
-bench-peers: $(VENV)/.dev ## Beside MLflow (ingest, files), FastTrackML (ingest), tensorboardX and W&B (calls), from PyPI
+bench-peers: $(VENV)/.dev ## Beside MLflow (ingest, files, REST), FastTrackML, tensorboardX and W&B, from PyPI
 	@PYTHONPATH=tests $(BIN)/python -m support.install
 	@PYTHONPATH=tests $(BIN)/python tests/load/peers.py
+	@PYTHONPATH=tests $(BIN)/python tests/load/peers_rest.py
 
 .PHONY: gen
 gen: $(VENV)/.dev ## Generate the Python code of the protos

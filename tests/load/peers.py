@@ -248,7 +248,7 @@ def _peer_row(rate: float, name: str, peer_rate: float, reach: int, call: float)
 def files_of_mlflow(folder: Path) -> Iterator[files.Place]:
     """MLflow's server with a folder for files, as its own page on artifacts starts it."""
     peer, port = PEERS[0], processes.free_port()
-    program = programs(peer.name, peer.requirements) / "mlflow"
+    program = programs(peer.environment) / "mlflow"
     command = [
         *(str(program), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),

@@ -26,7 +26,7 @@ import psycopg
 import rest_client
 from report import Row, megabytes, milliseconds, p50, print_table
 
-from support import tracking
+from support import mlflow_environments, tracking
 from support.postgres import PostgresServer
 from support.processes import free_port, listens, wait_until
 from support.services import ServiceProcess
@@ -109,8 +109,9 @@ def searches(port: int, found: Found) -> None:
         assert len(json.loads(answer)["runs"]) == 100
         found.seconds[what] = p50(took)
     wire.close()
-    python = peers.programs("MLflow", peers.PEERS[0].requirements) / "python"
-    found.seconds[FRAME] = _frame(str(python), "mlflow", f"http://127.0.0.1:{port}")
+    found.seconds[FRAME] = _frame(
+        str(mlflow_environments.FULL.python), "mlflow", f"http://127.0.0.1:{port}"
+    )
 
 
 def _frame(python: str, module: str, uri: str) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 _FLAVORS = frozenset(
     {
-        *("sklearn", "pytorch", "tensorflow", "keras", "xgboost", "lightgbm", "catboost", "onnx"),
-        *("statsmodels", "spark", "transformers", "pyfunc", "prophet", "pmdarima", "spacy"),
+        *("pytorch", "tensorflow", "keras", "xgboost", "lightgbm", "catboost", "onnx"),
+        *("statsmodels", "spark", "transformers", "prophet", "pmdarima", "spacy"),
         *("langchain", "openai", "sentence_transformers", "fastai", "h2o", "paddle", "shap"),
     }
 )
@@ -21,10 +21,10 @@ _JUDGE = "log what was judged with runstone.log_metrics and runstone.log_table"
 
 _INSTEAD = {
     "autolog": "log with runstone.log_params and runstone.log_metrics",
-    "log_model": _SAVE,
-    "save_model": _SAVE,
-    "load_model": "fetch the files with runstone.artifacts.download_artifacts and load them",
-    "models": "save signature and example beside the model, with runstone.log_dict",
+    **dict.fromkeys(
+        ("log_model", "save_model"), "log it by its framework, such as runstone.sklearn"
+    ),
+    "load_model": "load it by its framework, or as a function by runstone.pyfunc.load_model",
     "MlflowException": "catch runstone.RunstoneException",
     **dict.fromkeys(("run", "projects"), _START),
     **dict.fromkeys(("evaluate", "genai", "metrics"), _JUDGE),

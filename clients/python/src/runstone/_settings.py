@@ -30,6 +30,7 @@ JOURNAL_POLICY = "RUNSTONE_JOURNAL_POLICY"
 JOURNAL_MAX_BYTES = "RUNSTONE_JOURNAL_MAX_BYTES"
 MODE = "RUNSTONE_MODE"
 OFFLINE_DIR = "RUNSTONE_OFFLINE_DIR"
+ALLOW_PICKLE = "RUNSTONE_ALLOW_PICKLE"
 
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 """Not read, but whoever sets it may believe so."""
@@ -53,6 +54,7 @@ CLIENT_VARIABLES = (
     JOURNAL_MAX_BYTES,
     MODE,
     OFFLINE_DIR,
+    ALLOW_PICKLE,
 )
 """Every variable that the client reads; none of them is meant for a server."""
 

@@ -7,6 +7,8 @@
     │   ├── FilterInvalid
     │   ├── PageTokenInvalid
     │   ├── PageTokenOfOtherQuery
+    │   ├── SchemaMismatch                 data is not what a model's signature says
+    │   ├── ModelFormatError               a model folder is not what its MLmodel says
     │   └── LocalPathError                 a local file to be sent is unreadable; an OSError too
     │       └── LocalPathMissing           it is not there; a FileNotFoundError too
     ├── NotFound
@@ -15,7 +17,7 @@
     │   ├── OwnerNotFound   ArtifactNotFound   UploadNotFound
     │   └── ModelNotFound   VersionNotFound   AliasNotFound   CommentNotFound
     │       TransitionRequestNotFound   SourceRunNotFound   SourceLoggedModelNotFound
-    │       SourceNotFound   WebhookNotFound
+    │       SourceNotFound   WebhookNotFound   FlavorNotFound
     ├── AlreadyExists
     │   └── ExperimentNameTaken   SequenceReused   RequestIdReused   ModelNameTaken
     │       TransitionRequestOpen
@@ -27,6 +29,7 @@
     │   ├── VersionNotReady   VersionFinalized   ModelInUse   CommentOfAnother
     │   │   TransitionRequestClosed
     │   ├── RunActive   NoActiveRun        the fluent API's own state
+    │   ├── LibraryMissing                 the call needs a library that is not installed here
     │   └── OfflineMode                    the call needs a server
     ├── Aborted                            another change came between; read again and retry
     │   └── EtagMismatch   ChunkDamaged   UploadBusy
@@ -39,7 +42,8 @@
     │   └── SuiteUnavailable               the embedded suite does not start or answer
     │       └── SuiteNotInstalled
     ├── PermissionDenied
-    │   └── PermissionRuleMissing
+    │   ├── PermissionRuleMissing
+    │   └── UntrustedModel                 loading it would run code that nobody vouched for
     ├── Unauthenticated
     ├── DeadlineExceeded
     ├── Unimplemented                      the server is older than this client
@@ -73,6 +77,13 @@ from runstone._exceptions.kinds import (
     Unauthenticated,
     Unavailable,
     Unimplemented,
+)
+from runstone._exceptions.models import (
+    FlavorNotFound,
+    LibraryMissing,
+    ModelFormatError,
+    SchemaMismatch,
+    UntrustedModel,
 )
 from runstone._exceptions.reasons import (
     AliasNotFound,
@@ -176,6 +187,11 @@ __all__ = [
     "PageTokenOfOtherQuery",
     "LocalPathError",
     "LocalPathMissing",
+    "ModelFormatError",
+    "SchemaMismatch",
+    "FlavorNotFound",
+    "LibraryMissing",
+    "UntrustedModel",
     "ExperimentNotFound",
     "RunNotFound",
     "RunTooLarge",

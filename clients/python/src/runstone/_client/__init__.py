@@ -5,7 +5,6 @@ from __future__ import annotations
 from runstone._client._experiments import ExperimentCalls
 from runstone._client._explain import explained
 from runstone._client._governance import GovernanceCalls
-from runstone._client._logged import LoggedModelCalls
 from runstone._client._metrics import MetricCalls
 from runstone._client._traces import TraceCalls
 from runstone._client._versions import VersionCalls
@@ -20,7 +19,6 @@ class Client(
     ExperimentCalls,
     MetricCalls,
     WatchCalls,
-    LoggedModelCalls,
     TraceCalls,
     VersionCalls,
     GovernanceCalls,

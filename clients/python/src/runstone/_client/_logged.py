@@ -78,6 +78,25 @@ class LoggedModelCalls(FileCalls):
         request = pb.GetLoggedModelRequest(model_id=model_id)
         return convert.logged_model(self._tracking.GetLoggedModel(request).model)
 
+    def logged_model_of(self, run_id: str, name: str) -> LoggedModel | None:
+        """The newest logged model of that name that a run made; None when there is none.
+
+        What ``runs:/<run_id>/<name>`` means where no files of the run stand at that path.
+
+        Raises:
+            RunNotFound
+        """
+        run = self.get_run(run_id)
+        if not name or set(name) & set("/:.%\"'"):
+            return None  # no name that a logged model can have
+        found = self.search_logged_models(
+            run.info.experiment_id,
+            f"name = '{name}' AND source_run_id = '{run_id}'",
+            order_by=[{"field_name": "creation_timestamp", "ascending": False}],
+            max_results=1,
+        )
+        return found[0] if found else None
+
     def finalize_logged_model(self, model_id: str, status: str) -> LoggedModel:
         """Say how the making of a model ended: READY, or FAILED.
 

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from runstone import _values
-from runstone._client._files import FileCalls
+from runstone._client._logged import LoggedModelCalls
 from runstone._client._models import UNLIMITED, ModelCalls
 from runstone._connection import new_id
 from runstone._convert import registry as convert
@@ -22,11 +22,11 @@ from runstone._modeluri import (
     local_path,
     parse_artifact_uri,
 )
-from runstone.exceptions import InvalidUri, ModelNameTaken
+from runstone.exceptions import InvalidUri, ModelNameTaken, SourceNotFound
 from runstone.registry.v1 import governance_pb2, model_pb2, model_version_pb2
 
 
-class VersionCalls(FileCalls, ModelCalls):
+class VersionCalls(LoggedModelCalls, ModelCalls):
     """Calls about model versions."""
 
     def create_model_version(
@@ -45,7 +45,8 @@ class VersionCalls(FileCalls, ModelCalls):
 
         Args:
             name: The registered model.
-            source: ``runs:/<run_id>/<path>``, a path among the files of ``run_id``, a logged model
+            source: ``runs:/<run_id>/<path>`` (or the name of a model that the run logged), a path
+                among the files of ``run_id``, a logged model
                 (``models:/m-…``), another version (``models:/name/3``), or a local file or folder,
                 which is uploaded.
             run_id: The run whose files ``source`` is a path of.
@@ -68,8 +69,7 @@ class VersionCalls(FileCalls, ModelCalls):
         )
         found = parse_artifact_uri(source)
         if isinstance(found, RunUri):
-            request.run.run_id, request.run.path = found.run_id, found.path
-            return self._create(request)
+            return self._from_run(request, found)
         if isinstance(found, LoggedModelUri):
             request.logged_model.model_id = found.model_id
             request.logged_model.path = found.path
@@ -81,6 +81,19 @@ class VersionCalls(FileCalls, ModelCalls):
             request.run.run_id, request.run.path = run_id, source.strip("/")
             return self._create(request)
         return self._upload(request, local)
+
+    def _from_run(
+        self, request: model_version_pb2.CreateModelVersionRequest, source: RunUri
+    ) -> ModelVersion:
+        request.run.run_id, request.run.path = source.run_id, source.path
+        try:
+            return self._create(request)
+        except SourceNotFound:
+            logged = self.logged_model_of(source.run_id, source.path)
+            if logged is None:
+                raise
+            request.logged_model.model_id = logged.model_id
+            return self._create(request)
 
     def _create(self, request: model_version_pb2.CreateModelVersionRequest) -> ModelVersion:
         return convert.model_version(self._registry.CreateModelVersion(request).model_version)

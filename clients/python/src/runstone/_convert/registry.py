@@ -69,6 +69,7 @@ def model_version(message: model_pb2.ModelVersion) -> ModelVersion:
         tags=dict(message.tags),
         aliases=list(message.aliases),
         model_version_id=message.model_version_id,
+        model_id=message.logged_model_id,
         etag=message.etag,
     )
 

@@ -14,7 +14,8 @@ class ModelVersion:
     """One version of a registered model. Times in Unix milliseconds.
 
     ``current_stage`` is one of STAGES, ``status`` PENDING, READY or FAILED. ``model_version_id``
-    owns the version's files; ``etag`` changes with every change.
+    owns the version's files; ``model_id`` is the logged model it came from, if its creator said so;
+    ``etag`` changes with every change.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ModelVersion:
     aliases: list[str] = field(default_factory=list)
     model_version_id: str = ""
     etag: str = ""
+    model_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

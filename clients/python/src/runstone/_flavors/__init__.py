@@ -1,0 +1,1 @@
+"""Frameworks: one module each, behind the interface of ``interface.py``."""

@@ -1,0 +1,1 @@
+"""Model folders: made, described, logged, found and read. Knows no framework."""

@@ -1,0 +1,42 @@
+"""Paths that a model's description names: inside its folder, or refused."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from runstone.exceptions import ModelFormatError
+
+
+def inside(folder: Path, relative: Any, field: str) -> Path:
+    """The existing path that ``field`` of the MLmodel names, which must be inside its folder.
+
+    Raises:
+        ModelFormatError: it is no relative path, leads outside (by ``..`` or a link), or nothing
+            is there.
+    """
+    if not isinstance(relative, str) or not relative or "\0" in relative:
+        raise ModelFormatError(f"{field} in MLmodel must be a relative path, not {relative!r:.100}")
+    steps = PurePosixPath(relative)
+    windows = PureWindowsPath(relative)
+    if steps.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+        raise ModelFormatError(f"{field} in MLmodel leads outside of the model: {relative!r:.100}")
+    root = folder.resolve()
+    found = (root / steps).resolve()
+    if not found.is_relative_to(root):
+        raise ModelFormatError(f"{field} in MLmodel leads outside of the model: {relative!r:.100}")
+    if not found.exists():
+        raise ModelFormatError(f"{field} in MLmodel names {relative!r:.100}, which is not there")
+    return found
+
+
+def refuse_links_outside(folder: Path) -> None:
+    """Raise ModelFormatError where a link below the folder leads out of it.
+
+    Libraries open the files of a model by names of their own choice, so all of them are looked at.
+    """
+    root = folder.resolve()
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            name = path.relative_to(folder).as_posix()
+            raise ModelFormatError(f"{name!r} of the model is a link that leads outside of it")

@@ -1,0 +1,1 @@
+"""Any model by one interface: a function from data to predictions."""

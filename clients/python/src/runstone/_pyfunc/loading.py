@@ -1,0 +1,78 @@
+"""From a model's URI to something that predicts."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from runstone._flavors import registry
+from runstone._models import environment, loading, trust
+from runstone._models.flavor import Predictor
+from runstone._models.model import PYTHON_FUNCTION
+from runstone._pyfunc.model import PyFuncModel
+from runstone.exceptions import FlavorNotFound, ModelFormatError
+
+
+def load(
+    model_uri: str | os.PathLike[str],
+    dst_path: str | os.PathLike[str] | None,
+    model_config: Any,
+    allow_pickle: bool | None,
+    *,
+    quiet: bool,
+) -> PyFuncModel:
+    """What ``runstone.pyfunc.load_model`` does."""
+    found = loading.fetch(model_uri, dst_path)
+    function = found.model.flavors.get(PYTHON_FUNCTION)
+    if function is None:
+        raise FlavorNotFound(
+            f"{model_uri} cannot be loaded as a function; it is a model of"
+            f" {', '.join(found.model.flavors) or 'nothing'}"
+        )
+    loader = function.get("loader_module")
+    if not isinstance(loader, str):
+        raise ModelFormatError("flavors.python_function.loader_module in MLmodel must be a text")
+    flavor = registry.flavor_of_loader(loader)
+    if flavor is None:
+        unsafe: str | None = f"a model with a loader of its own ({loader})"
+        configuration: Mapping[str, Any] = function
+    else:
+        # One that was saved for pyfunc alone has no flavor but python_function.
+        configuration = found.model.flavors.get(flavor.name, function)
+        unsafe = flavor.unsafe(found.folder, configuration)
+    unsafe = unsafe or trust.code(configuration) or trust.code(function)
+    trust.check(unsafe, str(model_uri), own=found.own, allow_pickle=allow_pickle)
+    if not quiet and (differing := environment.mismatches(found.folder)):
+        warnings.warn(
+            f"{model_uri} was saved with other versions than those of here: {'; '.join(differing)}",
+            stacklevel=3,
+        )
+    loading.put_on_path(found.folder, function)
+    if flavor is None:
+        return PyFuncModel(found.model, *_by_own_loader(loader, found, function))
+    options = {} if model_config is None else {"model_config": model_config}
+    model = flavor.read(found.folder, configuration, **options)
+    return PyFuncModel(found.model, flavor.predictor(model, function), model)
+
+
+def _by_own_loader(
+    loader: str, found: loading.Found, function: Mapping[str, Any]
+) -> tuple[Predictor, Any]:
+    """By ``_load_pyfunc`` of a module that the model names; trust was asked for before."""
+    from runstone._models import paths
+
+    try:
+        load_pyfunc = getattr(importlib.import_module(loader), "_load_pyfunc")  # noqa: B009
+    except (ImportError, AttributeError) as error:
+        raise ModelFormatError(f"loader_module {loader!r} cannot load a model: {error}") from error
+    data = function.get("data")
+    where = found.folder if data is None else paths.inside(found.folder, data, "data")
+    model = load_pyfunc(str(where))
+
+    def predict(given: Any, params: Mapping[str, Any]) -> Any:
+        return model.predict(given, params=params) if params else model.predict(given)
+
+    return predict, model

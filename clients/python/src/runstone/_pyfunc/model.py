@@ -1,0 +1,100 @@
+"""A model that was loaded to predict, whatever framework made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from runstone._models.flavor import Predictor
+from runstone.exceptions import InvalidArgument
+
+if TYPE_CHECKING:
+    from runstone._models.model import Model
+
+
+class PyFuncModel:
+    """A model behind ``predict``: what it is given is checked against its signature.
+
+    Attributes:
+        metadata: What its MLmodel file says.
+    """
+
+    def __init__(
+        self,
+        metadata: Model,
+        predictor: Predictor,
+        implementation: Any,
+        stream: Any = None,
+    ) -> None:
+        self.metadata = metadata
+        self._predictor = predictor
+        self._implementation = implementation
+        self._stream = stream
+
+    def __repr__(self) -> str:
+        return f"PyFuncModel(flavors={sorted(self.metadata.flavors)}, model_id={self.model_id!r})"
+
+    @property
+    def model_id(self) -> str | None:
+        """The logged model; None of one that was not logged."""
+        return self.metadata.model_id
+
+    @property
+    def input_schema(self) -> Any:
+        """The Schema of what it takes; None when nobody said."""
+        return self.metadata.get_input_schema()
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Predictions for some data.
+
+        Args:
+            data: A DataFrame, array, dict, list or scalar; with a signature, what that says, or
+                what can become it without loss.
+            params: Parameters of this prediction; those that the signature knows.
+
+        Raises:
+            SchemaMismatch: data or parameters are not what the signature says.
+        """
+        return self._predictor(*self._checked(data, params))
+
+    __call__ = predict
+
+    def predict_stream(self, data: Any, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """Predictions for some data, piece by piece, as the model makes them.
+
+        Raises:
+            InvalidArgument: the model gives only whole answers.
+            SchemaMismatch
+        """
+        if self._stream is None:
+            raise InvalidArgument("the model has no predict_stream; use predict")
+        yield from self._stream(*self._checked(data, params))
+
+    def get_raw_model(self) -> Any:
+        """The model as its own framework has it."""
+        return self._implementation
+
+    def unwrap_python_model(self) -> Any:
+        """The PythonModel that was logged.
+
+        Raises:
+            InvalidArgument: it is a framework's model; see ``get_raw_model``.
+        """
+        from runstone._pyfunc.python_model import PythonModel
+
+        if not isinstance(self._implementation, PythonModel):
+            raise InvalidArgument(
+                f"it is no PythonModel but a {type(self._implementation).__name__}:"
+                " get_raw_model() gives it"
+            )
+        return self._implementation
+
+    def _checked(self, data: Any, params: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        from runstone._schema import enforce
+
+        signature = self.metadata.signature
+        if signature is None:
+            return data, dict(params or {})
+        if signature.inputs is not None:
+            data = enforce.enforce_inputs(data, signature.inputs)
+        return data, enforce.enforce_params(params, signature.params)

@@ -1,0 +1,191 @@
+"""Models of scikit-learn: saved, logged and loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from runstone._flavors import registry
+from runstone._models import logging, writing
+
+if TYPE_CHECKING:
+    from runstone._models.info import ModelInfo
+    from runstone._models.model import Model
+    from runstone._schema.signature import ModelSignature
+
+__all__ = ["load_model", "log_model", "save_model"]
+
+
+def save_model(
+    sk_model: Any,
+    path: str | os.PathLike[str],
+    conda_env: Any = None,
+    code_paths: Sequence[str | os.PathLike[str]] | None = None,
+    mlflow_model: Model | None = None,
+    serialization_format: str | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    pip_requirements: Any = None,
+    extra_pip_requirements: Any = None,
+    pyfunc_predict_fn: str = "predict",
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Save an estimator, with all that loading it elsewhere needs, into a folder.
+
+    Args:
+        sk_model: What is to be saved: an estimator, a pipeline, a search.
+        path: A new or empty folder.
+        conda_env: The environment, as a dict or the path of a YAML file; found by itself when
+            absent.
+        code_paths: Python files and folders that loading it must be able to import.
+        mlflow_model: A description to be completed.
+        serialization_format: "skops", of which loading runs no code; "cloudpickle" or "pickle".
+            When absent skops, where it is installed and can keep the model.
+        signature: What the model takes and gives; found by ``input_example`` when absent, none
+            when False.
+        input_example: Some rows, kept beside the model; or a tuple of rows and parameters.
+        pip_requirements: What it needs, as lines of a requirements file or its path.
+        extra_pip_requirements: What it needs besides what is found by itself.
+        pyfunc_predict_fn: The method that ``runstone.pyfunc`` calls, such as "predict_proba".
+        metadata: Anything that JSON has.
+
+    Raises:
+        InvalidField: an argument is wrong, or the model cannot be kept in that format.
+        LibraryMissing: scikit-learn is not installed.
+
+    Example:
+        >>> import runstone.sklearn
+        >>> from sklearn.linear_model import LinearRegression
+        >>> model = LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
+        >>> runstone.sklearn.save_model(model, "doubling")
+        >>> loaded = runstone.sklearn.load_model("doubling")
+        >>> loaded.predict([[3.0]]).round(6).tolist()
+        [6.0]
+    """
+    about = writing.About(
+        signature,
+        input_example,
+        conda_env,
+        pip_requirements,
+        extra_pip_requirements,
+        code_paths,
+        metadata,
+        mlflow_model,
+    )
+    options = {
+        "serialization_format": serialization_format,
+        "pyfunc_predict_fn": pyfunc_predict_fn,
+    }
+    writing.save(registry.flavor("sklearn"), sk_model, path, about, options)
+
+
+def log_model(
+    sk_model: Any,
+    artifact_path: str | None = None,
+    conda_env: Any = None,
+    code_paths: Sequence[str | os.PathLike[str]] | None = None,
+    serialization_format: str | None = None,
+    registered_model_name: str | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    await_registration_for: int | None = None,
+    pip_requirements: Any = None,
+    extra_pip_requirements: Any = None,
+    pyfunc_predict_fn: str = "predict",
+    metadata: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    step: int = 0,
+    model_id: str | None = None,
+    name: str | None = None,
+) -> ModelInfo:
+    """Log an estimator as a logged model, of the active run when there is one.
+
+    Args:
+        sk_model: As in ``save_model``, as are the arguments that are not named here.
+        artifact_path: Another word for ``name``.
+        registered_model_name: Register it under this name, too.
+        await_registration_for: Taken for MLflow's sake; a version is READY on return.
+        params: Parameters of the logged model, besides those of the run.
+        tags: Tags of the logged model and of the version.
+        model_type: What kind of model it is.
+        step: The step of the training at which it was made.
+        model_id: Complete this logged model instead of making one.
+        name: Its name: at most 500 characters, without any of / : . % " '.
+
+    Raises:
+        InvalidField: an argument is wrong; nothing is on the server then.
+        LibraryMissing: scikit-learn is not installed.
+
+    Example:
+        >>> import runstone
+        >>> from sklearn.linear_model import LinearRegression
+        >>> model = LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
+        >>> with runstone.start_run():
+        ...     info = runstone.sklearn.log_model(
+        ...         model, name="doubling", registered_model_name="doubling"
+        ...     )
+        >>> info.registered_model_version
+        1
+        >>> runstone.sklearn.load_model("models:/doubling/1").coef_.round(6).tolist()
+        [2.0]
+    """
+    del await_registration_for
+    about = writing.About(
+        signature,
+        input_example,
+        conda_env,
+        pip_requirements,
+        extra_pip_requirements,
+        code_paths,
+        metadata,
+    )
+    place = logging.Place(
+        name,
+        artifact_path,
+        registered_model_name,
+        None,
+        model_id,
+        params,
+        tags,
+        model_type,
+        step,
+    )
+    options = {
+        "serialization_format": serialization_format,
+        "pyfunc_predict_fn": pyfunc_predict_fn,
+    }
+    return logging.log(registry.flavor("sklearn"), sk_model, place, about, options)
+
+
+def load_model(
+    model_uri: str | os.PathLike[str],
+    dst_path: str | os.PathLike[str] | None = None,
+    *,
+    allow_pickle: bool | None = None,
+) -> Any:
+    """Load an estimator.
+
+    Args:
+        model_uri: ``runs:/<run_id>/<name>``, ``models:/<name>/3`` (or a stage, or latest),
+            ``models:/<name>@<alias>``, ``models:/m-…``, or a folder of this machine.
+        dst_path: Where to put its files; a temporary folder when absent.
+        allow_pickle: Whether code of its author may run: of a pickle, or of files beside it. When
+            absent only for one's own models, or as RUNSTONE_ALLOW_PICKLE says.
+
+    Raises:
+        UntrustedModel: loading it would run code, and nobody said that it may.
+        ModelFormatError, FlavorNotFound: there is no such model.
+        LibraryMissing: scikit-learn is not installed.
+
+    Example:
+        >>> import runstone.sklearn
+        >>> from sklearn.linear_model import LinearRegression
+        >>> model = LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
+        >>> uri = runstone.sklearn.log_model(model, name="doubling").model_uri
+        >>> runstone.sklearn.load_model(uri).predict([[5.0]]).round(6).tolist()
+        [10.0]
+    """
+    return registry.loaded("sklearn", model_uri, dst_path, allow_pickle=allow_pickle)

@@ -13,6 +13,7 @@ from support.mlflow_environments import CALLBACKS
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("framework", ["transformers", "lightning", "optuna"])
 def test_a_framework_leaves_the_same_runs(servers: Servers, framework: str, tmp_path: Path) -> None:
     scenario = f"callback_{framework}"

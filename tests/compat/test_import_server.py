@@ -124,7 +124,9 @@ def test_a_database_comes_over_without_its_server(
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize(("step", "when"), [(9, "before"), (16, "after")])
+@pytest.mark.parametrize(
+    ("step", "when"), [pytest.param(9, "before", marks=pytest.mark.whole), (16, "after")]
+)
 def test_an_import_that_is_killed_again_and_again_ends_with_the_same(
     mlflow: Mlflow, target: Client, step: int, when: str, tmp_path: Path
 ) -> None:
@@ -192,6 +194,7 @@ def test_a_name_that_stands_here_for_something_else_is_told_before_anything_is_m
     assert not any(again["written"].values())
 
 
+@pytest.mark.whole
 def test_an_empty_mlflow_that_all_is_written_back_to_holds_the_same(
     mlflow: Mlflow, target: Client, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

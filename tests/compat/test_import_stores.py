@@ -33,12 +33,19 @@ def check(environment: Environment, store: str, source: str, target: Client, fol
         assert dump_runstone.dump(target) == held
 
 
-@pytest.mark.parametrize("environment", [FULL, OLD_STORE], ids=["newest", "year old"])
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param(FULL, id="newest"),
+        pytest.param(OLD_STORE, id="year old", marks=pytest.mark.whole),
+    ],
+)
 def test_a_folder(environment: Environment, target: Client, tmp_path: Path) -> None:
     folder = tmp_path / "mlruns"
     check(environment, str(folder), str(folder), target, tmp_path)
 
 
+@pytest.mark.whole
 def test_a_folder_that_was_moved(target: Client, tmp_path: Path) -> None:
     before, after = tmp_path / "mlruns", tmp_path / "elsewhere"
     mlflow_peer.fill(OLD_STORE, str(before), tmp_path)
@@ -48,6 +55,7 @@ def test_a_folder_that_was_moved(target: Client, tmp_path: Path) -> None:
     assert dump_runstone.dump(target) == held
 
 
+@pytest.mark.whole
 def test_sqlite_of_a_year_ago(target: Client, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/mlflow.db"
     check(OLD_STORE, store, store, target, tmp_path)

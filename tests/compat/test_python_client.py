@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from compat.known_differences import KNOWN_DIFFERENCES
 from support.compat import Servers, compared, documents
 from support.environments import Environment
-from support.mlflow_environments import CLIENTS, FULL, OLD_FULL
+from support.mlflow_environments import CLIENTS, FULL, OLD_FULL, OLD_SKINNY
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 NAMES = sorted(
@@ -29,23 +28,18 @@ RUNS = [
     if scenario != "models" or client in (FULL, OLD_FULL)
 ]
 
-ALL = bool(os.environ.get("RUNSTONE_TEST_COMPAT"))
-"""`make test-compat` runs all. Else each scenario is run by the newest client and, in turn, by one
-of the others: they send the same requests, but for what a release changed."""
-
-OTHERS = [client for client in CLIENTS if client is not FULL]
-
-
-def chosen(client: Environment, scenario: str) -> bool:
-    """Whether the short form has it."""
-    able = [other for other in OTHERS if (other, scenario) in RUNS]
-    return client in (FULL, able[NAMES.index(scenario) % len(able)])
-
+ALSO = {(OLD_FULL, "runs"), (OLD_SKINNY, "registry")}
+"""CI has each scenario by the newest client, and these: others send the same requests, but for what
+a release changed."""
 
 SHOWN = [
-    pytest.param(client, scenario, id=f"{client.name}-{scenario}")
+    pytest.param(
+        client,
+        scenario,
+        id=f"{client.name}-{scenario}",
+        marks=[] if client is FULL or (client, scenario) in ALSO else [pytest.mark.whole],
+    )
     for client, scenario in RUNS
-    if ALL or chosen(client, scenario)
 ]
 
 

@@ -20,8 +20,8 @@ from support.suites import end_suite, read_status
 from support.writers import Load
 
 TIMES = int(os.environ.get("RUNSTONE_TEST_KILLS", "1"))
-KILLS_PER_SERVICE = 4 * TIMES
-KILLS_OF_SUITE = 8 * TIMES
+KILLS_PER_SERVICE = 2 * TIMES
+KILLS_OF_SUITE = 4 * TIMES
 RESTARTS = 2 * TIMES
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240 * TIMES)]

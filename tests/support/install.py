@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from support.binaries import Unobtainable, chosen_s3, postgres_programs, s3_program
 from support.environments import programs
 from support.java_client import class_path
-from support.mlflow_environments import ENVIRONMENTS
+from support.mlflow_environments import needed
 
 
 def main() -> None:
@@ -15,9 +15,8 @@ def main() -> None:
         print(f"S3 server:  {s3_program(chosen_s3())}")
         # Half of an installation is waiting for the network.
         with ThreadPoolExecutor(2) as pool:
-            for environment, folder in zip(
-                ENVIRONMENTS, pool.map(programs, ENVIRONMENTS), strict=True
-            ):
+            wanted = needed()
+            for environment, folder in zip(wanted, pool.map(programs, wanted), strict=True):
                 print(f"{environment.name}: {folder}")
         print(f"mlflow-java: {class_path()}")
     except Unobtainable as error:

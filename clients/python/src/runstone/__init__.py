@@ -76,7 +76,7 @@ from runstone._version import __version__
 from runstone.exceptions import RunstoneException
 
 if TYPE_CHECKING:
-    from runstone import artifacts, data, entities
+    from runstone import artifacts, data, entities, models, types
     from runstone._client import Client
     from runstone._client import Client as MlflowClient
 
@@ -150,10 +150,12 @@ __all__ = [
     "data",
     "entities",
     "exceptions",
+    "models",
+    "types",
     "__version__",
 ]
 
-_LAZY_MODULES = {"artifacts", "data", "entities", "tracking"}
+_LAZY_MODULES = {"artifacts", "data", "entities", "models", "tracking", "types"}
 
 
 def __getattr__(name: str) -> Any:

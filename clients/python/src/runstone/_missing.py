@@ -24,7 +24,6 @@ _INSTEAD = {
     "log_model": _SAVE,
     "save_model": _SAVE,
     "load_model": "fetch the files with runstone.artifacts.download_artifacts and load them",
-    "models": "save signature and example beside the model, with runstone.log_dict",
     "MlflowException": "catch runstone.RunstoneException",
     **dict.fromkeys(("run", "projects"), _START),
     **dict.fromkeys(("evaluate", "genai", "metrics"), _JUDGE),

@@ -4,6 +4,7 @@
     ├── InvalidArgument                    the request is wrong whatever the state of the server
     │   ├── InvalidField                   field_violations name each wrong field
     │   ├── InvalidUri                     a tracking, artifact or model URI cannot be read
+    │   ├── SchemaMismatch                 data is not what a model's signature says
     │   ├── FilterInvalid
     │   ├── PageTokenInvalid
     │   ├── PageTokenOfOtherQuery
@@ -122,6 +123,7 @@ from runstone._exceptions.reasons import (
     RunNotDeleted,
     RunNotFound,
     RunTooLarge,
+    SchemaMismatch,
     SequenceGap,
     SequenceReused,
     ServerStopping,
@@ -171,6 +173,7 @@ __all__ = [
     "InternalError",
     "InvalidField",
     "InvalidUri",
+    "SchemaMismatch",
     "FilterInvalid",
     "PageTokenInvalid",
     "PageTokenOfOtherQuery",

@@ -44,6 +44,10 @@ class PageTokenOfOtherQuery(InvalidArgument):
     reason = "PAGE_TOKEN_OTHER_QUERY"
 
 
+class SchemaMismatch(InvalidArgument):
+    """Data is not what a model's signature says; ``field_violations`` names each fault."""
+
+
 class LocalPathError(InvalidArgument, OSError):
     """A local file or folder is missing, unreadable, or neither file nor folder."""
 

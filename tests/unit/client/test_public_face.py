@@ -14,7 +14,9 @@ from types import ModuleType
 import pytest
 
 import runstone
-from runstone import _missing, artifacts, data, entities, exceptions
+from runstone import _missing, artifacts, data, entities, exceptions, models, types
+from runstone.models import signature
+from runstone.types import schema
 from support.binaries import REPOSITORY
 
 # Nothing of these may be loaded by `import runstone`: each costs more than all of ours.
@@ -32,9 +34,11 @@ HEAVY = {
     "yaml",
 }
 
+MODULES = (runstone, artifacts, data, entities, exceptions, models, signature, schema, types)
+
 
 def test_everything_listed_is_there() -> None:
-    for module in (runstone, artifacts, data, entities, exceptions):
+    for module in MODULES:
         assert len(set(module.__all__)) == len(module.__all__)
         for name in module.__all__:
             assert getattr(module, name) is not None
@@ -55,7 +59,7 @@ def test_everything_public_is_listed() -> None:
 
 
 def test_everything_listed_is_documented() -> None:
-    for module in (runstone, artifacts, data, entities, exceptions):
+    for module in MODULES:
         for name in module.__all__:
             value = getattr(module, name)
             if inspect.isclass(value) or inspect.isfunction(value):

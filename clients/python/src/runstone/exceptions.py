@@ -4,10 +4,10 @@
     ├── InvalidArgument                    the request is wrong whatever the state of the server
     │   ├── InvalidField                   field_violations name each wrong field
     │   ├── InvalidUri                     a tracking, artifact or model URI cannot be read
+    │   ├── SchemaMismatch                 data is not what a model's signature says
     │   ├── FilterInvalid
     │   ├── PageTokenInvalid
     │   ├── PageTokenOfOtherQuery
-    │   ├── SchemaMismatch                 data is not what a model's signature says
     │   ├── ModelFormatError               a model folder is not what its MLmodel says
     │   └── LocalPathError                 a local file to be sent is unreadable; an OSError too
     │       └── LocalPathMissing           it is not there; a FileNotFoundError too

@@ -51,8 +51,11 @@ class Flavor(ABC):
     distributions: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def write(self, model: Any, folder: Path, **options: Any) -> Written:
-        """Put the model into the folder, which is empty. Raises InvalidArgument for a wrong one."""
+    def write(self, model: Any, folder: Path, *_: Any, **options: Any) -> Written:
+        """Put the model into the folder, which is empty. Raises InvalidArgument for a wrong one.
+
+        Options are keyword arguments, each flavor's own.
+        """
 
     @abstractmethod
     def read(self, folder: Path, configuration: Mapping[str, Any], **options: Any) -> Any:

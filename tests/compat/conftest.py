@@ -23,7 +23,7 @@ from support.suites import suite
 # Two servers, two clients that import half of PyPI, and a machine that does something else too.
 COMPAT_SECONDS = 420
 
-NEEDY = {"servers", "plugin"}
+NEEDY = {"servers", "plugin", "mlflow_python"}
 """Fixtures that run foreign clients."""
 
 PLUGINS = {NEWEST: PLUGIN, YEAR_OLD: OLD_PLUGIN}
@@ -68,6 +68,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             return str(json.loads(line).get("http", ""))
 
         yield Servers(reference.url, wait_until(address, START_SECONDS, "the REST API's address"))
+
+
+@pytest.fixture(scope="session")
+def mlflow_python() -> Path:
+    """The interpreter that has the newest MLflow, whole."""
+    return mlflow_environments.FULL.python
 
 
 @pytest.fixture(scope="session")

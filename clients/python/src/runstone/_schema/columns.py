@@ -8,7 +8,6 @@ from runstone._schema.datatypes import DataType
 from runstone._schema.faults import Unfit
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 _MISSING_INTEGERS = (
@@ -17,17 +16,26 @@ _MISSING_INTEGERS = (
 )
 
 
-def is_safe(found: np.dtype[Any], wanted: DataType) -> bool:
+def is_safe(found: Any, wanted: DataType) -> bool:
     """Whether every value of one dtype is a value of the type, without loss.
 
     A 64-bit integer is not safe as a double: it has 53 bits of precision.
     """
     target = wanted.to_numpy()
+    found = getattr(found, "subtype", found)  # of pandas' sparse columns
     if found.kind == target.kind:
         return bool(found.itemsize <= target.itemsize) or found.kind in "MS"
     if found.kind == "u" and target.kind == "i":
         return bool(found.itemsize < target.itemsize)
     return found.kind in "iu" and wanted is DataType.double and found.itemsize <= 4
+
+
+def fits(found: Any, wanted: DataType) -> bool:
+    """Whether a dtype of a column alone says that it is right: nothing is to be looked at."""
+    if wanted in {DataType.string, DataType.binary}:
+        # Objects may be anything, None too, and stay what they are.
+        return found.kind == "O" and found.name in {"object", "str", "string"}
+    return bool(found == wanted.to_numpy())  # pandas knows numpy's, and not the reverse
 
 
 def enforce_column(values: pd.Series[Any], wanted: DataType) -> pd.Series[Any]:
@@ -36,8 +44,7 @@ def enforce_column(values: pd.Series[Any], wanted: DataType) -> pd.Series[Any]:
     Raises:
         Unfit: The conversion would lose something, or there is none.
     """
-    # The usual case: numpy's own type, and the right one.
-    if values.dtype.kind not in "OM" and wanted.to_numpy() == values.dtype:
+    if fits(values.dtype, wanted):
         return values
     if wanted in {DataType.string, DataType.binary}:
         return _enforce_objects(values, wanted)
@@ -47,9 +54,7 @@ def enforce_column(values: pd.Series[Any], wanted: DataType) -> pd.Series[Any]:
         return _enforce_times(values)
     if values.dtype == object:
         return _enforce_inferred(values, wanted)
-    if is_safe(values.dtype, wanted):  # type: ignore[arg-type]
-        return _converted(values, wanted)
-    if _is_flags(values, wanted):
+    if is_safe(values.dtype, wanted) or _is_flags(values, wanted):
         return _converted(values, wanted)
     raise Unfit(f"is {values.dtype}, must be {wanted!r}{_hint(values, wanted)}")
 
@@ -57,11 +62,8 @@ def enforce_column(values: pd.Series[Any], wanted: DataType) -> pd.Series[Any]:
 def _enforce_objects(values: pd.Series[Any], wanted: DataType) -> pd.Series[Any]:
     import pandas as pd
 
-    # Objects may be anything, None too, and stay what they are.
-    if values.dtype == object or isinstance(values.dtype, pd.StringDtype):
-        return values
     if isinstance(values.dtype, pd.CategoricalDtype) and wanted is DataType.string:
-        _enforce_objects(values.cat.categories.to_series(), wanted)
+        enforce_column(values.cat.categories.to_series(), wanted)
         return values
     if values.dtype.kind == wanted.to_numpy().kind:
         return values

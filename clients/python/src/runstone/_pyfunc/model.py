@@ -90,11 +90,11 @@ class PyFuncModel:
         return self._implementation
 
     def _checked(self, data: Any, params: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
-        from runstone._schema import enforce
+        from runstone._schema.enforce import enforce_inputs, enforce_params
 
         signature = self.metadata.signature
         if signature is None:
             return data, dict(params or {})
         if signature.inputs is not None:
-            data = enforce.enforce_inputs(data, signature.inputs)
-        return data, enforce.enforce_params(params, signature.params)
+            data = enforce_inputs(data, signature.inputs)
+        return data, enforce_params(params, signature.params)

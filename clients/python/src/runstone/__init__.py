@@ -77,6 +77,7 @@ from runstone.exceptions import RunstoneException
 
 if TYPE_CHECKING:
     from runstone import artifacts, data, entities, models, pyfunc, sklearn, types
+    from runstone._autolog.everything import autolog
     from runstone._client import Client
     from runstone._client import Client as MlflowClient
 
@@ -142,6 +143,8 @@ __all__ = [
     "search_registered_models",
     "search_model_versions",
     "set_model_version_tag",
+    # trainings that log by themselves
+    "autolog",
     # the rest
     "Client",
     "MlflowClient",
@@ -177,6 +180,11 @@ def __getattr__(name: str) -> Any:
 
         globals().update(Client=Client, MlflowClient=Client)
         return Client
+    if name == "autolog":
+        from runstone._autolog.everything import autolog
+
+        globals().update(autolog=autolog)
+        return autolog
     if name in _LAZY_MODULES:
         from importlib import import_module
 

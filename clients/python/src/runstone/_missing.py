@@ -20,7 +20,6 @@ _REGISTER = (
 _JUDGE = "log what was judged with runstone.log_metrics and runstone.log_table"
 
 _INSTEAD = {
-    "autolog": "log with runstone.log_params and runstone.log_metrics",
     **dict.fromkeys(
         ("log_model", "save_model"), "log it by its framework, such as runstone.sklearn"
     ),

@@ -6,15 +6,17 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runstone._autolog import libraries
 from runstone._flavors import registry
 from runstone._models import logging, writing
+from runstone._values import invalid
 
 if TYPE_CHECKING:
     from runstone._models.info import ModelInfo
     from runstone._models.model import Model
     from runstone._schema.signature import ModelSignature
 
-__all__ = ["load_model", "log_model", "save_model"]
+__all__ = ["autolog", "load_model", "log_model", "save_model"]
 
 
 def save_model(
@@ -189,3 +191,72 @@ def load_model(
         [10.0]
     """
     return registry.loaded("sklearn", model_uri, dst_path, allow_pickle=allow_pickle)
+
+
+def autolog(
+    log_input_examples: bool = False,
+    log_model_signatures: bool = True,
+    log_models: bool = True,
+    log_datasets: bool = True,
+    disable: bool = False,
+    exclusive: bool = False,
+    disable_for_unsupported_versions: bool = False,
+    silent: bool = False,
+    max_tuning_runs: int | None = 5,
+    log_post_training_metrics: bool = True,
+    serialization_format: str | None = None,
+    registered_model_name: str | None = None,
+    pos_label: Any = None,
+    extra_tags: Mapping[str, str] | None = None,
+) -> None:
+    """Have each ``fit`` of scikit-learn log itself; see ``runstone.autolog``.
+
+    Logged are the parameters, metrics of the training data, a confusion matrix, ROC and
+    precision-recall curves of classifiers, the model, of a search its best trials as child runs and
+    all of them as ``cv_results.csv``, and what ``sklearn.metrics`` says of later predictions.
+
+    Args:
+        log_input_examples: As the arguments not named here, see ``runstone.autolog``.
+        max_tuning_runs: So many of a search's best trials become child runs; None for all.
+        log_post_training_metrics: Log what is computed of predictions after the training.
+        serialization_format: As in ``save_model``.
+        registered_model_name: Register each model under this name.
+        pos_label: The positive class of precision, recall and F1; None for weighted means.
+
+    Raises:
+        InvalidField: an argument is of the wrong type.
+
+    Example:
+        >>> import runstone
+        >>> from sklearn.linear_model import LinearRegression
+        >>> runstone.sklearn.autolog()
+        >>> with runstone.start_run() as run:
+        ...     _ = LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
+        >>> runstone.get_run(run.info.run_id).data.tags["estimator_name"]
+        'LinearRegression'
+        >>> runstone.sklearn.load_model(f"runs:/{run.info.run_id}/model").coef_.round(6).tolist()
+        [2.0]
+        >>> runstone.sklearn.autolog(disable=True)
+    """
+    del disable_for_unsupported_versions
+    whole = isinstance(max_tuning_runs, int) and max_tuning_runs >= 0
+    if max_tuning_runs is not None and not whole:
+        raise invalid("max_tuning_runs", f"must be 0 or more, or None, not {max_tuning_runs!r:.50}")
+    libraries.turn(
+        "sklearn",
+        disable=disable,
+        options={
+            "log_input_examples": log_input_examples,
+            "log_model_signatures": log_model_signatures,
+            "log_models": log_models,
+            "log_datasets": log_datasets,
+            "exclusive": exclusive,
+            "silent": silent,
+            "registered_model_name": registered_model_name,
+            "extra_tags": extra_tags,
+            "max_tuning_runs": max_tuning_runs,
+            "log_post_training_metrics": log_post_training_metrics,
+            "serialization_format": serialization_format,
+            "pos_label": pos_label,
+        },
+    )

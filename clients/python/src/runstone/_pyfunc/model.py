@@ -97,4 +97,4 @@ class PyFuncModel:
             return data, dict(params or {})
         if signature.inputs is not None:
             data = enforce_inputs(data, signature.inputs)
-        return data, enforce_params(params, signature.params)
+        return data, enforce_params(dict(params or {}), signature.params)

@@ -1,0 +1,190 @@
+"""One training that logs by itself: its run, and what every framework logs alike."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from runstone import _values
+from runstone._autolog import guard
+from runstone._autolog.switches import Switch
+from runstone._entities.tracking import DatasetInput, InputTag, Metric
+from runstone._fluent._logging import DATA_CONTEXT
+from runstone._fluent._runs import ActiveRun, active_run, end_run, start_run
+
+if TYPE_CHECKING:
+    from runstone._client import Client
+
+AUTOLOGGING = "mlflow.autologging"
+"""Tag of a run that was made for a training: which library's."""
+
+EXAMPLE_ROWS = 5
+"""So many rows of what was trained on make the signature and the example."""
+
+MODEL = "model"
+"""The name of the logged model that a training is about."""
+
+MAX_VALUE = 500
+"""Characters of a parameter: an estimator's repr may be a page. MLflow cuts there, too."""
+
+
+class Training:
+    """The run that a training logs to: the active one, or one that begins and ends with it."""
+
+    def __init__(self, library: str, switch: Switch, run: ActiveRun, *, own: bool) -> None:
+        self.library = library
+        self.switch = switch
+        self.run_id = run.info.run_id
+        self.experiment_id = run.info.experiment_id
+        self.client: Client = run.client
+        self.own = own
+        self.model_id: str | None = None
+        self.dataset: tuple[str, str] | None = None
+
+    @classmethod
+    def begin(cls, library: str, switch: Switch) -> Training | None:
+        """Begin the run unless one is active; None when that one is to be left alone."""
+        run = active_run()
+        if run is not None:
+            return None if switch.exclusive else cls(library, switch, run, own=False)
+        tags = {**switch.extra_tags, AUTOLOGGING: library}
+        return cls(library, switch, start_run(tags=tags), own=True)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the run, if it was made for the training."""
+        if self.own:
+            stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+            end_run("FINISHED" if error is None else "KILLED" if stopped else "FAILED")
+
+    def guarded(self, what: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """See ``guard.guarded``."""
+        return guard.guarded(self.library, what, call, *args, **kwargs)
+
+    def log(
+        self,
+        metrics: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        step: int = 0,
+    ) -> None:
+        """Log all of it in one call; metrics are those of the model and the data set, too."""
+        now = _values.now_ms()
+        name, digest = self.dataset or (None, None)
+        of_model: dict[str, Any] = {}
+        if self.model_id is not None:
+            of_model = {
+                "model_id": self.model_id,
+                "dataset_name": name,
+                "dataset_digest": digest,
+            }
+        points = [
+            Metric(key, float(value), now, step, **of_model)
+            for key, value in (metrics or {}).items()
+        ]
+        texts = {key: _cut(value) for key, value in (params or {}).items()}
+        # The service takes 100 parameters in one call.
+        chunks = list(_chunks(texts, 100)) or [{}]
+        self.client.log_batch(self.run_id, points, chunks[0], tags or {})
+        for chunk in chunks[1:]:
+            self.client.log_batch(self.run_id, params=chunk)
+
+    def log_dataset(self, features: Any, targets: Any = None, context: str = "train") -> None:
+        """Tell the run what it was trained on: a DataFrame or arrays; other data is left out."""
+        dataset = _dataset(features, targets)
+        if dataset is None:
+            return
+        entity = dataset.to_entity()
+        tags = [InputTag(DATA_CONTEXT, context)]
+        self.client.log_inputs(self.run_id, [DatasetInput(entity, tags)])
+        if context == "train":
+            self.dataset = (entity.name, entity.digest)
+
+    def log_model(
+        self,
+        flavor: str,
+        model: Any,
+        about: Mapping[str, Any],
+        options: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        name: str = MODEL,
+    ) -> None:
+        """Log a model of the run; metrics that are logged later are of the first one, too."""
+        from runstone._flavors import registry
+        from runstone._models import logging, writing
+
+        main = name == MODEL
+        place = logging.Place(
+            name,
+            registered_model_name=self.switch.registered_model_name if main else None,
+            run_id=self.run_id,
+            params={key: _cut(value) for key, value in (params or {}).items()},
+        )
+        with quiet():
+            info = logging.log(
+                registry.flavor(flavor), model, place, writing.About(**about), options or {}
+            )
+        if main:
+            self.model_id = info.model_id
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings: they are about what the user did not ask for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def described(switch: Switch, rows: Any, predict: Callable[[Any], Any]) -> dict[str, Any]:
+    """``signature`` and ``input_example`` for some rows, as far as the switch wants them."""
+    from runstone._schema.infer import infer_signature
+
+    found: dict[str, Any] = {"signature": False, "input_example": None}
+    if switch.log_model_signatures and rows is not None:
+        with quiet():
+            found["signature"] = infer_signature(rows, predict(rows))
+    if switch.log_input_examples:
+        found["input_example"] = rows
+    return found
+
+
+def first_rows(data: Any) -> Any:
+    """A copy of the first rows of a table or array; None of what has none."""
+    import copy
+
+    try:
+        return copy.deepcopy(data[:EXAMPLE_ROWS])
+    except Exception:
+        return None
+
+
+def _dataset(features: Any, targets: Any) -> Any:
+    from runstone import data
+
+    kind = type(features)
+    if kind.__module__.partition(".")[0] == "pandas" and hasattr(features, "columns"):
+        frame = features
+        if targets is not None and len(getattr(targets, "shape", ())) == 1:
+            name = getattr(targets, "name", None) or "target"
+            if name not in frame.columns:
+                frame = frame.assign(**{str(name): getattr(targets, "to_numpy", lambda: targets)()})
+                return data.from_pandas(frame, targets=str(name))
+        return data.from_pandas(frame)
+    if kind.__module__.partition(".")[0] == "numpy" and hasattr(features, "dtype"):
+        same = type(targets).__module__.partition(".")[0] == "numpy"
+        return data.from_numpy(features, targets=targets if same else None)
+    return None
+
+
+def _cut(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 3]}..."
+
+
+def _chunks(texts: Mapping[str, str], size: int) -> Iterator[dict[str, str]]:
+    items = iter(texts.items())
+    while chunk := dict(itertools.islice(items, size)):
+        yield chunk

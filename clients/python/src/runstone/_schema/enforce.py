@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -196,7 +197,7 @@ def _enforce_spark(frame: Any, schema: Schema) -> Any:
 
 
 def enforce_params(
-    params: dict[str, Any] | None, param_schema: ParamSchema | None
+    params: Mapping[str, Any] | None, param_schema: ParamSchema | None
 ) -> dict[str, Any]:
     """Parameters as the schema wants them, with the defaults of those that are not given.
 
@@ -212,7 +213,7 @@ def enforce_params(
     """
     if params is None:
         params = {}
-    if not isinstance(params, dict):
+    if not isinstance(params, Mapping):
         raise InvalidArgument(f"params: must be a dictionary, not {shortened(params)}")
     known = {} if param_schema is None else {each.name: each for each in param_schema}
     given = {str(name): value for name, value in params.items()}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstone._schema.enforce import enforce_inputs, enforce_params
@@ -256,6 +256,7 @@ VALUES = st.recursive(
 ROWS = st.dictionaries(st.text(min_size=1, max_size=4), VALUES, min_size=1, max_size=4)
 
 
+@settings(deadline=None)  # pandas is imported within the first
 @given(ROWS)
 def test_data_passes_the_signature_that_is_inferred_from_it(row: dict[str, Any]) -> None:
     schema = infer_signature([row]).inputs

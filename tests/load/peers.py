@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import bench_append_metrics as ours
 import bench_gateway_artifacts as files
 import bench_log_metrics as calls
+import bench_schema as schemas
 import psutil
 import psycopg
 from report import Row, milliseconds, p50, print_table
@@ -278,7 +279,8 @@ def main() -> None:
             programs(peer.environment)
         loggers()
     else:
-        print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow)])
+        held = schemas.run(mlflow_environments.FULL.python)
+        print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow), *held])
 
 
 if __name__ == "__main__":

@@ -273,6 +273,7 @@ def enforced(types: Any) -> dict[str, tuple[Any, Any]]:
         "tensor from a column of lists": (image, _frame(x=[[1, 2], [3, 4]])),
         "tensor from a column of arrays": (image, _frame(x=[np.ones(2), np.ones(2)])),
         "tensor from uneven lists": (image, _frame(x=[[1, 2], [3]])),
+        "tensor from a series": (image, pd.Series([[1, 2], [3, 4]])),
         "tensor from a column": (image, _frame(x=[1.5])),
         "vector from a column": (spec(tensor(np.dtype("int64"), (-1,))), _frame(x=[1, 2])),
         "tensor from nothing": (image, pd.DataFrame()),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstone.exceptions import InvalidArgument
@@ -253,6 +253,7 @@ TENSOR_LISTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(COLUMN_LISTS | TENSOR_LISTS)
 def test_any_schema_comes_back_from_its_json(inputs: list[Any]) -> None:
     schema = Schema(inputs)

@@ -38,6 +38,14 @@ def fits(found: Any, wanted: DataType) -> bool:
     return bool(found == wanted.to_numpy())  # pandas knows numpy's, and not the reverse
 
 
+def converts_alone(found: Any, wanted: DataType) -> bool:
+    """Whether dtypes alone say that a column can be converted: no value of it is in doubt."""
+    import numpy as np
+
+    numeric = wanted.to_numpy().kind in "ifb"
+    return numeric and isinstance(found, np.dtype) and is_safe(found, wanted)
+
+
 def enforce_column(values: pd.Series[Any], wanted: DataType) -> pd.Series[Any]:
     """The column with the type asked for; the same object when nothing is to be done.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from runstone._schema.columns import enforce_column, fits
+from runstone._schema.columns import converts_alone, enforce_column, fits
 from runstone._schema.datatypes import DataType
 from runstone._schema.faults import Faults, Unfit
 from runstone._schema.frames import as_frame
@@ -70,16 +72,24 @@ def _enforce_frame(frame: pd.DataFrame, schema: Schema, faults: Faults) -> pd.Da
         places = _by_number(frame, schema, faults)
     dtypes = list(frame.dtypes)
     changed: dict[int, pd.Series[Any]] = {}
+    alike: dict[tuple[Any, DataType], list[int]] = defaultdict(list)
     for number, (place, spec) in enumerate(places):
-        if isinstance(spec.type, AnyType):
+        wanted, found = spec.type, dtypes[place]
+        if isinstance(wanted, AnyType):
             continue
-        if isinstance(spec.type, DataType) and fits(dtypes[place], spec.type):
-            continue
+        if isinstance(wanted, DataType):
+            if fits(found, wanted):
+                continue
+            if converts_alone(found, wanted):
+                alike[found, wanted].append(number)
+                continue
         values = frame.iloc[:, place]
         held = _enforce_one(values, spec, faults)
         if held is not values:
             changed[number] = held
-    return _assembled(frame, [place for place, _ in places], changed)
+    if faults.found:
+        return frame
+    return _assembled(frame, [place for place, _ in places], changed, alike)
 
 
 def _by_name(frame: pd.DataFrame, schema: Schema, faults: Faults) -> list[tuple[int, ColSpec]]:
@@ -134,22 +144,49 @@ def _enforce_one(values: pd.Series[Any], spec: ColSpec, faults: Faults) -> pd.Se
 
 
 def _assembled(
-    frame: pd.DataFrame, places: list[int], changed: dict[int, pd.Series[Any]]
+    frame: pd.DataFrame,
+    places: list[int],
+    changed: dict[int, pd.Series[Any]],
+    alike: dict[tuple[Any, DataType], list[int]],
 ) -> pd.DataFrame:
-    """A DataFrame of its own of some columns of another, some of which are replaced."""
+    """A DataFrame of its own of some columns of another.
+
+    Args:
+        frame: The other.
+        places: Where the columns stand there.
+        changed: What takes the place of columns, by the number in ``places``.
+        alike: Numbers of columns to be converted, by what they are and what they become: in one go
+            they take a fifth of the time.
+    """
     import pandas as pd
 
     # Since pandas 3 whoever writes first copies; before, writers shared what they wrote to.
-    deep = int(pd.__version__.split(".")[0]) < 3
+    shared = int(pd.__version__.split(".")[0]) >= 3
+    for (_, wanted), numbers in alike.items():
+        part: pd.DataFrame = frame.iloc[:, _run([places[number] for number in numbers])]
+        part = part.astype(wanted.to_numpy())
+        if len(numbers) == len(places):
+            return part
+        changed |= {number: part.iloc[:, i] for i, number in enumerate(numbers)}
+    if changed:
+        columns = {
+            number: changed[number] if number in changed else frame.iloc[:, place]
+            for number, place in enumerate(places)
+        }
+        held = pd.DataFrame(columns, copy=not shared)
+        held.columns = frame.columns[places]
+        return held
     if places == list(range(len(frame.columns))):
-        held = frame.copy(deep=deep)
-    elif places == list(range(len(places))):
-        held = frame.iloc[:, : len(places)].copy(deep=deep)
-    else:
-        held = frame.iloc[:, places]
-    for number, values in changed.items():
-        held.isetitem(number, values.array)
-    return held
+        return frame.copy(deep=not shared)
+    chosen = frame.iloc[:, places]
+    return chosen if shared else chosen.copy()
+
+
+def _run(places: list[int]) -> Any:
+    """Places as a slice when they follow each other: pandas takes it without a copy."""
+    first = places[0] if places else 0
+    whole = places == list(range(first, first + len(places)))
+    return slice(first, first + len(places)) if whole else places
 
 
 def _enforce_spark(frame: Any, schema: Schema) -> Any:
@@ -160,7 +197,7 @@ def _enforce_spark(frame: Any, schema: Schema) -> Any:
 
 
 def enforce_params(
-    params: dict[str, Any] | None, param_schema: ParamSchema | None
+    params: Mapping[str, Any] | None, param_schema: ParamSchema | None
 ) -> dict[str, Any]:
     """Parameters as the schema wants them, with the defaults of those that are not given.
 
@@ -176,7 +213,7 @@ def enforce_params(
     """
     if params is None:
         params = {}
-    if not isinstance(params, dict):
+    if not isinstance(params, Mapping):
         raise InvalidArgument(f"params: must be a dictionary, not {shortened(params)}")
     known = {} if param_schema is None else {each.name: each for each in param_schema}
     given = {str(name): value for name, value in params.items()}

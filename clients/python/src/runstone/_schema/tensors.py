@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 def enforce_tensors(data: Any, schema: Schema, faults: Faults) -> Any:
     """Arrays by name, or the only array, as the schema has them."""
+    import pandas as pd
+
+    if isinstance(data, pd.Series):
+        data = data.to_frame()
     if schema.has_input_names():
         return _enforce_named(data, schema, faults)
     spec = schema.inputs[0]

@@ -73,11 +73,12 @@ def failing():
 
 
 def judged():
-    model = DecisionTreeClassifier(random_state=0).fit(X, y)
-    predicted = model.predict(X)
-    metrics.accuracy_score(y, predicted)
-    metrics.accuracy_score(y, predicted, normalize=True)
-    model.score(X, y)
+    some, labels = X, y  # known by the names of the variables that hold them
+    model = DecisionTreeClassifier(random_state=0).fit(some, labels)
+    predicted = model.predict(some)
+    metrics.accuracy_score(labels, predicted)
+    metrics.accuracy_score(labels, predicted, normalize=True)
+    model.score(some, labels)
 
 
 def in_a_run():

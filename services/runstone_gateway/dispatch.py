@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from runstone_gateway.body import read_json
 from runstone_gateway.call import Call
 from runstone_gateway.errors import GatewayError, of_failure
-from runstone_gateway.fields import Fields, read_object
+from runstone_gateway.fields import Fields, read_object, wrong
 from runstone_gateway.routing import Route, Routes
 from runstone_gateway.settings import GatewaySettings
 from runstone_gateway.upstream import Upstream
@@ -90,8 +90,9 @@ class Dispatcher:
         assert self.upstream is not None, "the application was not started"
         call = Call(request, request_id, self.upstream, self._settings)
         try:
-            given = await self._given(route, request)
-            answer = await route.handler(call, **found, **read_object(route.fields, given))
+            values = read_object(route.fields, await self._given(route, request))
+            _require_one_meaning(values, found)
+            answer = await route.handler(call, **{**values, **found})
         except (GatewayError, ClientDisconnect):
             raise
         except grpc.aio.AioRpcError as error:
@@ -133,6 +134,13 @@ class Dispatcher:
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _require_one_meaning(values: Mapping[str, Any], found: Mapping[str, str]) -> None:
+    """A parameter that stands in the path, and once more in the body, must be the same there."""
+    for name in values.keys() & found.keys():
+        if values[name] not in ("", found[name]):
+            raise wrong(values[name], name, f"{found[name]!r}, which stands in the path")
 
 
 def _from_query(request: Request, fields: Fields) -> dict[str, Any]:

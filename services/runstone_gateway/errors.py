@@ -20,6 +20,7 @@ STATUS = {
     "UNAUTHENTICATED": 401,
     "PERMISSION_DENIED": 403,
     "ENDPOINT_NOT_FOUND": 404,
+    "NOT_FOUND": 404,
     "RESOURCE_DOES_NOT_EXIST": 404,
     "ABORTED": 409,
     "RESOURCE_CONFLICT": 409,
@@ -111,10 +112,14 @@ _PARAMETERS = (
     (re.compile(r"keys\[\d+\]"), "key"),
     (re.compile(r"series\[\d+\]\.key"), "name"),
     (re.compile(r"series\[\d+\]\.timestamps_ms.*"), "timestamp"),
+    (re.compile(r"model_metrics\[\d+\]\.key"), "name"),
+    (re.compile(r"model_metrics\[\d+\]\.timestamp_ms"), "timestamp"),
+    (re.compile(r"model_metrics\[\d+\]\.(\w+)"), r"\1"),
+    (re.compile(r"files\[\d+\]\.path"), "path"),
     (re.compile(r"page_size"), "max_results"),
     (re.compile(r"experiment\.name"), "new_name"),
     (re.compile(r"run\.name"), "run_name"),
-    (re.compile(r"(?:experiment|run)\.(\w+)"), r"\1"),
+    (re.compile(r"(?:experiment|run|webhook)\.(\w+)"), r"\1"),
 )
 """Fields of our RPCs that are parameters by another name in MLflow's REST API."""
 

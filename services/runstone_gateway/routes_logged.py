@@ -124,6 +124,8 @@ async def search(
     """POST logged-models/search."""
     if not 0 <= max_results <= MAX_RESULTS:
         raise wrong(max_results, "max_results", f"a number of models from 1 to {MAX_RESULTS}")
+    if not experiment_ids:
+        return {}
     request = messages.SearchLoggedModelsRequest(
         experiment_ids=experiment_ids,
         filter=filter,

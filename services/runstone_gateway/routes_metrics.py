@@ -126,6 +126,7 @@ async def log_batch(
 
 
 _POINT_FIELD = re.compile(r"series\[(\d+)\]\.(?:key|timestamps_ms(?:\[(\d+)\])?)")
+_MODEL_FIELD = re.compile(r"model_metrics\[(\d+)\]\.\w+")
 
 
 def place(
@@ -137,6 +138,14 @@ def place(
         key = list(dict.fromkeys(keys))[int(found[1])]
         places = [index for index, each in enumerate(keys) if each == key]
         return f"metrics[{places[int(found[2] or 0)]}].{parameter(field)}"
+    if found := _MODEL_FIELD.fullmatch(field):
+        # As series_of gathers them.
+        of_models = [
+            index
+            for index, point in enumerate(points)
+            if point.get("model_id") or point.get("modelId")
+        ]
+        return f"metrics[{of_models[int(found[1])]}].{parameter(field)}"
     for name, texts in (("params", params), ("tags", tags)):
         for index, key in enumerate(texts):
             if field == f"{name}[{json.dumps(key, ensure_ascii=False)}]":

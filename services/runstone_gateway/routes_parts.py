@@ -159,6 +159,8 @@ async def _upload(call: Call, directory: str, local: str, given: str) -> str:
     place = await _file(call, directory, local)
     upload_id, _, mark = given.partition(".")
     if mark != _mark(place):
+        if not await presigns(call):
+            raise GatewayError("NOT_IMPLEMENTED", NO_UPLOAD)
         raise not_found(f"There is no upload {given!r} for {place.path!r}.")
     return upload_id
 

@@ -25,6 +25,7 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 EXPERIMENT_HEADER, RUN_HEADER = "x-mlflow-experiment-id", "x-mlflow-run-id"
 
 DATA_FILE = "traces.json"
+NO_DATA = f"Trace data not found for path={DATA_FILE}"
 
 IDS_A_CALL = 1000
 """Of traces, what the service links to a run at once."""
@@ -157,12 +158,13 @@ async def artifact(call: Call, request_id: str = "", path: str = "") -> Any:
         raise GatewayError("BAD_REQUEST", 'Request must include the "request_id" query parameter.')
     if path:
         raise not_found(f"Trace '{request_id}' has no attachments: this server keeps none.")
-    return _file(await _trace(call, request_id))
+    trace = await _trace(call, request_id)
+    if not trace.spans:
+        raise GatewayError("NOT_FOUND", NO_DATA)
+    return _file(trace)
 
 
 def _file(trace: messages.Trace) -> StreamingResponse:
-    if not trace.spans:
-        raise not_found(f"Trace data not found for path={DATA_FILE}")
     return StreamingResponse(
         iterate_in_threadpool(render.trace_data(trace)),
         media_type="application/octet-stream",
@@ -177,6 +179,8 @@ async def read_file(call: Call, experiment_id: str, trace_id: str) -> Any:
     """GET traces.json of a trace, as if the spans were a file."""
     trace = await _trace(call, trace_id)
     _require_home(trace, experiment_id)
+    if not trace.spans:
+        raise not_found(NO_DATA)
     return _file(trace)
 
 

@@ -11,7 +11,7 @@ import structlog
 from runstone.tracking.v1 import trace_pb2 as messages
 from runstone_gateway import render_traces as render
 from runstone_gateway.call import Call
-from runstone_gateway.errors import missing, refused
+from runstone_gateway.errors import refused
 from runstone_gateway.fields import wrong
 from runstone_gateway.routes_runs import MAX_TAG_VALUE, cut, timestamp
 from runstone_kit.ids import SystemIds
@@ -111,7 +111,7 @@ async def batch_get_infos(
 ) -> Any:
     """POST 3.0 traces/batchGetInfos."""
     if not trace_ids:
-        raise missing("trace_ids")
+        return {}
     request = messages.BatchGetTracesRequest(trace_ids=trace_ids)
     infos = []
     while True:

@@ -133,12 +133,13 @@ LOGGED_MODELS = [
          experiment_ids=TEXTS.required, filter=TEXT, datasets=listed(METRIC_DATASET),
          max_results=INT, order_by=listed(MODEL_ORDER), page_token=TEXT),
     get(LOGGED_MODEL, logged.get, allow_deleted=BOOL),
-    patch(LOGGED_MODEL, logged.finalize, status=MODEL_STATUS.required),
-    delete(LOGGED_MODEL, logged.delete),
-    patch(f"{LOGGED_MODEL}/tags", logged.set_tags, tags=PAIRS),
+    # Clients tell the model twice: where it stands in the path counts, and the body may repeat it.
+    patch(LOGGED_MODEL, logged.finalize, model_id=TEXT, status=MODEL_STATUS.required),
+    delete(LOGGED_MODEL, logged.delete, model_id=TEXT),
+    patch(f"{LOGGED_MODEL}/tags", logged.set_tags, model_id=TEXT, tags=PAIRS),
     # A key may hold slashes.
     delete(f"{LOGGED_MODEL}/tags/{{tag_key:path}}", logged.delete_tag),
-    post(f"{LOGGED_MODEL}/params", logged.log_params, params=PAIRS),
+    post(f"{LOGGED_MODEL}/params", logged.log_params, model_id=TEXT, params=PAIRS),
     get(f"{LOGGED_MODEL}/artifacts/directories", logged.list_files,
         artifact_directory_path=TEXT, page_token=TEXT),
     get(f"{LOGGED_MODEL}/artifacts/files", logged.get_file,
@@ -288,7 +289,7 @@ OLDER_TRACES = [
     delete("2.0/mlflow/traces/{trace_id}/tags", traces.delete_tag, key=TEXT.required),
     post("2.0/mlflow/traces/delete-traces", traces.delete, **DELETED_TRACES),
     post("2.0/mlflow/traces/link-to-run", traces.link_to_run,
-         run_id=TEXT.required, trace_ids=TEXTS.required),
+         trace_ids=TEXTS.required, run_id=TEXT.required),
 ]  # fmt: skip
 
 TABLE: list[Route] = [

@@ -1,32 +1,26 @@
 """The endpoints whose requests are compared, each with parameters that are right."""
 
-from typing import Any
+from compat.rest_endpoints import (
+    EXPERIMENT,
+    RUN,
+    TAG,
+    B,
+    L,
+    N,
+    S,
+    W,
+    delete,
+    get,
+    patch,
+    post,
+)
+from compat.rest_table_files import FILES
+from compat.rest_table_logged import LOGGED_MODELS
+from compat.rest_table_traces import TRACES
+from compat.rest_table_webhooks import WEBHOOKS
+from support.rest import Endpoint
 
-from support.rest import API, Endpoint
-
-S, N, W, L, B = "string", "number", "integer", "list", "boolean"
-
-
-def post(path: str, /, **parameters: tuple[str, Any]) -> Endpoint:
-    return Endpoint("POST", f"{API}/{path}", parameters)
-
-
-def get(path: str, /, **parameters: tuple[str, Any]) -> Endpoint:
-    return Endpoint("GET", f"{API}/{path}", parameters)
-
-
-def patch(path: str, /, **parameters: tuple[str, Any]) -> Endpoint:
-    return Endpoint("PATCH", f"{API}/{path}", parameters)
-
-
-def delete(path: str, /, **parameters: tuple[str, Any]) -> Endpoint:
-    return Endpoint("DELETE", f"{API}/{path}", parameters)
-
-
-RUN = (S, "{run}")
-EXPERIMENT = (S, "{experiment}")
 MODEL = (S, "{model}")
-TAG = [{"key": "k", "value": "v"}]
 
 TRACKING = (
     post("experiments/create", name=(S, "{name}-new"), tags=(L, TAG)),
@@ -160,4 +154,11 @@ REGISTRY = (
     delete("registered-models/delete", name=(S, "{name}-m3")),
 )
 
-TABLES = {"tracking": TRACKING, "registry": REGISTRY}
+TABLES = {
+    "tracking": TRACKING,
+    "registry": REGISTRY,
+    "logged models": LOGGED_MODELS,
+    "traces": TRACES,
+    "webhooks": WEBHOOKS,
+    "files": FILES,
+}

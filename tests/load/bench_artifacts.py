@@ -17,12 +17,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
 from report import Row, megabytes, print_table
@@ -31,6 +30,7 @@ from runstone import _transfer
 from runstone._connection import Connection
 from runstone._uri import Remote
 from support.artifact import ArtifactServer, run_owner
+from support.memory import Growth
 from support.postgres import PostgresServer
 from support.s3 import S3Server
 
@@ -70,29 +70,6 @@ class Taken:
 def cpu_of(processes: list[psutil.Process]) -> float:
     """Processor seconds that processes have taken."""
     return sum(sum(process.cpu_times()[:2]) for process in processes)
-
-
-class Growth:
-    """The most memory a process has, beyond what it had, looked at every 20 ms."""
-
-    def __init__(self, process: psutil.Process) -> None:
-        self._process = process
-        self._before = process.memory_info().rss
-        self.most = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.02):
-            self.most = max(self.most, self._process.memory_info().rss - self._before)
 
 
 @contextlib.contextmanager

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from bench_artifacts import GIB, Growth, Taken, hashing
+from bench_artifacts import GIB, Taken, hashing
 from report import Row, megabytes, milliseconds, p50, print_table
 
 from support.http_gateway import gateway
+from support.memory import Growth
 
 ROUNDS = 3
 SMALL = 200

@@ -20,6 +20,7 @@ WRONG_TYPES: dict[str, tuple[Any, ...]] = {
     "number": ("abc", True, [1], {"a": 1}),
     "list": ("abc", 5, True, {"a": 1}, [None], [[]]),
     "boolean": ("abc", 5, [True], {"a": 1}),
+    "object": ("abc", 5, True, ["a"]),
 }
 # What has the right type, or stands for "absent", and may still be wrong.
 ODD: dict[str, tuple[Any, ...]] = {
@@ -28,22 +29,36 @@ ODD: dict[str, tuple[Any, ...]] = {
     "number": ("1.5", None),
     "list": (None, []),
     "boolean": (None, "true"),
+    "object": (None, {}),
 }
 
 
 class Endpoint(NamedTuple):
     """A method and a path with parameters that are right: name to (kind, value).
 
-    Values may hold ``{experiment}``, ``{run}`` and the like, which each server fills in.
+    Values may hold ``{experiment}``, ``{run}`` and the like, which each server fills in. A name
+    with dots is that of a field in an object. With ``data``, a file's bytes, the parameters stand
+    in the query. With a ``case``, something else about the endpoint, only the right request is
+    sent.
     """
 
     method: str
     path: str
     parameters: Mapping[str, tuple[str, Any]]
+    data: bytes | None = None
+    case: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.path}" + (f" ({self.case})" if self.case else "")
+
+    @property
+    def asks_in_query(self) -> bool:
+        return self.method == "GET" or self.data is not None
+
+    def about(self, case: str) -> Endpoint:
+        """The same as a single request, told apart from others of its path."""
+        return self._replace(case=case)
 
 
 class Request(NamedTuple):
@@ -115,12 +130,14 @@ def difference(
 
     A 500 of MLflow's is a fault of its: ours is then any refusal that is not one. What its web
     framework refuses has no error code to compare. Of some parameters MLflow takes a ``wrong``
-    type in silence, where ours names it. Fields of ``leave_out`` are known to be absent.
+    type in silence, or says first that it cannot do such a thing at all, where ours names it.
+    Fields of ``leave_out`` are known to be absent.
     """
+    cannot = expected.code == "NOT_IMPLEMENTED"
     refused = (got.status, got.code) == (400, "INVALID_PARAMETER_VALUE")
-    if wrong and refused and expected.status < 400:
+    if wrong and refused and (cannot or expected.status < 400):
         same = f"'{wrong}" in got.message
-    elif expected.status >= 500:
+    elif expected.status >= 500 and not cannot:
         same = 400 <= got.status < 500
     elif expected.status >= 400:
         same = expected.status == got.status and (
@@ -141,49 +158,76 @@ def _told(answer: Answer) -> str:
     return f"{answer.status} {answer.code}: {answer.message[:160] or str(answer.body)[:160]!r}"
 
 
-def filled(value: Any, names: Mapping[str, str]) -> Any:
-    """A value with ``{experiment}`` and the like replaced, at any depth."""
-    if isinstance(value, str):
-        for name, each in names.items():
+def filled(request: Request, names: Mapping[str, str]) -> Request:
+    """A request with ``{experiment}`` and the like replaced by what they are on a server."""
+
+    def text(value: Any) -> Any:
+        if isinstance(value, list):
+            return [text(each) for each in value]
+        for name, each in names.items() if isinstance(value, str) else ():
             value = value.replace(f"{{{name}}}", each)
         return value
-    if isinstance(value, list):
-        return [filled(each, names) for each in value]
-    if isinstance(value, dict):
-        return {key: filled(each, names) for key, each in value.items()}
-    return value
+
+    query = {key: text(value) for key, value in request.query.items()}
+    body = None if request.body is None else _bytes(request.body, names)
+    return request._replace(path=text(request.path), query=query, body=body)
 
 
-def requests(endpoint: Endpoint, names: Mapping[str, str]) -> Iterator[Request]:
+def _bytes(body: bytes, names: Mapping[str, str]) -> bytes:
+    for name, each in names.items():
+        body = body.replace(f"{{{name}}}".encode(), each.encode())
+    return body
+
+
+BODIES = (b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b"{'a': 1}", b'{"a": NaN}')
+"""What is no object of JSON, or an empty one."""
+
+
+def requests(endpoint: Endpoint) -> Iterator[Request]:
     """Every wrong request that the table makes of an endpoint, and at last the right one."""
-    good = {key: filled(value, names) for key, (_, value) in endpoint.parameters.items()}
-    path = filled(endpoint.path, names)
+    good = {key: value for key, (_, value) in endpoint.parameters.items()}
+    if not endpoint.case:
+        yield from _wrong_requests(endpoint, good)
+    yield _request(endpoint, "as it should be", good)
+
+
+def _wrong_requests(endpoint: Endpoint, good: Mapping[str, Any]) -> Iterator[Request]:
     for key, (kind, _) in endpoint.parameters.items():
-        yield _request(endpoint, path, f"without {key}", {**good, key: ...})
-        if endpoint.method != "GET":
+        yield _request(endpoint, f"without {key}", {**good, key: ...})
+        if not endpoint.asks_in_query:
             for value in WRONG_TYPES[kind]:
-                values = {**good, key: value}
-                yield _request(endpoint, path, f"{key} is {value!r}", values, wrong=key)
+                yield _request(endpoint, f"{key} is {value!r}", {**good, key: value}, wrong=key)
             for value in ODD[kind]:
-                yield _request(endpoint, path, f"{key} is {value!r}", {**good, key: value})
+                yield _request(endpoint, f"{key} is {value!r}", {**good, key: value})
         elif kind == "integer":
             for value in ("abc", "1.5", "-1", "", str(2**70)):
-                yield _request(endpoint, path, f"{key} is {value!r}", {**good, key: value})
+                yield _request(endpoint, f"{key} is {value!r}", {**good, key: value})
         else:
-            yield _request(endpoint, path, f"{key} is ''", {**good, key: ""})
-    if endpoint.method != "GET":
-        for body in (b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b"{'a': 1}", b'{"a": NaN}'):
-            yield Request(f"body {body!r}", endpoint.method, path, {}, body)
-    yield _request(endpoint, path, "with an unknown field", {**good, "colour": "x"})
+            yield _request(endpoint, f"{key} is ''", {**good, key: ""})
+    if not endpoint.asks_in_query:
+        for body in BODIES:
+            yield Request(f"body {body!r}", endpoint.method, endpoint.path, {}, body)
+    yield _request(endpoint, "with an unknown field", {**good, "colour": "x"})
     for method in ("PUT", "GET" if endpoint.method != "GET" else "DELETE"):
-        yield Request(f"by {method}", method, path, {}, None)
-    yield _request(endpoint, path, "as it should be", good)
+        if method != endpoint.method:
+            yield Request(f"by {method}", method, endpoint.path, {}, None)
 
 
-def _request(
-    endpoint: Endpoint, path: str, name: str, values: Mapping[str, Any], wrong: str = ""
-) -> Request:
+def _request(endpoint: Endpoint, name: str, values: Mapping[str, Any], wrong: str = "") -> Request:
     given = {key: value for key, value in values.items() if value is not ...}
-    if endpoint.method == "GET":
-        return Request(name, "GET", path, given, None, wrong)
-    return Request(name, endpoint.method, path, {}, json.dumps(given).encode(), wrong)
+    method, path = endpoint.method, endpoint.path
+    if endpoint.asks_in_query:
+        return Request(name, method, path, given, endpoint.data, wrong)
+    return Request(name, method, path, {}, json.dumps(_nested(given)).encode(), wrong)
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects in objects of names with dots."""
+    whole: dict[str, Any] = {}
+    for name, value in values.items():
+        *outer, last = name.split(".")
+        place = whole
+        for each in outer:
+            place = place.setdefault(each, {})
+        place[last] = value
+    return whole

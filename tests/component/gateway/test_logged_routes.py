@@ -159,6 +159,46 @@ def test_models_are_searched(server: Gateway) -> None:
     assert wrong.error == INVALID
 
 
+def test_a_wrong_point_of_a_model_is_told_by_its_place(embedded: Gateway) -> None:
+    run_id, model_id = embedded.new_run(), id_of(new_model(embedded))
+    plain = {"key": "a", "value": 1.0, "timestamp": 5}
+    for wrong, name in (
+        ({"key": "../x"}, "name"),
+        ({"timestamp": -1}, "timestamp"),
+        ({"model_id": "no id"}, "model_id"),
+        ({"dataset_name": "d" * 501}, "dataset_name"),
+        ({"dataset_digest": "1"}, "dataset_digest"),
+    ):
+        point = {**plain, "model_id": model_id, **wrong}
+        refused = embedded.post(
+            f"{MLFLOW}/runs/log-batch", run_id=run_id, metrics=[plain, plain, point]
+        )
+        assert refused.error == INVALID
+        assert f"for parameter 'metrics[2].{name}' supplied" in refused.json["message"]
+        refused = embedded.post(f"{MLFLOW}/runs/log-metric", run_id=run_id, **point)
+        assert refused.error == INVALID
+        assert f"for parameter '{name}' supplied" in refused.json["message"]
+    assert "metrics" not in get_run(embedded, run_id)["data"]
+    assert "metrics" not in get_model(embedded, model_id)["data"]
+
+
+def test_the_model_of_the_path_may_be_named_once_more_and_no_other(embedded: Gateway) -> None:
+    model_id, other = (id_of(new_model(embedded, tags=[pair("t", "1")])) for _ in range(2))
+    one = f"{MODELS}/{model_id}"
+    requests: list[tuple[str, str, dict[str, Any]]] = [
+        ("PATCH", f"{one}/tags", {"tags": [pair("a", "1")]}),
+        ("POST", f"{one}/params", {"params": [pair("p", "1")]}),
+        ("PATCH", one, {"status": "LOGGED_MODEL_READY"}),
+        ("DELETE", one, {}),
+    ]
+    for method, path, body in requests:
+        refused = send(embedded, method, path, model_id=other, **body)
+        assert refused.error == INVALID
+        assert "for parameter 'model_id' supplied" in refused.json["message"]
+        done(send(embedded, method, path, model_id=model_id, **body))
+    assert get_model(embedded, other)["info"]["tags"] == [pair("t", "1")]
+
+
 def test_points_are_the_runs_and_the_models(server: Gateway) -> None:
     run_id = server.new_run()
     model_id = id_of(new_model(server))

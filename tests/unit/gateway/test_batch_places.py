@@ -4,7 +4,12 @@ import pytest
 
 from runstone_gateway.routes_metrics import place
 
-POINTS = [{"key": "a"}, {"key": "b#d"}, {"key": "a"}, {"key": "c"}]
+POINTS = [
+    {"key": "a"},
+    {"key": "b#d", "model_id": "m-1"},
+    {"key": "a", "model_id": ""},
+    {"key": "c", "modelId": "m-2"},
+]
 
 
 @pytest.mark.parametrize(
@@ -14,6 +19,9 @@ POINTS = [{"key": "a"}, {"key": "b#d"}, {"key": "a"}, {"key": "c"}]
         ("series[1].key", "metrics[1].name"),
         ("series[2].key", "metrics[3].name"),
         ("series[0].timestamps_ms[1]", "metrics[2].timestamp"),
+        ("model_metrics[0].key", "metrics[1].name"),
+        ("model_metrics[1].timestamp_ms", "metrics[3].timestamp"),
+        ("model_metrics[1].dataset_digest", "metrics[3].dataset_digest"),
         ('params["é ✓"]', "params[1].key"),
         ('tags["a\\"b"]', "tags[0].key"),
         ('tags["other"]', None),

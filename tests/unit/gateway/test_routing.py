@@ -50,7 +50,7 @@ def test_two_lines_for_the_same_are_refused() -> None:
 @pytest.mark.parametrize("route", TABLE, ids=lambda each: f"{each.method} {each.path}")
 def test_every_line_fits_its_handler(route: Route) -> None:
     """A parameter of the table is an argument of the handler, and one that is not required has a
-    default there; parameters of the path are always given."""
+    default there; parameters of the path are always given, also where a body repeats them."""
     signature = inspect.signature(route.handler)
     arguments = dict(list(signature.parameters.items())[1:])
     taken = {name for name, each in arguments.items() if each.kind is not each.VAR_KEYWORD}
@@ -60,6 +60,9 @@ def test_every_line_fits_its_handler(route: Route) -> None:
         assert given <= taken
     assert taken <= given
     for name, field in route.fields.items():
+        if name in in_path:
+            assert not field.is_required
+            continue
         has_default = (
             name not in arguments or arguments[name].default is not inspect.Parameter.empty
         )

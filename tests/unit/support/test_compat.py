@@ -84,9 +84,23 @@ def test_answers_differ_by_status_code_and_shape() -> None:
 
 def test_each_parameter_is_left_out_and_made_wrong() -> None:
     endpoint = Endpoint("POST", "/x/{run}", {"run_id": ("string", "{run}"), "n": ("integer", 1)})
-    made = list(requests(endpoint, {"run": "r1"}))
+    made = [filled(each, {"run": "r1"}) for each in requests(endpoint)]
     assert {each.path for each in made} == {"/x/r1"}
     assert {"without run_id", "n is 'abc'", "with an unknown field"} <= {e.name for e in made}
     assert made[-1].body == b'{"run_id": "r1", "n": 1}'
     assert len({each.name for each in made}) == len(made)
-    assert filled([{"a": "{run}"}, 5], {"run": "r1"}) == [{"a": "r1"}, 5]
+    # What needs a request of its own is asked for once, and as it should be.
+    assert [each.name for each in requests(endpoint.about("x"))] == ["as it should be"]
+
+
+def test_a_file_is_sent_with_its_parameters_in_the_query() -> None:
+    endpoint = Endpoint("PUT", "/{file}", {"path": ("string", "{file}")}, b"bytes")
+    last = filled(list(requests(endpoint))[-1], {"file": "f"})
+    assert (last.path, last.query, last.body) == ("/f", {"path": "f"}, b"bytes")
+
+
+def test_names_with_dots_are_fields_of_objects() -> None:
+    endpoint = Endpoint("POST", "/x", {"a.b": ("string", "1"), "a.c.d": ("list", [])})
+    made = {each.name: each.body for each in requests(endpoint)}
+    assert made["as it should be"] == b'{"a": {"b": "1", "c": {"d": []}}}'
+    assert made["without a.b"] == b'{"a": {"c": {"d": []}}}'

@@ -6,8 +6,7 @@ import ctypes
 import os
 
 KEPT_BYTES = 4 * 2**20
-"""Of freed memory, for each of the C library's arenas: some chunks of 1 MiB, in which bodies go from
-hand to hand."""
+"""Of freed memory, for each of the C library's arenas: some chunks of 1 MiB, as bodies come in."""
 
 # From <malloc.h>.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -26,5 +25,6 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None or any(name in os.environ for name in _OPERATORS_OWN):
         return False
-    # One alone would end what glibc learns for the other.
-    return all([mallopt(which, KEPT_BYTES) for which in (_MMAP_THRESHOLD, _TRIM_THRESHOLD)])
+    # Both: to set one ends what glibc learns by itself for the other.
+    trim, mmap = (mallopt(which, KEPT_BYTES) for which in (_TRIM_THRESHOLD, _MMAP_THRESHOLD))
+    return bool(trim and mmap)

@@ -25,7 +25,7 @@ from runstone_artifact.settings import ArtifactSettings
 from runstone_artifact.sqlstore import SqlArtifactStore
 from runstone_artifact.store import ObjectStore, RunDirectory
 from runstone_artifact.tables import SCHEMA
-from runstone_kit import logs
+from runstone_kit import logs, memory
 from runstone_kit.clock import Clock, SystemClock
 from runstone_kit.database import Database
 from runstone_kit.ids import IdMaker, SystemIds
@@ -183,6 +183,7 @@ def main() -> int:
     except SettingsError as error:
         print(f"runstone-artifact: {error}", file=sys.stderr)  # noqa: T201 - before there are logs
         return 2
+    memory.keep_freed_memory()
     logs.configure("runstone-artifact", settings.log_level, settings.log_format)
     spec = ServerSpec.from_settings("runstone-artifact", settings, build=lambda: [build(settings)])
     return serve(spec)

@@ -11,7 +11,7 @@ from runstone_gateway.app import build
 from runstone_gateway.server import Served, StartError, bind
 from runstone_gateway.settings import GatewaySettings
 from runstone_gateway.upstream import Addresses
-from runstone_kit import logs, metricspage, signals, workers
+from runstone_kit import logs, memory, metricspage, signals, workers
 from runstone_kit.server import ServerSpec
 from runstone_kit.settings import SettingsError
 from runstone_kit.spec import split_address
@@ -34,6 +34,7 @@ def main() -> int:
     except (SettingsError, ValueError) as error:
         print(f"runstone-gateway: {error}", file=sys.stderr)  # noqa: T201 - before there are logs
         return 2
+    memory.keep_freed_memory()
     logs.configure("runstone-gateway", settings.log_level, settings.log_format)
     try:
         if settings.workers > 1 and not workers.is_worker():

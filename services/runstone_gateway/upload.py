@@ -116,7 +116,11 @@ class Body:
     def __init__(self, request: Request) -> None:
         self._pieces = aiter(request.stream())
 
-    async def read(self, wanted: int, linger_s: float = math.inf) -> bytes:
+    async def read(self, wanted: int) -> bytes:
+        """About ``wanted`` bytes. Empty at the end. Raises as ``pieces`` does."""
+        return b"".join(await self.pieces(wanted))
+
+    async def pieces(self, wanted: int, linger_s: float = math.inf) -> list[bytes]:
         """About ``wanted`` bytes, or what came within ``linger_s``. Empty at the end.
 
         Raises GatewayError for a silent client, ClientDisconnect.
@@ -140,7 +144,7 @@ class Body:
         except TimeoutError:
             message = f"The body stopped for {SILENCE_S:.0f} s before its end."
             raise GatewayError("BAD_REQUEST", message, status=408) from None
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return pieces
 
 
 async def _send(call: Call, upload_id: str, body: Body) -> None:
@@ -148,12 +152,13 @@ async def _send(call: Call, upload_id: str, body: Body) -> None:
     writing: asyncio.Task[None] | None = None
     offset = 0
     try:
-        while data := await body.read(CHUNK_BYTES, LINGER_S):
+        # Joined when they are put into the message: a copy before it would be one too many.
+        while pieces := await body.pieces(CHUNK_BYTES, LINGER_S):
             if writing is not None:
                 await writing
-            chunk = UploadChunk(upload_id, offset, data)
+            chunk = UploadChunk(upload_id, offset, pieces)
             writing = asyncio.ensure_future(stream.write(chunk))
-            offset += len(data)
+            offset += sum(map(len, pieces))
         if writing is not None:
             await writing
         await stream.done_writing()

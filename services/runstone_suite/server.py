@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from runstone_kit import logs, workers
+from runstone_kit import logs, memory, workers
 from runstone_kit.server import Running, ServerSpec, serve
 from runstone_kit.settings import SettingsError
 from runstone_kit.spec import split_address
@@ -109,6 +109,7 @@ def _run(options: Options, settings: SuiteSettings) -> int:
         # Later mistakes go to the log: whoever started a background suite has its own life.
         if options.background and folder is not None:
             _detach(folder)
+        memory.keep_freed_memory()
         logs.configure("suite", settings.log_level, settings.log_format)
         addresses, place = _addresses(options, settings, folder)
         if not workers.is_worker():

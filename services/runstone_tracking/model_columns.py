@@ -10,21 +10,27 @@ from runstone_tracking.model import DatasetInput, ModelOutput, RunInfo
 
 
 class MetricColumn(NamedTuple):
-    """The latest points of one metric; ``rows`` ascending, empty when every row has it."""
+    """The latest points of one metric; ``rows`` ascending, empty when every row has it.
+
+    Steps and times are empty where values alone were asked for.
+    """
 
     key: str
     rows: Sequence[int]
     values: Sequence[float]
-    steps: Sequence[int]
-    timestamps_ms: Sequence[int]
+    steps: Sequence[int] = ()
+    timestamps_ms: Sequence[int] = ()
 
 
 class TextColumn(NamedTuple):
-    """One parameter or tag; ``rows`` ascending, empty when every row has it."""
+    """One parameter or tag; ``rows`` ascending, empty when every row has it.
+
+    Its values are UTF-8, as they come from PostgreSQL and go to the wire.
+    """
 
     key: str
     rows: Sequence[int]
-    values: Sequence[str]
+    values: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,16 +144,22 @@ class SearchService:
 
         return self._transactions.read(work, bounded=True)
 
-    def run_columns(self, request: SearchRequest) -> Iterator[tuple[RunColumns, str]]:
+    def run_columns(
+        self, request: SearchRequest, *, values_only: bool = False
+    ) -> Iterator[tuple[RunColumns, str]]:
         """A page of ``runs`` as columns, in parts; with each the token that leads on from it.
+
+        ``values_only`` leaves out the steps and times of metrics.
 
         Raises as ``runs`` does.
         """
         plan = _run_plan(request)
         left = resolve_page_size(request.page_size, default=RUNS_PAGE, maximum=MAX_RUNS_PAGE)
-        return self._run_columns(plan, left)
+        return self._run_columns(plan, left, values_only)
 
-    def _run_columns(self, plan: Plan, left: int) -> Iterator[tuple[RunColumns, str]]:
+    def _run_columns(
+        self, plan: Plan, left: int, values_only: bool
+    ) -> Iterator[tuple[RunColumns, str]]:
         after = plan.after
         at_once = COLUMNS_AT_ONCE
         while True:
@@ -163,7 +169,8 @@ class SearchService:
                 session: Session, after: Sequence[KeyValue] | None = after, wanted: int = wanted
             ) -> tuple[RunColumns, Sequence[KeyValue] | None]:
                 found = session.runs.search(plan.query(after, wanted + 1))
-                columns = session.runs.load_columns([each.info for each in found[:wanted]])
+                infos = [each.info for each in found[:wanted]]
+                columns = session.runs.load_columns(infos, values_only=values_only)
                 count = len(columns.infos)
                 return columns, found[count - 1].keys if count < len(found) else None
 

@@ -11,6 +11,7 @@ import grpc
 
 from runstone.tracking import columnar
 from runstone.tracking.v1 import metric_pb2 as pb
+from runstone.tracking.v1 import run_columns_pb2
 from runstone.tracking.v1.tracking_service_pb2_grpc import (
     TrackingServiceServicer,
     add_TrackingServiceServicer_to_server,
@@ -68,7 +69,7 @@ class MetricRpcs:
 
 
 def add_tracking_servicer(servicer: TrackingServiceServicer, server: grpc.Server) -> None:
-    """Put the service on a server, with points read and written as columns of raw bytes."""
+    """Put the service on a server, with columns read and written as raw bytes."""
     history = columnar.metric_history_response()
     columns = {
         "AppendMetrics": grpc.unary_unary_rpc_method_handler(
@@ -80,6 +81,11 @@ def add_tracking_servicer(servicer: TrackingServiceServicer, server: grpc.Server
             cast("Any", servicer.GetMetricHistory),
             request_deserializer=pb.GetMetricHistoryRequest.FromString,
             response_serializer=history.message_class.SerializeToString,
+        ),
+        "SearchRunColumns": grpc.unary_stream_rpc_method_handler(
+            cast("Any", servicer.SearchRunColumns),
+            request_deserializer=run_columns_pb2.SearchRunColumnsRequest.FromString,
+            response_serializer=columnar.run_columns_response().message_class.SerializeToString,
         ),
     }
     add_TrackingServiceServicer_to_server(servicer, cast("grpc.Server", _Adding(server, columns)))

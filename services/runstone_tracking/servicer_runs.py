@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 
 from runstone.tracking.v1 import run_pb2 as pb
-from runstone.tracking.v1.run_columns_pb2 import SearchRunColumnsRequest, SearchRunColumnsResponse
+from runstone.tracking.v1.run_columns_pb2 import SearchRunColumnsRequest
 from runstone_tracking import convert_runs as convert
 from runstone_tracking.convert import read_search
 from runstone_tracking.convert_batch import read_batch
@@ -62,9 +63,11 @@ class RunRpcs:
 
     def SearchRunColumns(
         self, request: SearchRunColumnsRequest, context: grpc.ServicerContext
-    ) -> Iterator[SearchRunColumnsResponse]:
-        """See the proto."""
-        found = self._service.search.run_columns(read_search(request.search))
+    ) -> Iterator[Any]:
+        """See the proto. Gives views; see ``add_tracking_servicer``."""
+        found = self._service.search.run_columns(
+            read_search(request.search), values_only=request.values_only
+        )
         return (write_columns(columns, token) for columns, token in found)
 
     def LogBatch(

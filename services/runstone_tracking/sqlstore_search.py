@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
 )
 
+from runstone_kit.dbengine import BINARY_OPTION
 from runstone_kit.filterlang import Expression, OrderBy
 from runstone_kit.paging import KeyValue
 from runstone_kit.sqlfilter import Condition
@@ -234,7 +235,8 @@ def _read(
     if source.joins > MAX_PLANNED_JOINS and is_postgresql(connection):
         connection.exec_driver_sql("SET LOCAL join_collapse_limit = 1")
     read = _reader(keys, len(columns))
-    return [(row, read(row)) for row in connection.execute(statement)]
+    found = connection.execute(statement, execution_options={BINARY_OPTION: True}).all()
+    return [(row, read(row)) for row in found]
 
 
 def _order(
@@ -305,6 +307,9 @@ def _reader(keys: Sequence[SortKey], offset: int) -> Callable[[Row[Any]], tuple[
     for key in keys:
         places.append((offset, key.rank is not None))
         offset += len(key.columns())
+
+    if not any(ranked for _, ranked in places):
+        return lambda row: row[-len(keys) :]
 
     def read(row: Row[Any]) -> tuple[KeyValue, ...]:
         return tuple(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Dialect,
     Insert,
     Select,
     Table,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import any_ as sql_any
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import UserDefinedType
 
 from runstone_kit.dbengine import BINARY_OPTION
 
@@ -30,8 +32,39 @@ INT64_MAX = 2**63 - 1
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 
-_TEXTS = postgresql.ARRAY(Text)
 _NUMBERS = postgresql.ARRAY(BigInteger)
+
+
+def array_literal(texts: Sequence[str]) -> str:
+    """Texts as PostgreSQL writes an array of them.
+
+    psycopg looks at every item to see whether it needs quotes: 10,000 ids took it 40 ms.
+
+    >>> array_literal(["a", 'b"c'])
+    '{"a","b\\\\"c"}'
+    """
+    if not texts:
+        return "{}"
+    written = '","'.join(texts)
+    if "\\" in written or written.count('"') != 2 * (len(texts) - 1):
+        written = '","'.join([text.replace("\\", "\\\\").replace('"', '\\"') for text in texts])
+    return f'{{"{written}"}}'
+
+
+class TextArray(UserDefinedType[Sequence[str]]):
+    """A parameter of PostgreSQL's: an array of texts."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def get_col_spec(self, **_options: Any) -> str:
+        return "TEXT[]"
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        return array_literal
+
+
+_TEXTS = TextArray()
 
 
 def experiment_number(experiment_id: str) -> int | None:
@@ -79,7 +112,8 @@ class Belonging:
     """
 
     def __init__(self, owner: ColumnElement[Any], statement: Select[Any]) -> None:
-        array = bindparam("owners", type_=postgresql.ARRAY(owner.type))
+        kind = _TEXTS if isinstance(owner.type, Text) else postgresql.ARRAY(owner.type)
+        array = bindparam("owners", type_=kind)
         self._postgresql = statement.where(owner == sql_any(array))
         self._sqlite = statement.where(owner.in_(bindparam("owners", expanding=True)))
 

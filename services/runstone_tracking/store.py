@@ -136,9 +136,10 @@ class RunStore(Protocol):
         """
         ...
 
-    def load_columns(self, infos: Sequence[RunInfo]) -> RunColumns:
+    def load_columns(self, infos: Sequence[RunInfo], *, values_only: bool) -> RunColumns:
         """What the runs hold, without the large texts of data sets, in the order given.
 
+        ``values_only`` leaves out the steps and times of metrics.
         Of many large runs only the first, one at least: as many as MUST fit into memory.
         """
         ...

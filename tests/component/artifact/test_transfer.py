@@ -395,6 +395,7 @@ def test_names_that_a_server_must_not_send(tmp_path: Path) -> None:
 def test_chunks_are_protobuf_s_own() -> None:
     for offset, data in ((0, b""), (1, b"x"), (2**40, noise(200))):
         raw = write_upload(UploadChunk("u" * 32, offset, data))
+        assert write_upload(UploadChunk("u" * 32, offset, [data[:1], data[1:7], data[7:]])) == raw
         message = pb.UploadChunksRequest.FromString(raw)
         assert (message.upload_id, message.offset, message.data) == ("u" * 32, offset, data)
         answer = pb.DownloadArtifactResponse(

@@ -108,7 +108,7 @@ def rows(parts: list[tuple[RunColumns, str]]) -> list[dict[str, Any]]:
         for name, texts in (("params", columns.params), ("tags", columns.tags)):
             for text in texts:
                 for row, value in zip(text.rows or range(count), text.values, strict=True):
-                    part[row][name][text.key] = value
+                    part[row][name][text.key] = value.decode()
         for name in NOTHING:
             for row, held in getattr(columns, name).items():
                 assert held, "a row stands there for nothing"

@@ -135,8 +135,8 @@ def test_broken_bytes_are_refused_by_view_and_public_class_alike(data: bytes) ->
 
 
 @pytest.mark.parametrize("field", ["Series.key", "AppendMetricsRequest.sequence"])
-def test_only_packed_fixed64_fields_and_messages_can_be_viewed(field: str) -> None:
-    with pytest.raises(ValueError, match="is no repeated field of packed 64-bit numbers or of"):
+def test_only_packed_fixed64_fields_texts_and_messages_can_be_viewed(field: str) -> None:
+    with pytest.raises(ValueError, match="is no repeated field of packed 64-bit numbers, texts or"):
         columnar.View(metric_pb2.AppendMetricsRequest, [field])
 
 

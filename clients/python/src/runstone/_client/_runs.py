@@ -223,7 +223,7 @@ class RunCalls(ClientBase):
             experiment_ids, filter_string, run_view_type, max_results, order_by, page_token
         )
         found = RunColumns()
-        request = run_columns_pb2.SearchRunColumnsRequest(search=search)
+        request = run_columns_pb2.SearchRunColumnsRequest(search=search, values_only=True)
         stream: Any = self._tracking.SearchRunColumns(request)
         # A server that is restarted in the middle sends everything again.
         stream.restart = lambda: runcolumns.clear(found)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from threading import Thread
 from typing import TYPE_CHECKING, Literal, overload
 
 from runstone._arguments import checked
@@ -210,23 +214,48 @@ def _frame(
     max_results: int,
     order_by: Sequence[str] | None,
 ) -> pd.DataFrame:
-    try:
-        import pandas as pd
-    except ImportError as error:
+    if find_spec("pandas") is None:
         raise InvalidArgument(
             'a DataFrame needs pandas: pip install pandas, or take output_format="list"'
-        ) from error
+        )
     frames: list[pd.DataFrame] = []
     left = max_results
     token: str | None = None
-    while ids and left > 0:
-        size = min(FRAME_PAGE, left)
-        found = client.search_run_columns(ids, filter_string, run_view_type, size, order_by, token)
-        frames.append(found.to_pandas())
-        left -= len(found)
-        token = found.token
-        if token is None:
-            break
+    with _importing_pandas():
+        while ids and left > 0:
+            size = min(FRAME_PAGE, left)
+            found = client.search_run_columns(
+                ids, filter_string, run_view_type, size, order_by, token
+            )
+            frames.append(found.to_pandas())
+            left -= len(found)
+            token = found.token
+            if token is None:
+                break
     if not frames:
         return RunColumns().to_pandas()
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    if len(frames) == 1:
+        return frames[0]
+    import pandas as pd
+
+    return pd.concat(frames, ignore_index=True)
+
+
+@contextmanager
+def _importing_pandas() -> Iterator[None]:
+    """Import it while the server works: that takes most of a second, once in a process."""
+    if "pandas" in sys.modules:
+        yield
+        return
+    # Whoever needs it waits for it by importing it, and is told what went wrong.
+    importing = Thread(target=_import_pandas, name="runstone-import-pandas")
+    importing.start()
+    try:
+        yield
+    finally:
+        importing.join()
+
+
+def _import_pandas() -> None:
+    with suppress(Exception):
+        import pandas  # noqa: F401, ICN001 - for those who import it later

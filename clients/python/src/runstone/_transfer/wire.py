@@ -6,6 +6,7 @@ what an upload costs beside hashing. The format is protobuf's own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,11 +28,11 @@ _CRC_BYTES = 4
 
 @dataclass(slots=True)
 class UploadChunk:
-    """An UploadChunksRequest with the CRC-32 of its data."""
+    """An UploadChunksRequest with the CRC-32 of its data, which may come in pieces."""
 
     upload_id: str
     offset: int
-    data: bytes
+    data: bytes | Sequence[bytes]
 
 
 @dataclass(slots=True)
@@ -76,9 +77,13 @@ def write_upload(chunk: UploadChunk | artifact_pb2.UploadChunksRequest) -> bytes
     if not isinstance(chunk, UploadChunk):
         return chunk.SerializeToString()
     name = chunk.upload_id.encode()
-    crc = crc32(chunk.data).to_bytes(_CRC_BYTES, "little")
-    head = (_UP_ID, _varint(len(name)), name, _UP_OFFSET, _varint(chunk.offset), _UP_CRC32, crc)
-    return b"".join((*head, _UP_DATA, _varint(len(chunk.data)), chunk.data))
+    pieces = (chunk.data,) if isinstance(chunk.data, bytes) else chunk.data
+    crc = size = 0
+    for piece in pieces:
+        crc, size = crc32(piece, crc), size + len(piece)
+    check = crc.to_bytes(_CRC_BYTES, "little")
+    head = (_UP_ID, _varint(len(name)), name, _UP_OFFSET, _varint(chunk.offset), _UP_CRC32, check)
+    return b"".join((*head, _UP_DATA, _varint(size), *pieces))
 
 
 def read_download(raw: bytes) -> DownloadChunk:

@@ -19,7 +19,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from runstone.tracking.v1 import metric_pb2
+from runstone.tracking.v1 import metric_pb2, run_columns_pb2
 
 ITEM_SIZE = 8
 """Bytes of one number."""
@@ -30,6 +30,8 @@ _FIXED64 = (
     FieldDescriptor.TYPE_DOUBLE,
 )
 
+_DELIMITED = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_MESSAGE)
+
 
 class View:
     """A message class with some packed 64-bit fields as ``repeated bytes``.
@@ -39,7 +41,8 @@ class View:
     packed field in several, so read with ``joined``. ``message_class`` builds such messages;
     they serialize to what the public class parses.
 
-    A repeated message field may be named too; its elements are then the serialized messages.
+    A repeated message field may be named too; its elements are then the serialized messages. And
+    one of texts, which are then UTF-8.
 
     Raises ValueError for any other field.
     """
@@ -82,9 +85,9 @@ def _add(pool: descriptor_pool.DescriptorPool, file: Any, fields: frozenset[str]
                 missing.remove(name)
                 public = file.message_types_by_name[message.name].fields_by_name[field.name]
                 packed = public.type in _FIXED64 and public.is_packed
-                if not packed and (public.message_type is None or not public.is_repeated):
+                if not packed and not (public.type in _DELIMITED and public.is_repeated):
                     raise ValueError(
-                        f"{name} is no repeated field of packed 64-bit numbers or of messages"
+                        f"{name} is no repeated field of packed 64-bit numbers, texts or messages"
                     )
                 field.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
                 field.ClearField("type_name")
@@ -113,6 +116,21 @@ def metric_history_response() -> View:
     return View(
         metric_pb2.GetMetricHistoryResponse,
         (f"{name}.steps", f"{name}.timestamps_ms", f"{name}.values"),
+    )
+
+
+@cache
+def run_columns_response() -> View:
+    """The view of SearchRunColumnsResponse with its numbers, texts and inputs as bytes."""
+    return View(
+        run_columns_pb2.SearchRunColumnsResponse,
+        (
+            "SearchRunColumnsResponse.inputs",
+            "MetricColumn.values",
+            "MetricColumn.steps",
+            "MetricColumn.timestamps_ms",
+            "TextColumn.values",
+        ),
     )
 
 

@@ -27,7 +27,7 @@ from runstone.tracking.v1 import logged_model_pb2 as runstone_dot_tracking_dot_v
 from runstone.tracking.v1 import run_pb2 as runstone_dot_tracking_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&runstone/tracking/v1/run_columns.proto\x12\x14runstone.tracking.v1\x1a%runstone/tracking/v1/experiment.proto\x1a\'runstone/tracking/v1/logged_model.proto\x1a\x1erunstone/tracking/v1/run.proto\"R\n\x17SearchRunColumnsRequest\x12\x37\n\x06search\x18\x01 \x01(\x0b\x32\'.runstone.tracking.v1.SearchRunsRequest\"\xe6\x03\n\x18SearchRunColumnsResponse\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\x12\x16\n\x0e\x65xperiment_ids\x18\x02 \x03(\t\x12\r\n\x05names\x18\x03 \x03(\t\x12\x31\n\x08statuses\x18\x04 \x03(\x0e\x32\x1f.runstone.tracking.v1.RunStatus\x12>\n\x10lifecycle_stages\x18\x05 \x03(\x0e\x32$.runstone.tracking.v1.LifecycleStage\x12\x10\n\x08user_ids\x18\x06 \x03(\t\x12\x16\n\x0estart_times_ms\x18\x07 \x03(\x10\x12\x14\n\x0c\x65nd_times_ms\x18\x08 \x03(\x10\x12\x33\n\x07metrics\x18\t \x03(\x0b\x32\".runstone.tracking.v1.MetricColumn\x12\x30\n\x06params\x18\n \x03(\x0b\x32 .runstone.tracking.v1.TextColumn\x12.\n\x04tags\x18\x0b \x03(\x0b\x32 .runstone.tracking.v1.TextColumn\x12/\n\x06inputs\x18\x0c \x03(\x0b\x32\x1f.runstone.tracking.v1.RunInputs\x12\x17\n\x0fnext_page_token\x18\r \x01(\t\"_\n\x0cMetricColumn\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x03(\x05\x12\x0e\n\x06values\x18\x03 \x03(\x01\x12\r\n\x05steps\x18\x04 \x03(\x10\x12\x15\n\rtimestamps_ms\x18\x05 \x03(\x10\"7\n\nTextColumn\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x03(\x05\x12\x0e\n\x06values\x18\x03 \x03(\t\"\xbe\x01\n\tRunInputs\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x32\n\x06inputs\x18\x02 \x03(\x0b\x32\".runstone.tracking.v1.DatasetInput\x12\x36\n\x0cmodel_inputs\x18\x03 \x03(\x0b\x32 .runstone.tracking.v1.ModelInput\x12\x38\n\rmodel_outputs\x18\x04 \x03(\x0b\x32!.runstone.tracking.v1.ModelOutputb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&runstone/tracking/v1/run_columns.proto\x12\x14runstone.tracking.v1\x1a%runstone/tracking/v1/experiment.proto\x1a\'runstone/tracking/v1/logged_model.proto\x1a\x1erunstone/tracking/v1/run.proto\"g\n\x17SearchRunColumnsRequest\x12\x37\n\x06search\x18\x01 \x01(\x0b\x32\'.runstone.tracking.v1.SearchRunsRequest\x12\x13\n\x0bvalues_only\x18\x02 \x01(\x08\"\xe6\x03\n\x18SearchRunColumnsResponse\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\x12\x16\n\x0e\x65xperiment_ids\x18\x02 \x03(\t\x12\r\n\x05names\x18\x03 \x03(\t\x12\x31\n\x08statuses\x18\x04 \x03(\x0e\x32\x1f.runstone.tracking.v1.RunStatus\x12>\n\x10lifecycle_stages\x18\x05 \x03(\x0e\x32$.runstone.tracking.v1.LifecycleStage\x12\x10\n\x08user_ids\x18\x06 \x03(\t\x12\x16\n\x0estart_times_ms\x18\x07 \x03(\x10\x12\x14\n\x0c\x65nd_times_ms\x18\x08 \x03(\x10\x12\x33\n\x07metrics\x18\t \x03(\x0b\x32\".runstone.tracking.v1.MetricColumn\x12\x30\n\x06params\x18\n \x03(\x0b\x32 .runstone.tracking.v1.TextColumn\x12.\n\x04tags\x18\x0b \x03(\x0b\x32 .runstone.tracking.v1.TextColumn\x12/\n\x06inputs\x18\x0c \x03(\x0b\x32\x1f.runstone.tracking.v1.RunInputs\x12\x17\n\x0fnext_page_token\x18\r \x01(\t\"_\n\x0cMetricColumn\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x03(\x05\x12\x0e\n\x06values\x18\x03 \x03(\x01\x12\r\n\x05steps\x18\x04 \x03(\x10\x12\x15\n\rtimestamps_ms\x18\x05 \x03(\x10\"7\n\nTextColumn\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x03(\x05\x12\x0e\n\x06values\x18\x03 \x03(\t\"\xbe\x01\n\tRunInputs\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x32\n\x06inputs\x18\x02 \x03(\x0b\x32\".runstone.tracking.v1.DatasetInput\x12\x36\n\x0cmodel_inputs\x18\x03 \x03(\x0b\x32 .runstone.tracking.v1.ModelInput\x12\x38\n\rmodel_outputs\x18\x04 \x03(\x0b\x32!.runstone.tracking.v1.ModelOutputb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,13 +35,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'runstone.tracking.v1.run_co
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEARCHRUNCOLUMNSREQUEST']._serialized_start=176
-  _globals['_SEARCHRUNCOLUMNSREQUEST']._serialized_end=258
-  _globals['_SEARCHRUNCOLUMNSRESPONSE']._serialized_start=261
-  _globals['_SEARCHRUNCOLUMNSRESPONSE']._serialized_end=747
-  _globals['_METRICCOLUMN']._serialized_start=749
-  _globals['_METRICCOLUMN']._serialized_end=844
-  _globals['_TEXTCOLUMN']._serialized_start=846
-  _globals['_TEXTCOLUMN']._serialized_end=901
-  _globals['_RUNINPUTS']._serialized_start=904
-  _globals['_RUNINPUTS']._serialized_end=1094
+  _globals['_SEARCHRUNCOLUMNSREQUEST']._serialized_end=279
+  _globals['_SEARCHRUNCOLUMNSRESPONSE']._serialized_start=282
+  _globals['_SEARCHRUNCOLUMNSRESPONSE']._serialized_end=768
+  _globals['_METRICCOLUMN']._serialized_start=770
+  _globals['_METRICCOLUMN']._serialized_end=865
+  _globals['_TEXTCOLUMN']._serialized_start=867
+  _globals['_TEXTCOLUMN']._serialized_end=922
+  _globals['_RUNINPUTS']._serialized_start=925
+  _globals['_RUNINPUTS']._serialized_end=1115
 # @@protoc_insertion_point(module_scope)

@@ -28,6 +28,9 @@ class SearchRunColumnsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SEARCH_FIELD_NUMBER: _builtins.int
+    VALUES_ONLY_FIELD_NUMBER: _builtins.int
+    values_only: _builtins.bool
+    """Leaves out the steps and times of metrics: a table of values comes sooner without them."""
     @_builtins.property
     def search(self) -> _run_pb2.SearchRunsRequest:
         """Required. As in SearchRuns, with the same meaning and defaults; a page does not end early."""
@@ -36,10 +39,11 @@ class SearchRunColumnsRequest(_message.Message):
         self,
         *,
         search: _run_pb2.SearchRunsRequest | None = ...,
+        values_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["search", b"search"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["search", b"search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["search", b"search", "values_only", b"values_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -143,7 +147,7 @@ Global___SearchRunColumnsResponse: _TypeAlias = SearchRunColumnsResponse  # noqa
 
 @_typing.final
 class MetricColumn(_message.Message):
-    """The latest point of one metric. The columns are of equal length."""
+    """The latest point of one metric. The columns are of equal length; with values_only, steps and times are empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -45,11 +45,15 @@ CALLBACKS = Environment(
 )
 """The frameworks that report to MLflow by themselves."""
 
-PLUGIN_NEEDS = (
-    # What the client distribution needs, whose plug-in these environments are for,
+CLIENT_NEEDS = (
     *("blake3==1.0.11", "click==8.5.1", "grpcio==1.85.1", "grpcio-status==1.85.1", "isal==1.9.1"),
     *("PyYAML==6.0.3", "rich==15.0.0"),
-    # and what logs models and runs through it.
+)
+"""What the client distribution needs."""
+
+PLUGIN_NEEDS = (
+    *CLIENT_NEEDS,
+    # What logs models and runs through its plug-in.
     *("optuna==5.0.0", "optuna-integration==5.0.0", "pandas==3.1.1", "scikit-learn==1.9.1"),
 )
 PLUGIN = Environment(
@@ -63,8 +67,22 @@ OLD_PLUGIN = Environment(
     f"constraints-mlflow-plugin-{YEAR_OLD}.txt",
 )
 
+FRAMEWORKS = Environment(
+    "frameworks",
+    (
+        f"mlflow=={NEWEST}",
+        *CLIENT_NEEDS,
+        *("numpy==2.4.6", "pandas==3.1.1", "scikit-learn==1.9.1", "skops==0.16.0"),
+        # PyPI's xgboost for Linux brings CUDA's libraries; this is the same without them.
+        *("xgboost-cpu==3.2.0", "lightgbm==4.7.0", "catboost==1.2.10", "statsmodels==0.15.0"),
+        *("onnx==1.23.2", "onnxruntime==1.31.1", "skl2onnx==1.20.0"),
+    ),
+    "constraints-frameworks.txt",
+)
+"""What makes models, MLflow among it: to see that each loads what the other saved."""
+
 CLIENTS = (FULL, SKINNY, OLD_FULL, OLD_SKINNY)
-ENVIRONMENTS = (CALLBACKS, *CLIENTS, PLUGIN, OLD_PLUGIN)
+ENVIRONMENTS = (CALLBACKS, FRAMEWORKS, *CLIENTS, PLUGIN, OLD_PLUGIN)
 """All of them, the largest first."""
 
 
@@ -72,4 +90,4 @@ def needed() -> tuple[Environment, ...]:
     """What `make test` needs; with `make test-compat` all of them."""
     if os.environ.get("RUNSTONE_TEST_COMPAT"):
         return ENVIRONMENTS
-    return (FULL, OLD_FULL, OLD_SKINNY, PLUGIN)
+    return (FRAMEWORKS, FULL, OLD_FULL, OLD_SKINNY, PLUGIN)

@@ -76,7 +76,20 @@ from runstone._version import __version__
 from runstone.exceptions import RunstoneException
 
 if TYPE_CHECKING:
-    from runstone import artifacts, data, entities, models, pyfunc, sklearn, types
+    from runstone import (
+        artifacts,
+        catboost,
+        data,
+        entities,
+        lightgbm,
+        models,
+        onnx,
+        pyfunc,
+        sklearn,
+        statsmodels,
+        types,
+        xgboost,
+    )
     from runstone._autolog.everything import autolog
     from runstone._client import Client
     from runstone._client import Client as MlflowClient
@@ -158,18 +171,28 @@ __all__ = [
     "types",
     "pyfunc",
     "sklearn",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+    "statsmodels",
+    "onnx",
     "__version__",
 ]
 
 _LAZY_MODULES = {
     "artifacts",
+    "catboost",
     "data",
     "entities",
+    "lightgbm",
     "models",
+    "onnx",
     "pyfunc",
     "sklearn",
+    "statsmodels",
     "tracking",
     "types",
+    "xgboost",
 }
 
 

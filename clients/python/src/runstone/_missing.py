@@ -4,8 +4,16 @@ from __future__ import annotations
 
 _FLAVORS = frozenset(
     {
-        *("pytorch", "tensorflow", "keras", "xgboost", "lightgbm", "catboost", "onnx"),
-        *("statsmodels", "spark", "transformers", "prophet", "pmdarima", "spacy"),
+        *(
+            "pytorch",
+            "tensorflow",
+            "keras",
+            "spark",
+            "transformers",
+            "prophet",
+            "pmdarima",
+            "spacy",
+        ),
         *("langchain", "openai", "sentence_transformers", "fastai", "h2o", "paddle", "shap"),
     }
 )

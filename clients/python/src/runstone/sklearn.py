@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstone._autolog import libraries
-from runstone._flavors import registry
-from runstone._models import logging, writing
+from runstone._flavors import calls, registry
 from runstone._values import invalid
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ def save_model(
     extra_pip_requirements: Any = None,
     pyfunc_predict_fn: str = "predict",
     metadata: Mapping[str, Any] | None = None,
+    skops_trusted_types: Sequence[str] | None = None,
+    extra_files: Sequence[str | os.PathLike[str]] | None = None,
 ) -> None:
     """Save an estimator, with all that loading it elsewhere needs, into a folder.
 
@@ -51,6 +52,8 @@ def save_model(
         extra_pip_requirements: What it needs besides what is found by itself.
         pyfunc_predict_fn: The method that ``runstone.pyfunc`` calls, such as "predict_proba".
         metadata: Anything that JSON has.
+        skops_trusted_types: Taken for MLflow's sake; the types are found by themselves.
+        extra_files: Files to keep beside the model.
 
     Raises:
         InvalidField: an argument is wrong, or the model cannot be kept in that format.
@@ -65,21 +68,7 @@ def save_model(
         >>> loaded.predict([[3.0]]).round(6).tolist()
         [6.0]
     """
-    about = writing.About(
-        signature,
-        input_example,
-        conda_env,
-        pip_requirements,
-        extra_pip_requirements,
-        code_paths,
-        metadata,
-        mlflow_model,
-    )
-    options = {
-        "serialization_format": serialization_format,
-        "pyfunc_predict_fn": pyfunc_predict_fn,
-    }
-    writing.save(registry.flavor("sklearn"), sk_model, path, about, options)
+    calls.save("sklearn", "sk_model", locals())
 
 
 def log_model(
@@ -96,12 +85,14 @@ def log_model(
     extra_pip_requirements: Any = None,
     pyfunc_predict_fn: str = "predict",
     metadata: Mapping[str, Any] | None = None,
+    extra_files: Sequence[str | os.PathLike[str]] | None = None,
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
     model_type: str | None = None,
     step: int = 0,
     model_id: str | None = None,
     name: str | None = None,
+    skops_trusted_types: Sequence[str] | None = None,
 ) -> ModelInfo:
     """Log an estimator as a logged model, of the active run when there is one.
 
@@ -134,32 +125,7 @@ def log_model(
         >>> runstone.sklearn.load_model("models:/doubling/1").coef_.round(6).tolist()
         [2.0]
     """
-    del await_registration_for
-    about = writing.About(
-        signature,
-        input_example,
-        conda_env,
-        pip_requirements,
-        extra_pip_requirements,
-        code_paths,
-        metadata,
-    )
-    place = logging.Place(
-        name,
-        artifact_path,
-        registered_model_name,
-        None,
-        model_id,
-        params,
-        tags,
-        model_type,
-        step,
-    )
-    options = {
-        "serialization_format": serialization_format,
-        "pyfunc_predict_fn": pyfunc_predict_fn,
-    }
-    return logging.log(registry.flavor("sklearn"), sk_model, place, about, options)
+    return calls.log("sklearn", "sk_model", locals())
 
 
 def load_model(

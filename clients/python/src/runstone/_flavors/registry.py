@@ -19,6 +19,12 @@ GROUP = "runstone.flavors"
 """Entry points of other distributions that bring a flavor."""
 
 OURS: dict[str, str] = {
+    "xgboost": "runstone._flavors.xgboost:Xgboost",
+    "lightgbm": "runstone._flavors.lightgbm:Lightgbm",
+    "catboost": "runstone._flavors.catboost:Catboost",
+    "statsmodels": "runstone._flavors.statsmodels:Statsmodels",
+    "onnx": "runstone._flavors.onnx:Onnx",
+    # Last, for estimators of other libraries inherit from its own.
     "sklearn": "runstone._flavors.sklearn:Sklearn",
 }
 """Flavor to module and class, most specific first: the first that owns an object saves it."""

@@ -64,6 +64,13 @@ class Flavor(ABC):
         Paths in ``configuration`` are not to be trusted: see ``_models.paths.inside``.
         """
 
+    def runtime(self, folder: Path, configuration: Mapping[str, Any], **options: Any) -> Any:
+        """What ``predictor`` is to be given of a saved model: the model as ``read`` makes it.
+
+        Another thing for a framework that predicts by something else than what it saves.
+        """
+        return self.read(folder, configuration, **options)
+
     @abstractmethod
     def unsafe(self, folder: Path, configuration: Mapping[str, Any]) -> str | None:
         """How reading would run code of the model's author, such as "a pickle (model.pkl)".

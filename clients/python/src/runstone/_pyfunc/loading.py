@@ -54,7 +54,7 @@ def load(
     if flavor is None:
         return PyFuncModel(found.model, *_by_own_loader(loader, found, function))
     options = {} if model_config is None else {"model_config": model_config}
-    model = flavor.read(found.folder, configuration, **options)
+    model = flavor.runtime(found.folder, configuration, **options)
     return PyFuncModel(found.model, flavor.predictor(model, function), model)
 
 

@@ -5,11 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runstone._flavors.code_model import ModelConfig, set_model
+    from runstone._models.info import ModelInfo
+    from runstone._models.model import Model
     from runstone.models.signature import ModelSignature, infer_signature
 
-__all__ = ["ModelSignature", "infer_signature"]
+__all__ = [
+    "Model",
+    "ModelConfig",
+    "ModelInfo",
+    "ModelSignature",
+    "infer_signature",
+    "set_model",
+]
 
-_HOMES = dict.fromkeys(("ModelSignature", "infer_signature"), "runstone.models.signature")
+_HOMES = {
+    **dict.fromkeys(("ModelSignature", "infer_signature"), "runstone.models.signature"),
+    "Model": "runstone._models.model",
+    "ModelInfo": "runstone._models.info",
+    **dict.fromkeys(("ModelConfig", "set_model"), "runstone._flavors.code_model"),
+}
 """The module of each name, which loads with the first use of it."""
 
 

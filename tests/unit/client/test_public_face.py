@@ -14,7 +14,17 @@ from types import ModuleType
 import pytest
 
 import runstone
-from runstone import _missing, artifacts, data, entities, exceptions, models, types
+from runstone import (
+    _missing,
+    artifacts,
+    data,
+    entities,
+    exceptions,
+    models,
+    pyfunc,
+    sklearn,
+    types,
+)
 from runstone.models import signature
 from runstone.types import schema
 from support.binaries import REPOSITORY

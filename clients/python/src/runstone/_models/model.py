@@ -117,12 +117,21 @@ class Model:
             "model_uuid": self.model_uuid,
             "run_id": self.run_id,
             "saved_input_example_info": self.saved_input_example_info,
-            "signature": self.signature.to_dict() if self.signature else None,
+            **self._signed(),
             "utc_time_created": self.utc_time_created,
             "runstone_version": __version__,
             **self.others,
         }
         return {key: value for key, value in sorted(found.items()) if value is not None}
+
+    def _signed(self) -> dict[str, Any]:
+        if self.signature is None:
+            return {}
+        return {
+            "signature": self.signature.to_dict(),
+            "is_signature_from_type_hint": self.signature.is_signature_from_type_hint,
+            "type_hint_from_example": self.signature.is_type_hint_from_example,
+        }
 
     def to_yaml(self) -> str:
         """The file's text."""
@@ -162,6 +171,11 @@ class Model:
                 raise
             except Exception as error:
                 raise ModelFormatError(f"signature in MLmodel cannot be read: {error}") from error
+        hinted = found.pop("is_signature_from_type_hint", None) is True
+        exemplary = found.pop("type_hint_from_example", None) is True
+        if signature is not None:
+            signature.is_signature_from_type_hint = hinted
+            signature.is_type_hint_from_example = exemplary
         for key in ("run_id", "model_id", "artifact_path", "model_uuid"):
             if not isinstance(found.get(key), str | None):
                 raise ModelFormatError(f"{key} in MLmodel must be a text, not {found[key]!r:.100}")

@@ -102,7 +102,8 @@ class PyFuncModel:
         if signature is None:
             return data, dict(params or {})
         # Of a signature from type hints, the hints themselves are obeyed: see `_flavors.hinted`.
-        hinted = bool(self.metadata.others.get("is_signature_from_type_hint"))
+        hinted = signature.is_signature_from_type_hint
         if signature.inputs is not None and not hinted:
             data = enforce_inputs(data, signature.inputs)
+        params = dict(params) if isinstance(params, Mapping) else params
         return data, enforce_params(params, signature.params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from runstone._flavors import code_model
 from runstone._flavors.python_function import Own
 from runstone._flavors.python_model import checked
-from runstone._models.model import Model
 from runstone._models.writing import About
 from runstone._schema.hints import signature_from_type_hints
 from runstone._values import invalid, warn
@@ -84,15 +84,4 @@ def described(about: About, own: Own) -> About:
     said: ModelSignature | bool | None = about.signature
     if said is not None and said is not True and said != hinted:
         warn("the type hints of predict say another signature than the one given; theirs is kept")
-    model = about.mlflow_model or Model()
-    model.others |= {"is_signature_from_type_hint": True, "type_hint_from_example": False}
-    return About(
-        hinted,
-        about.input_example,
-        about.conda_env,
-        about.pip_requirements,
-        about.extra_pip_requirements,
-        about.code_paths,
-        about.metadata,
-        model,
-    )
+    return dataclasses.replace(about, signature=hinted)

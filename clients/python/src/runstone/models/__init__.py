@@ -8,6 +8,12 @@ if TYPE_CHECKING:
     from runstone._flavors.code_model import ModelConfig, set_model
     from runstone._models.info import ModelInfo
     from runstone._models.model import Model
+    from runstone._models.signatures import get_model_info, set_signature
+    from runstone._pyfunc.serving_input import (
+        convert_input_example_to_serving_input,
+        predict,
+        validate_serving_input,
+    )
     from runstone.models.signature import ModelSignature, infer_signature
 
 __all__ = [
@@ -15,14 +21,24 @@ __all__ = [
     "ModelConfig",
     "ModelInfo",
     "ModelSignature",
+    "convert_input_example_to_serving_input",
+    "get_model_info",
     "infer_signature",
+    "predict",
     "set_model",
+    "set_signature",
+    "validate_serving_input",
 ]
 
 _HOMES = {
     **dict.fromkeys(("ModelSignature", "infer_signature"), "runstone.models.signature"),
     "Model": "runstone._models.model",
     "ModelInfo": "runstone._models.info",
+    **dict.fromkeys(("get_model_info", "set_signature"), "runstone._models.signatures"),
+    **dict.fromkeys(
+        ("convert_input_example_to_serving_input", "predict", "validate_serving_input"),
+        "runstone._pyfunc.serving_input",
+    ),
     **dict.fromkeys(("ModelConfig", "set_model"), "runstone._flavors.code_model"),
 }
 """The module of each name, which loads with the first use of it."""

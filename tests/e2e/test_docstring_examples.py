@@ -17,7 +17,6 @@ from runstone.models import signature
 from runstone.types import schema
 from support import fluent
 
-
 MODULES = (
     *(runstone, artifacts, data, types, schema),
     *(models, signature, pyfunc, sklearn),

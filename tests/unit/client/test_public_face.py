@@ -44,7 +44,10 @@ HEAVY = {
     "yaml",
 }
 
-MODULES = (runstone, artifacts, data, entities, exceptions, models, signature, schema, types)
+MODULES = (
+    *(runstone, artifacts, data, entities, exceptions),
+    *(models, signature, schema, types, pyfunc, sklearn),
+)
 
 
 def test_everything_listed_is_there() -> None:

@@ -75,7 +75,7 @@ def unsafe(folder: Path, model: Model) -> str | None:
     For what is registered from files of somebody; a flavor that is not known here counts as unsafe.
     """
     for name, configuration in model.flavors.items():
-        if name == PYTHON_FUNCTION and _loads_by_another(model):
+        if name == PYTHON_FUNCTION and loads_by_another(model):
             found = None
         else:
             try:
@@ -88,7 +88,7 @@ def unsafe(folder: Path, model: Model) -> str | None:
     return None
 
 
-def _loads_by_another(model: Model) -> bool:
+def loads_by_another(model: Model) -> bool:
     """Whether ``python_function`` only names the loader of a flavor that the model has besides."""
     loader = model.flavors[PYTHON_FUNCTION].get("loader_module")
     found = flavor_of_loader(loader) if isinstance(loader, str) else None

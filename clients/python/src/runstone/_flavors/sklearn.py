@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from runstone.exceptions import ModelFormatError
 
 SKOPS = "skops"
 FORMATS = (SKOPS, *PICKLES)
+JOBLIB = "joblib"
+"""Only read: of models that were imported."""
 
 
 class Sklearn(Flavor):
@@ -58,7 +61,10 @@ class Sklearn(Flavor):
         path = paths.inside(
             folder, configuration.get("pickled_model"), "flavors.sklearn.pickled_model"
         )
-        if configuration.get("serialization_format") != SKOPS:
+        kind = configuration.get("serialization_format")
+        if kind == JOBLIB:
+            return _joblib(path)
+        if kind != SKOPS:
             return load_pickle(path)
         skops = library("skops.io", "skops")
         try:
@@ -98,9 +104,11 @@ class Sklearn(Flavor):
         return base is not None and isinstance(model, base)
 
 
-def _file(folder: Path, configuration: Mapping[str, Any]) -> Path:
-    field = "flavors.sklearn.pickled_model"
-    return paths.inside(folder, configuration.get("pickled_model"), field)
+def _joblib(path: Path) -> Any:
+    try:
+        return library("joblib").load(path)
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, ValueError) as error:
+        raise ModelFormatError(f"{path.name} cannot be read by joblib: {error}") from error
 
 
 def _write(model: Any, folder: Path, asked: str | None) -> tuple[str, Path, list[str]]:

@@ -44,7 +44,7 @@ class Model:
     Example:
         >>> from runstone.models import Model
         >>> model = Model(metadata={"team": "risk"})
-        >>> model.add_flavor("custom", weights="weights.bin")
+        >>> _ = model.add_flavor("custom", weights="weights.bin")
         >>> Model.from_dict(model.to_dict()).flavors["custom"]
         {'weights': 'weights.bin'}
     """

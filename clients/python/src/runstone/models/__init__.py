@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runstone._flavors.code_model import ModelConfig, set_model
+    from runstone._flavors.importing import import_model
     from runstone._models.info import ModelInfo
     from runstone._models.model import Model
     from runstone._models.signatures import get_model_info, set_signature
@@ -23,6 +24,7 @@ __all__ = [
     "ModelSignature",
     "convert_input_example_to_serving_input",
     "get_model_info",
+    "import_model",
     "infer_signature",
     "predict",
     "set_model",
@@ -34,6 +36,7 @@ _HOMES = {
     **dict.fromkeys(("ModelSignature", "infer_signature"), "runstone.models.signature"),
     "Model": "runstone._models.model",
     "ModelInfo": "runstone._models.info",
+    "import_model": "runstone._flavors.importing",
     **dict.fromkeys(("get_model_info", "set_signature"), "runstone._models.signatures"),
     **dict.fromkeys(
         ("convert_input_example_to_serving_input", "predict", "validate_serving_input"),

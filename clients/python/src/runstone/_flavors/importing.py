@@ -1,4 +1,4 @@
-"""Model files that were made elsewhere become registered versions, without being run or unpickled."""
+"""Model files made elsewhere become registered versions, without being run or unpickled."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runstone._flavors import registry
-from runstone._flavors.libraries import PICKLES
+from runstone._flavors.libraries import JOBLIB, PICKLES
 from runstone._models import loading, paths
 from runstone._models.logging import PICKLED
 from runstone._models.model import PYTHON_FUNCTION, Model, read
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runstone._client import Client
 
 MOST_BYTES = 8 * 2**20
-"""A model of the server's of this size is fetched and looked at; of a larger one its description."""
+"""A model on the server up to this size is fetched and looked at; else its description alone."""
 
 NOT_SEEN = "not looked into: its files are too large to be fetched for this"
 
@@ -69,7 +69,7 @@ def by_description(model: Model) -> str | None:
     """The same, as far as an MLmodel file alone tells."""
     for name, configuration in model.flavors.items():
         kind = configuration.get("serialization_format")
-        if kind in PICKLES:
+        if kind in {*PICKLES, JOBLIB}:
             return f"a {kind}"
         if configuration.get("code"):
             return "a model with Python files of its own"

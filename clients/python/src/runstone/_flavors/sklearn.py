@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from runstone._flavors.libraries import PICKLES, dump_pickle, library, load_pickle
+from runstone._flavors.libraries import JOBLIB, PICKLES, dump_pickle, library, load_pickle
 from runstone._models import environment, paths
 from runstone._models.flavor import Flavor, Predictor, Written
 from runstone._values import invalid
@@ -17,8 +17,6 @@ from runstone.exceptions import ModelFormatError
 
 SKOPS = "skops"
 FORMATS = (SKOPS, *PICKLES)
-JOBLIB = "joblib"
-"""Only read: of models that were imported."""
 
 
 class Sklearn(Flavor):

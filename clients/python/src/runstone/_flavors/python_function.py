@@ -139,6 +139,8 @@ class PythonFunction(Flavor):
 
     def unsafe(self, folder: Path, configuration: Mapping[str, Any]) -> str | None:
         loader = configuration.get("loader_module")
+        if not isinstance(loader, str):
+            raise ModelFormatError(f"{_KEYS}.loader_module in MLmodel must be a text")
         if loader not in {PICKLED, SCRIPT}:
             return f"a model with a loader of its own ({loader})"
         if configuration.get("model_code_path") is not None:
@@ -173,17 +175,11 @@ def _script(folder: Path, configuration: Mapping[str, Any]) -> Path:
     if isinstance(said, str):
         # MLflow writes where the script was on its author's machine.
         said = PurePosixPath(PureWindowsPath(said).name).name
-    found = paths.inside(folder, said, f"{_KEYS}.model_code_path")
-    if not found.is_file():
-        raise ModelFormatError(f"{_KEYS}.model_code_path in MLmodel names no file")
-    return found
+    return paths.file_inside(folder, said, f"{_KEYS}.model_code_path")
 
 
 def _pickle(folder: Path, configuration: Mapping[str, Any]) -> Path:
-    found = paths.inside(folder, configuration.get("python_model"), f"{_KEYS}.python_model")
-    if not found.is_file():
-        raise ModelFormatError(f"{_KEYS}.python_model in MLmodel names no file")
-    return found
+    return paths.file_inside(folder, configuration.get("python_model"), f"{_KEYS}.python_model")
 
 
 def _unpickled(folder: Path, configuration: Mapping[str, Any]) -> Any:

@@ -56,9 +56,7 @@ class Sklearn(Flavor):
 
     def read(self, folder: Path, configuration: Mapping[str, Any], **options: Any) -> Any:
         library("sklearn", "scikit-learn")
-        path = paths.inside(
-            folder, configuration.get("pickled_model"), "flavors.sklearn.pickled_model"
-        )
+        path = _file(folder, configuration)
         kind = configuration.get("serialization_format")
         if kind == JOBLIB:
             return _joblib(path)
@@ -72,12 +70,11 @@ class Sklearn(Flavor):
             raise ModelFormatError(f"{path.name} cannot be read by skops: {error}") from error
 
     def unsafe(self, folder: Path, configuration: Mapping[str, Any]) -> str | None:
-        path = paths.inside(
-            folder, configuration.get("pickled_model"), "flavors.sklearn.pickled_model"
-        )
+        path = _file(folder, configuration)
         if configuration.get("serialization_format") != SKOPS:
             return f"a pickle ({path.name})"
         skops = library("skops.io", "skops")
+        paths.refuse_zip_bomb(path)
         try:
             types = skops.get_untrusted_types(file=path)
         except Exception as error:
@@ -100,6 +97,11 @@ class Sklearn(Flavor):
     def owns(self, model: Any) -> bool:
         base = getattr(library("sklearn.base", "scikit-learn"), "BaseEstimator", None)
         return base is not None and isinstance(model, base)
+
+
+def _file(folder: Path, configuration: Mapping[str, Any]) -> Path:
+    field = "flavors.sklearn.pickled_model"
+    return paths.file_inside(folder, configuration.get("pickled_model"), field)
 
 
 def _joblib(path: Path) -> Any:

@@ -69,13 +69,14 @@ def _by_own_loader(
     """By ``_load_pyfunc`` of a module that the model names; trust was asked for before."""
     from runstone._models import paths
 
+    data, saved = function.get("data"), function.get("config")
+    if not isinstance(saved, Mapping | None):
+        raise ModelFormatError("flavors.python_function.config in MLmodel must be a mapping")
+    where = found.folder if data is None else paths.inside(found.folder, data, "data")
     try:
         load_pyfunc = getattr(importlib.import_module(loader), "_load_pyfunc")  # noqa: B009
     except (ImportError, AttributeError) as error:
         raise ModelFormatError(f"loader_module {loader!r} cannot load a model: {error}") from error
-    data = function.get("data")
-    where = found.folder if data is None else paths.inside(found.folder, data, "data")
-    saved = function.get("config")
     if model_config is None and not saved:
         model = load_pyfunc(str(where))
     else:

@@ -12,15 +12,20 @@ from typing import Any
 import pytest
 
 import runstone
-from runstone import artifacts, data, entities, exceptions, types
+from runstone import artifacts, data, entities, exceptions, models, pyfunc, sklearn, types
 from runstone.models import signature
 from runstone.types import schema
 from support import fluent
 
+MODULES = (
+    *(runstone, artifacts, data, types, schema),
+    *(models, signature, pyfunc, sklearn),
+)
+
 
 def documented() -> Iterator[tuple[str, Any]]:
     """What has a docstring in the public face, by name."""
-    for module in (runstone, artifacts, data, types, schema, signature):
+    for module in MODULES:
         yield module.__name__, module
         for name in module.__all__:
             value = getattr(module, name)

@@ -9,15 +9,18 @@ models:/<name>@<alias>/<path>                 a file or directory of a model ver
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstone._arguments import checked
 from runstone._fluent import _state
-from runstone.exceptions import InvalidArgument, InvalidUri
+from runstone.exceptions import ArtifactNotFound, InvalidArgument, InvalidUri
 
 if TYPE_CHECKING:
     from runstone._client import Client
     from runstone._entities.artifacts import FileInfo
+
+T = TypeVar("T")
 
 __all__ = ["download_artifacts", "list_artifacts", "load_dict", "load_image", "load_text"]
 
@@ -45,6 +48,19 @@ def _named(
     return found
 
 
+def _found(client: Client, read: Callable[..., T], owner: dict[str, str], path: str) -> T:
+    """What is read of a file; of a logged model of the run where the run has none at that path."""
+    try:
+        return read(path, **{"run_id": None, **owner})
+    except ArtifactNotFound:
+        name, _, rest = path.partition("/")
+        run_id = owner.get("run_id")
+        model = client.logged_model_of(run_id, name) if run_id and name else None
+        if model is None:
+            raise
+        return read(rest, run_id=None, logged_model_id=model.model_id)
+
+
 @checked
 def download_artifacts(
     artifact_uri: str | None = None,
@@ -58,7 +74,8 @@ def download_artifacts(
     Args:
         artifact_uri: What to fetch; or
         run_id: of which run, with
-        artifact_path: the path among its files, all of them when absent.
+        artifact_path: the path among its files, all of them when absent; or the name of a logged
+            model that the run made, and a path in that.
         dst_path: The folder to put it in, created when missing; a temporary one when absent. The
             artifact's path is kept below it.
         tracking_uri: Another server than that of the fluent API.
@@ -79,8 +96,11 @@ def download_artifacts(
     """
     client = _client(tracking_uri)
     owner, path = _named(client, artifact_uri, run_id, artifact_path)
-    owner = {"run_id": None, **owner}  # type: ignore[dict-item]
-    return client.download_artifacts(path=path, dst_path=dst_path, **owner)
+
+    def fetched(path: str, **owner: Any) -> str:
+        return client.download_artifacts(path=path, dst_path=dst_path, **owner)
+
+    return _found(client, fetched, owner, path)
 
 
 @checked
@@ -109,7 +129,13 @@ def list_artifacts(
     """
     client = _client(tracking_uri)
     owner, path = _named(client, artifact_uri, run_id, artifact_path)
-    return client.list_artifacts(path=path, **owner)  # type: ignore[arg-type]
+    found = client.list_artifacts(path=path, **owner)  # type: ignore[arg-type]
+    name, _, rest = path.partition("/")
+    if not found and name and "run_id" in owner:
+        model = client.logged_model_of(owner["run_id"], name)
+        if model is not None:
+            return client.list_artifacts(path=rest, logged_model_id=model.model_id)
+    return found
 
 
 def _read(artifact_uri: str) -> tuple[bytes, str]:
@@ -117,7 +143,11 @@ def _read(artifact_uri: str) -> tuple[bytes, str]:
     owner, path = _named(client, artifact_uri, None, None)
     if not path:
         raise InvalidUri(f"{artifact_uri!r} names no file")
-    return client.read_bytes(**{"run_id": None, **owner}, path=path), path
+
+    def content(path: str, **owner: Any) -> bytes:
+        return client.read_bytes(path=path, **owner)
+
+    return _found(client, content, owner, path), path
 
 
 @checked

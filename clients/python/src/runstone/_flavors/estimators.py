@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runstone._flavors.libraries import PICKLES, dump_pickle, library, load_pickle
-from runstone._models import environment
+from runstone._flavors.libraries import JOBLIB, PICKLES, dump_pickle, library, load_pickle
+from runstone._models import environment, paths
 from runstone._values import invalid
 from runstone.exceptions import ModelFormatError
 
@@ -97,6 +98,8 @@ def load(path: Path, written: Any) -> Any:
     Raises:
         ModelFormatError: it cannot be read.
     """
+    if written == JOBLIB:
+        return _by_joblib(path)
     if written != SKOPS:
         return load_pickle(path)
     skops = library("skops.io", "skops")
@@ -105,6 +108,13 @@ def load(path: Path, written: Any) -> Any:
         return skops.load(path, trusted=skops.get_untrusted_types(file=path))
     except Exception as error:
         raise ModelFormatError(f"{path.name} cannot be read by skops: {error}") from error
+
+
+def _by_joblib(path: Path) -> Any:
+    try:
+        return library("joblib").load(path)
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, ValueError) as error:
+        raise ModelFormatError(f"{path.name} cannot be read by joblib: {error}") from error
 
 
 def unsafe(path: Path, written: Any, known: Collection[str] = ()) -> str | None:
@@ -123,6 +133,7 @@ def unsafe(path: Path, written: Any, known: Collection[str] = ()) -> str | None:
     if written != SKOPS:
         return f"a pickle ({path.name})"
     skops = library("skops.io", "skops")
+    paths.refuse_zip_bomb(path)
     try:
         types = [each for each in skops.get_untrusted_types(file=path) if each not in known]
     except Exception as error:

@@ -17,6 +17,9 @@ from runstone.exceptions import LibraryMissing, ModelFormatError
 PICKLES = ("cloudpickle", "pickle")
 """Formats of which loading runs what the author wrote."""
 
+JOBLIB = "joblib"
+"""One more of them, which is only read: of models that were imported."""
+
 
 def library(module: str, distribution: str | None = None) -> Any:
     """A framework's module.

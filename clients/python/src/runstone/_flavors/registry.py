@@ -26,6 +26,7 @@ OURS: dict[str, str] = {
     "onnx": "runstone._flavors.onnx:Onnx",
     # Last, for estimators of other libraries inherit from its own.
     "sklearn": "runstone._flavors.sklearn:Sklearn",
+    "python_function": "runstone._flavors.python_function:PythonFunction",
 }
 """Flavor to module and class, most specific first: the first that owns an object saves it."""
 
@@ -68,9 +69,10 @@ def flavor_of_loader(loader_module: str) -> Flavor | None:
     for name in names():
         if loader_module in {f"mlflow.{name}", f"runstone.{name}"}:
             return flavor(name)
-    return next(
-        (each for each in map(flavor, names()) if each.loader_module == loader_module), None
-    )
+    for each in map(flavor, names()):
+        if loader_module in {each.loader_module, *each.other_loaders}:
+            return each
+    return None
 
 
 def unsafe(folder: Path, model: Model) -> str | None:
@@ -79,15 +81,24 @@ def unsafe(folder: Path, model: Model) -> str | None:
     For what is registered from files of somebody; a flavor that is not known here counts as unsafe.
     """
     for name, configuration in model.flavors.items():
-        if name == PYTHON_FUNCTION and len(model.flavors) > 1:
-            continue  # loads by the other one
-        try:
-            found = flavor(name).unsafe(folder, configuration)
-        except FlavorNotFound:
-            return f"a model of the flavor {name!r}, which is not known here"
+        if name == PYTHON_FUNCTION and loads_by_another(model):
+            found = None
+        else:
+            try:
+                found = flavor(name).unsafe(folder, configuration)
+            except FlavorNotFound:
+                return f"a model of the flavor {name!r}, which is not known here"
+        found = found or trust.code(configuration)
         if found:
             return found
     return None
+
+
+def loads_by_another(model: Model) -> bool:
+    """Whether ``python_function`` only names the loader of a flavor that the model has besides."""
+    loader = model.flavors[PYTHON_FUNCTION].get("loader_module")
+    found = flavor_of_loader(loader) if isinstance(loader, str) else None
+    return found is not None and found.name != PYTHON_FUNCTION and found.name in model.flavors
 
 
 def loaded(

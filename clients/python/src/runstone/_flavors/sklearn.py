@@ -70,5 +70,5 @@ class Sklearn(Flavor):
 def _file(folder: Path, configuration: Mapping[str, Any]) -> tuple[Path, Any]:
     """The file, and the format that it is said to have."""
     field = "flavors.sklearn.pickled_model"
-    path = paths.inside(folder, configuration.get("pickled_model"), field)
+    path = paths.file_inside(folder, configuration.get("pickled_model"), field)
     return path, configuration.get("serialization_format")

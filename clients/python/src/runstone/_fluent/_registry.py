@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstone._arguments import checked
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LABELS = "runstone._flavors.labels"
+"""By name, for it stands above: a version is labelled by what its flavors say, when it is made."""
+
 
 @checked
 def register_model(
@@ -25,6 +29,8 @@ def register_model(
     tags: Mapping[str, Any] | None = None,
 ) -> ModelVersion:
     """Create the next version of a registered model; the model is created when missing.
+
+    A model of which loading runs code of its author gets the tag ``runstone.unsafe``.
 
     Args:
         model_uri: ``runs:/<run_id>/<path>``, ``models:/<name>/<version>``, or a local file or
@@ -48,6 +54,8 @@ def register_model(
         'weights'
     """
     client = _state.client()
+    labelled = getattr(import_module(_LABELS), "labelled")  # noqa: B009
+    tags = labelled(client, model_uri, tags)
     try:
         client.create_registered_model(name)
     except ModelNameTaken:

@@ -139,12 +139,21 @@ def distributions_of(modules: Iterable[str]) -> set[str]:
 
 
 def modules_of_pickle(path: Path) -> set[str]:
-    """The modules that a pickle names, read without running it; empty when it is no pickle."""
+    """The modules that a pickle names, read without running it; those before what is none."""
+    found: set[str] = set()
     try:
         with path.open("rb") as file:
-            return set(_named(file))
-    except (ValueError, OSError, IndexError, UnicodeDecodeError, OverflowError):
+            found.update(_until_broken(file))
+    except OSError:
         return set()
+    return found
+
+
+def _until_broken(file: Any) -> Iterator[str]:
+    try:
+        yield from _named(file)
+    except (ValueError, IndexError, UnicodeDecodeError, OverflowError):
+        return  # arrays stand between the pickle's parts in a file of joblib
 
 
 def _named(file: Any) -> Iterator[str]:

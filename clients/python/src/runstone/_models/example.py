@@ -169,6 +169,11 @@ def _json(content: Any) -> str:
     return json.dumps(content, ensure_ascii=False)
 
 
+def json_text(value: Any) -> str:
+    """JSON of a value that may hold arrays, times and missing values."""
+    return _json(_plain(value))
+
+
 def load(folder: Path, info: Mapping[str, Any] | None) -> Any:
     """The example that a model's folder holds, as it was given; None when there is none.
 

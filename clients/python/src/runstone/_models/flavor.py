@@ -8,13 +8,16 @@ name = "package.module:Class".
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 Predictor = Callable[[Any, Mapping[str, Any]], Any]
 """Takes data and parameters; gives predictions. What ``pyfunc`` calls."""
+
+Streamer = Callable[[Any, Mapping[str, Any]], Iterator[Any]]
+"""Takes data and parameters; gives the pieces of a prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,13 @@ class Flavor(ABC):
         name: Its key among MLmodel's flavors, and the public module: ``runstone.<name>``.
         loader_module: What MLmodel names for it: MLflow's module of the same framework, so that
             MLflow loads what is saved here; ``runstone.<name>`` for a flavor MLflow lacks.
+        other_loaders: What else MLmodel names where this flavor loads the model.
         distributions: What a model of this flavor needs installed, as pip names it.
     """
 
     name: ClassVar[str]
     loader_module: ClassVar[str]
+    other_loaders: ClassVar[tuple[str, ...]] = ()
     distributions: ClassVar[tuple[str, ...]]
 
     @abstractmethod
@@ -85,6 +90,10 @@ class Flavor(ABC):
         Raises:
             InvalidArgument: it cannot.
         """
+
+    def streamer(self, model: Any, configuration: Mapping[str, Any]) -> Streamer | None:
+        """How the model predicts piece by piece; None when it gives only whole answers."""
+        return None
 
     def owns(self, model: Any) -> bool:
         """Whether this framework made the object: for ``runstone.models`` to choose a flavor."""

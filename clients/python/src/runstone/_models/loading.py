@@ -48,7 +48,7 @@ class Found:
     own: bool
 
 
-def resolve(model_uri: str | os.PathLike[str]) -> Source:
+def resolve(model_uri: str | os.PathLike[str], client: Client | None = None) -> Source:
     """Where the files of a model are.
 
     Raises:
@@ -59,7 +59,7 @@ def resolve(model_uri: str | os.PathLike[str]) -> Source:
     if named is None:
         folder = local_path(uri)
         return Source({}, "", folder, trust.is_own_folder(folder))
-    client = _state.client()
+    client = client or _state.client()
     if isinstance(named, RunUri):
         return _of_run(client, named)
     if isinstance(named, LoggedModelUri):
@@ -100,22 +100,25 @@ def _is_own_run(client: Client, run_id: str | None) -> bool:
 
 
 def fetch(
-    model_uri: str | os.PathLike[str], dst_path: str | os.PathLike[str] | None = None
+    model_uri: str | os.PathLike[str],
+    dst_path: str | os.PathLike[str] | None = None,
+    client: Client | None = None,
 ) -> Found:
     """The model at a URI, with all its files, on this machine.
 
     Args:
         model_uri: See the module.
         dst_path: Where to put the files; a temporary folder when absent. Local ones stay in place.
+        client: Of another server than that of the fluent API.
 
     Raises:
         ModelFormatError: it is no model, or a link in it leads outside.
         ArtifactNotFound, and what ``resolve`` raises.
     """
-    source = resolve(model_uri)
+    source = resolve(model_uri, client)
     folder = source.local
     if folder is None:
-        folder = _download(source, source.path, dst_path)
+        folder = _download(source, source.path, dst_path, client)
     elif not folder.is_dir():
         raise ModelFormatError(f"{folder} is no folder with a model")
     paths.refuse_links_outside(folder)
@@ -137,19 +140,32 @@ def description(model_uri: str) -> Path:
     Raises:
         As ``fetch``.
     """
-    source = resolve(model_uri)
+    return fetched_description(resolve(model_uri), model_uri)
+
+
+def fetched_description(
+    source: Source,
+    model_uri: str,
+    client: Client | None = None,
+    target: str | os.PathLike[str] | None = None,
+) -> Path:
+    """The same of what was resolved; into ``target``, a temporary folder when absent."""
     if source.local is not None:
         return source.local
     path = f"{source.path}/{MLMODEL}".lstrip("/")
     try:
-        return _download(source, path, None)
+        return _download(source, path, target, client)
     except ArtifactNotFound as error:
         raise ModelFormatError(f"{model_uri} is no model: there is no {MLMODEL} in it") from error
 
 
-def _download(source: Source, path: str, target: str | os.PathLike[str] | None) -> Path:
+def _download(
+    source: Source,
+    path: str,
+    target: str | os.PathLike[str] | None,
+    client: Client | None = None,
+) -> Path:
     owner = {"run_id": None, **source.owner}
     where = Path(target) if target is not None else Path(tempfile.mkdtemp(prefix="runstone-model-"))
-    return Path(
-        _state.client().download_artifacts(path=path, dst_path=where, **owner)  # type: ignore[arg-type]
-    )
+    client = client or _state.client()
+    return Path(client.download_artifacts(path=path, dst_path=where, **owner))  # type: ignore[arg-type]

@@ -77,7 +77,8 @@ def log(
     with tempfile.TemporaryDirectory(prefix="runstone-model-") as folder:
         building = Path(folder)
         description = writing.build(flavor, model, building, about, options)
-        unsafe = flavor.unsafe(building, description.flavors[flavor.name])
+        configuration = description.flavors[flavor.name]
+        unsafe = flavor.unsafe(building, configuration) or trust.code(configuration)
         logged = _started(client, place, unsafe)
         try:
             description.model_id = description.model_uuid = logged.model_id

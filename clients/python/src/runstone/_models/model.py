@@ -23,6 +23,12 @@ PYTHON_FUNCTION = "python_function"
 MAX_BYTES = 16 * 2**20
 """A description is some kilobytes; more is not read into memory."""
 
+MAX_VALUES = 200_000
+"""References in YAML make a page of text into more values than any machine can hold."""
+
+MAX_DEPTH = 100
+"""Deeper than anybody nests metadata; Python's own limit would end the program."""
+
 _OWN = ("signature", "flavors")
 
 
@@ -44,7 +50,7 @@ class Model:
     Example:
         >>> from runstone.models import Model
         >>> model = Model(metadata={"team": "risk"})
-        >>> model.add_flavor("custom", weights="weights.bin")
+        >>> _ = model.add_flavor("custom", weights="weights.bin")
         >>> Model.from_dict(model.to_dict()).flavors["custom"]
         {'weights': 'weights.bin'}
     """
@@ -117,12 +123,21 @@ class Model:
             "model_uuid": self.model_uuid,
             "run_id": self.run_id,
             "saved_input_example_info": self.saved_input_example_info,
-            "signature": self.signature.to_dict() if self.signature else None,
+            **self._signed(),
             "utc_time_created": self.utc_time_created,
             "runstone_version": __version__,
             **self.others,
         }
         return {key: value for key, value in sorted(found.items()) if value is not None}
+
+    def _signed(self) -> dict[str, Any]:
+        if self.signature is None:
+            return {}
+        return {
+            "signature": self.signature.to_dict(),
+            "is_signature_from_type_hint": self.signature.is_signature_from_type_hint,
+            "type_hint_from_example": self.signature.is_type_hint_from_example,
+        }
 
     def to_yaml(self) -> str:
         """The file's text."""
@@ -162,6 +177,11 @@ class Model:
                 raise
             except Exception as error:
                 raise ModelFormatError(f"signature in MLmodel cannot be read: {error}") from error
+        hinted = found.pop("is_signature_from_type_hint", None) is True
+        exemplary = found.pop("type_hint_from_example", None) is True
+        if signature is not None:
+            signature.is_signature_from_type_hint = hinted
+            signature.is_type_hint_from_example = exemplary
         for key in ("run_id", "model_id", "artifact_path", "model_uuid"):
             if not isinstance(found.get(key), str | None):
                 raise ModelFormatError(f"{key} in MLmodel must be a text, not {found[key]!r:.100}")
@@ -195,6 +215,10 @@ def read(path: Path) -> Model:
     import yaml
 
     file = path / MLMODEL if path.is_dir() else path
+    if path.is_dir() and not file.resolve().is_relative_to(path.resolve()):
+        raise ModelFormatError(f"{MLMODEL} in {path} is a link that leads outside of it")
+    if file.exists() and not file.is_file():
+        raise ModelFormatError(f"{file} is no file")
     try:
         if file.stat().st_size > MAX_BYTES:
             raise ModelFormatError(f"{file} is larger than {MAX_BYTES} bytes")
@@ -208,7 +232,26 @@ def read(path: Path) -> Model:
         found = yaml.load(text, Loader=loader)  # noqa: S506 - both make plain values only
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ModelFormatError(f"{file} is no YAML of plain values: {error}") from error
+    _check_size(found, file)
     return Model.from_dict(_mapping(found, "the whole"))
+
+
+def _check_size(found: Any, file: Path) -> None:
+    level, seen, depth = [found], 0, 0
+    while level:
+        seen, depth = seen + len(level), depth + 1
+        if seen > MAX_VALUES or depth > MAX_DEPTH:
+            raise ModelFormatError(
+                f"{file} holds more than {MAX_VALUES} values, or they are nested more than"
+                f" {MAX_DEPTH} deep"
+            )
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, Mapping):
+                below += each.values()
+            elif isinstance(each, list | tuple | set):
+                below += each
+        level = below
 
 
 def _mapping(found: Any, field: str) -> dict[str, Any]:

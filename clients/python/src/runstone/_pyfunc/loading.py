@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from runstone._flavors import registry
+from runstone._flavors import code_model, registry
 from runstone._models import environment, loading, trust
 from runstone._models.flavor import Predictor
 from runstone._models.model import PYTHON_FUNCTION
@@ -52,25 +52,36 @@ def load(
         )
     loading.put_on_path(found.folder, function)
     if flavor is None:
-        return PyFuncModel(found.model, *_by_own_loader(loader, found, function))
+        return PyFuncModel(found.model, *_by_own_loader(loader, found, function, model_config))
     options = {} if model_config is None else {"model_config": model_config}
     model = flavor.runtime(found.folder, configuration, **options)
-    return PyFuncModel(found.model, flavor.predictor(model, function), model)
+    return PyFuncModel(
+        found.model,
+        flavor.predictor(model, function),
+        model,
+        flavor.streamer(model, function),
+    )
 
 
 def _by_own_loader(
-    loader: str, found: loading.Found, function: Mapping[str, Any]
+    loader: str, found: loading.Found, function: Mapping[str, Any], model_config: Any
 ) -> tuple[Predictor, Any]:
     """By ``_load_pyfunc`` of a module that the model names; trust was asked for before."""
     from runstone._models import paths
 
+    data, saved = function.get("data"), function.get("config")
+    if not isinstance(saved, Mapping | None):
+        raise ModelFormatError("flavors.python_function.config in MLmodel must be a mapping")
+    where = found.folder if data is None else paths.inside(found.folder, data, "data")
     try:
         load_pyfunc = getattr(importlib.import_module(loader), "_load_pyfunc")  # noqa: B009
     except (ImportError, AttributeError) as error:
         raise ModelFormatError(f"loader_module {loader!r} cannot load a model: {error}") from error
-    data = function.get("data")
-    where = found.folder if data is None else paths.inside(found.folder, data, "data")
-    model = load_pyfunc(str(where))
+    if model_config is None and not saved:
+        model = load_pyfunc(str(where))
+    else:
+        given = code_model.configuration("model_config", model_config)
+        model = load_pyfunc(str(where), {**(saved or {}), **(given or {})})
 
     def predict(given: Any, params: Mapping[str, Any]) -> Any:
         return model.predict(given, params=params) if params else model.predict(given)

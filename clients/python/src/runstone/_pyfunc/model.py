@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from runstone._models.flavor import Predictor
+from runstone._flavors.python_model import Loaded
+from runstone._models.flavor import Predictor, Streamer
 from runstone.exceptions import InvalidArgument
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class PyFuncModel:
         metadata: Model,
         predictor: Predictor,
         implementation: Any,
-        stream: Any = None,
+        stream: Streamer | None = None,
     ) -> None:
         self.metadata = metadata
         self._predictor = predictor
@@ -71,8 +72,9 @@ class PyFuncModel:
         yield from self._stream(*self._checked(data, params))
 
     def get_raw_model(self) -> Any:
-        """The model as its own framework has it."""
-        return self._implementation
+        """The model as its own framework has it; a PythonModel as it was logged."""
+        loaded = self._implementation
+        return loaded.python_model if isinstance(loaded, Loaded) else loaded
 
     def unwrap_python_model(self) -> Any:
         """The PythonModel that was logged.
@@ -80,14 +82,18 @@ class PyFuncModel:
         Raises:
             InvalidArgument: it is a framework's model; see ``get_raw_model``.
         """
-        from runstone._pyfunc.python_model import PythonModel
-
-        if not isinstance(self._implementation, PythonModel):
+        if not isinstance(self._implementation, Loaded):
             raise InvalidArgument(
                 f"it is no PythonModel but a {type(self._implementation).__name__}:"
                 " get_raw_model() gives it"
             )
-        return self._implementation
+        return self._implementation.python_model
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a PyFuncModel cannot be pickled: its files stay where they are;"
+            " pass its URI, and load it there"
+        )
 
     def _checked(self, data: Any, params: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
         from runstone._schema.enforce import enforce_inputs, enforce_params
@@ -95,6 +101,9 @@ class PyFuncModel:
         signature = self.metadata.signature
         if signature is None:
             return data, dict(params or {})
-        if signature.inputs is not None:
+        # Of a signature from type hints, the hints themselves are obeyed: see `_flavors.hinted`.
+        hinted = signature.is_signature_from_type_hint
+        if signature.inputs is not None and not hinted:
             data = enforce_inputs(data, signature.inputs)
-        return data, enforce_params(dict(params or {}), signature.params)
+        params = dict(params) if isinstance(params, Mapping) else params
+        return data, enforce_params(params, signature.params)

@@ -5,11 +5,45 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runstone._flavors.code_model import ModelConfig, set_model
+    from runstone._flavors.importing import import_model
+    from runstone._models.info import ModelInfo
+    from runstone._models.model import Model
+    from runstone._models.signatures import get_model_info, set_signature
+    from runstone._pyfunc.serving_input import (
+        convert_input_example_to_serving_input,
+        predict,
+        validate_serving_input,
+    )
     from runstone.models.signature import ModelSignature, infer_signature
 
-__all__ = ["ModelSignature", "infer_signature"]
+__all__ = [
+    "Model",
+    "ModelConfig",
+    "ModelInfo",
+    "ModelSignature",
+    "convert_input_example_to_serving_input",
+    "get_model_info",
+    "import_model",
+    "infer_signature",
+    "predict",
+    "set_model",
+    "set_signature",
+    "validate_serving_input",
+]
 
-_HOMES = dict.fromkeys(("ModelSignature", "infer_signature"), "runstone.models.signature")
+_HOMES = {
+    **dict.fromkeys(("ModelSignature", "infer_signature"), "runstone.models.signature"),
+    "Model": "runstone._models.model",
+    "ModelInfo": "runstone._models.info",
+    "import_model": "runstone._flavors.importing",
+    **dict.fromkeys(("get_model_info", "set_signature"), "runstone._models.signatures"),
+    **dict.fromkeys(
+        ("convert_input_example_to_serving_input", "predict", "validate_serving_input"),
+        "runstone._pyfunc.serving_input",
+    ),
+    **dict.fromkeys(("ModelConfig", "set_model"), "runstone._flavors.code_model"),
+}
 """The module of each name, which loads with the first use of it."""
 
 

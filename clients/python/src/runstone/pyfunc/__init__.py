@@ -1,14 +1,201 @@
-"""Any model by one interface: ``load_model(uri).predict(data)``."""
+"""Any model by one interface: ``load_model(uri).predict(data)``; and models of one's own code."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from runstone._flavors import code_model, registry
+from runstone._flavors.python_model import FunctionModel, PythonModel, PythonModelContext
+from runstone._models import logging, writing
+from runstone._pyfunc import saving
 from runstone._pyfunc.loading import load
 from runstone._pyfunc.model import PyFuncModel
 
-__all__ = ["PyFuncModel", "load_model"]
+if TYPE_CHECKING:
+    from runstone._models.info import ModelInfo
+    from runstone._models.model import Model
+    from runstone._schema.signature import ModelSignature
+
+__all__ = [
+    "PyFuncModel",
+    "PythonModel",
+    "PythonModelContext",
+    "load_model",
+    "log_model",
+    "save_model",
+]
+
+_NAMED_BY_PICKLES = (FunctionModel,)
+"""Not for users, but to be found here by what was pickled."""
+
+
+def save_model(
+    path: str | os.PathLike[str],
+    loader_module: str | None = None,
+    data_path: str | os.PathLike[str] | None = None,
+    code_paths: Sequence[str | os.PathLike[str]] | None = None,
+    conda_env: Any = None,
+    mlflow_model: Model | None = None,
+    python_model: Any = None,
+    artifacts: Mapping[str, str | os.PathLike[str]] | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    pip_requirements: Any = None,
+    extra_pip_requirements: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+    model_config: Any = None,
+    streamable: bool | None = None,
+) -> None:
+    """Save a model of one's own code, with all that loading it elsewhere needs, into a folder.
+
+    Args:
+        path: A new or empty folder.
+        loader_module: A module whose ``_load_pyfunc(data_path)`` gives an object with ``predict``,
+            instead of ``python_model``.
+        data_path: The file or folder that it loads.
+        code_paths: Python files and folders that loading the model must be able to import.
+        conda_env: The environment, as a dict or the path of a YAML file; found by itself when
+            absent.
+        mlflow_model: A description to be completed.
+        python_model: An instance of PythonModel; a function of the input; or the path of a script
+            that calls ``runstone.models.set_model``, of which nothing is pickled.
+        artifacts: Name to path or URI (runs:/…, models:/…) of files that the model needs: copied
+            into it, and found again by ``context.artifacts[name]``.
+        signature: What the model takes and gives. When absent what the type hints of ``predict``
+            say, else what ``input_example`` shows; none when False.
+        input_example: Some rows, kept beside the model; or a tuple of rows and parameters.
+        pip_requirements: What it needs, as lines of a requirements file or its path.
+        extra_pip_requirements: What it needs besides what is found by itself.
+        metadata: Anything that JSON has.
+        model_config: ``context.model_config``: a dict, or the path of a YAML file.
+        streamable: Whether it has ``predict_stream``; seen by itself when absent.
+
+    Raises:
+        InvalidField: an argument is wrong, or the model cannot be kept.
+        LibraryMissing: cloudpickle is not installed.
+
+    Example:
+        >>> import runstone.pyfunc
+        >>> def shout(model_input: list[str]) -> list[str]:
+        ...     return [each.upper() for each in model_input]
+        >>> runstone.pyfunc.save_model("shouting", python_model=shout)
+        >>> runstone.pyfunc.load_model("shouting").predict(["hello"])
+        ['HELLO']
+    """
+    about = writing.About(
+        signature,
+        input_example,
+        conda_env,
+        pip_requirements,
+        extra_pip_requirements,
+        code_paths,
+        metadata,
+        mlflow_model,
+    )
+    own = saving.prepared(
+        python_model, loader_module, data_path, artifacts, model_config, code_paths
+    )
+    options = _options(artifacts, model_config, data_path, streamable)
+    flavor = registry.flavor("python_function")
+    writing.save(flavor, own, path, saving.described(about, own), options)
+
+
+def log_model(
+    artifact_path: str | None = None,
+    loader_module: str | None = None,
+    data_path: str | os.PathLike[str] | None = None,
+    code_paths: Sequence[str | os.PathLike[str]] | None = None,
+    conda_env: Any = None,
+    python_model: Any = None,
+    artifacts: Mapping[str, str | os.PathLike[str]] | None = None,
+    registered_model_name: str | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: Any = None,
+    await_registration_for: int | None = None,
+    pip_requirements: Any = None,
+    extra_pip_requirements: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+    model_config: Any = None,
+    streamable: bool | None = None,
+    name: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    step: int = 0,
+    model_id: str | None = None,
+) -> ModelInfo:
+    """Log a model of one's own code as a logged model, of the active run when there is one.
+
+    Args:
+        artifact_path: Another word for ``name``.
+        loader_module: As in ``save_model``, as are the arguments that are not named here.
+        registered_model_name: Register it under this name, too.
+        await_registration_for: Taken for MLflow's sake; a version is READY on return.
+        name: Its name: at most 500 characters, without any of / : . % " '.
+        params: Parameters of the logged model, besides those of the run.
+        tags: Tags of the logged model and of the version.
+        model_type: What kind of model it is.
+        step: The step of the training at which it was made.
+        model_id: Complete this logged model instead of making one.
+
+    Raises:
+        InvalidField: an argument is wrong; nothing is on the server then.
+        LibraryMissing: cloudpickle is not installed.
+
+    Example:
+        >>> import pathlib, runstone
+        >>> class Greeting(runstone.pyfunc.PythonModel):
+        ...     def load_context(self, context):
+        ...         self.word = pathlib.Path(context.artifacts["word"]).read_text()
+        ...     def predict(self, context, model_input, params=None):
+        ...         return [f"{self.word} {each}" for each in model_input]
+        >>> _ = pathlib.Path("word.txt").write_text("hello")
+        >>> info = runstone.pyfunc.log_model(
+        ...     name="greeting", python_model=Greeting(), artifacts={"word": "word.txt"}
+        ... )
+        >>> runstone.pyfunc.load_model(info.model_uri).predict(["you"])
+        ['hello you']
+    """
+    del await_registration_for
+    about = writing.About(
+        signature,
+        input_example,
+        conda_env,
+        pip_requirements,
+        extra_pip_requirements,
+        code_paths,
+        metadata,
+    )
+    own = saving.prepared(
+        python_model, loader_module, data_path, artifacts, model_config, code_paths
+    )
+    place = logging.Place(
+        name,
+        artifact_path,
+        registered_model_name,
+        None,
+        model_id,
+        params,
+        tags,
+        model_type,
+        step,
+    )
+    options = _options(artifacts, model_config, data_path, streamable)
+    flavor = registry.flavor("python_function")
+    return logging.log(flavor, own, place, saving.described(about, own), options)
+
+
+def _options(
+    artifacts: Any, model_config: Any, data_path: Any, streamable: bool | None
+) -> dict[str, Any]:
+    return {
+        "artifacts": artifacts,
+        "model_config": code_model.configuration("model_config", model_config),
+        "data_path": data_path,
+        "streamable": streamable,
+    }
 
 
 def load_model(

@@ -28,6 +28,7 @@
     │   │   DigestMismatch   PresignUnsupported   StoreOfAnother
     │   ├── VersionNotReady   VersionFinalized   ModelInUse   CommentOfAnother
     │   │   TransitionRequestClosed
+    │   ├── ModelValidationFailed          an evaluation misses its thresholds
     │   ├── RunActive   NoActiveRun        the fluent API's own state
     │   ├── LibraryMissing                 the call needs a library that is not installed here
     │   └── OfflineMode                    the call needs a server
@@ -59,6 +60,7 @@ becomes the class of the status code.
 
 from __future__ import annotations
 
+from runstone._exceptions.evaluation import ModelValidationFailed
 from runstone._exceptions.kinds import (
     Aborted,
     AlreadyExists,
@@ -241,6 +243,7 @@ __all__ = [
     "ModelInUse",
     "CommentOfAnother",
     "TransitionRequestClosed",
+    "ModelValidationFailed",
     "RunActive",
     "NoActiveRun",
     "OfflineMode",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import runstone
-from runstone import artifacts, data, entities, exceptions, types
+from runstone import artifacts, data, entities, exceptions, metrics, models, types
 from runstone.models import signature
 from runstone.types import schema
 from support import fluent
@@ -20,7 +20,7 @@ from support import fluent
 
 def documented() -> Iterator[tuple[str, Any]]:
     """What has a docstring in the public face, by name."""
-    for module in (runstone, artifacts, data, types, schema, signature):
+    for module in (runstone, artifacts, data, types, schema, signature, metrics, models):
         yield module.__name__, module
         for name in module.__all__:
             value = getattr(module, name)

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 import runstone
-from runstone import _missing, artifacts, data, entities, exceptions, models, types
+from runstone import _missing, artifacts, data, entities, exceptions, metrics, models, types
 from runstone.models import signature
 from runstone.types import schema
 from support.binaries import REPOSITORY
@@ -34,7 +34,10 @@ HEAVY = {
     "yaml",
 }
 
-MODULES = (runstone, artifacts, data, entities, exceptions, models, signature, schema, types)
+MODULES = (
+    *(runstone, artifacts, data, entities, exceptions, metrics, models),
+    *(signature, schema, types),
+)
 
 
 def test_everything_listed_is_there() -> None:

@@ -106,7 +106,7 @@ def _common(outcome: Outcome, said: Classified, *, average: str, positive: Any) 
         function = partial(getattr(metrics, name), average=average, pos_label=positive)
         outcome.measure(name, _with_weights(function, truth, predicted, weights))
     if said.probabilities is not None:
-        function = partial(metrics.log_loss, labels=said.labels.ordered)
+        function = partial(metrics.log_loss, labels=sorted(said.labels.ordered))
         outcome.measure("log_loss", _with_weights(function, truth, said.probabilities, weights))
 
 

@@ -34,7 +34,9 @@ def missed(predictions: Any, targets: Any, a: Any, scale: float = 2.0) -> float:
 
 def doubled(predictions: Any, mean_squared_error: Any, metrics: Any) -> float:
     (mse,) = mean_squared_error.aggregate_results.values()
-    return float(2 * mse + len(predictions) + metrics["example_count"].aggregate_results["example_count"])
+    return float(
+        2 * mse + len(predictions) + metrics["example_count"].aggregate_results["example_count"]
+    )
 
 
 def older(frame: Any, builtin: Any) -> float:
@@ -78,7 +80,9 @@ def regressions(api: Any, values: Any, wrap: Callable[[Any], Any]) -> dict[str, 
     said = data.assign(said=NUMBERS + 0.25)
     kind = {"targets": "y", "model_type": "regressor"}
     return {
-        "regressor": lambda: api.models.evaluate(model, data, **kind, **own, evaluator_config=QUIET),
+        "regressor": lambda: api.models.evaluate(
+            model, data, **kind, **own, evaluator_config=QUIET
+        ),
         "weights": lambda: api.models.evaluate(
             model, data, **kind, evaluator_config={**QUIET, "sample_weights": WEIGHTS}
         ),
@@ -141,9 +145,7 @@ def classifications(api: Any, wrap: Callable[[Any], Any]) -> dict[str, Any]:
     }
 
 
-def outcomes(
-    api: Any, values: Any, wrap: Callable[[Any], Any], *, short: bool
-) -> dict[str, Any]:
+def outcomes(api: Any, values: Any, wrap: Callable[[Any], Any], *, short: bool) -> dict[str, Any]:
     """What each case came to, as JSON has it."""
     cases = {**regressions(api, values, wrap), **classifications(api, wrap)}
     found = {}

@@ -141,7 +141,7 @@ def encoded(name: str, value: Any, taken: Iterable[str] = ()) -> tuple[str, byte
     Raises:
         InvalidArgument: the value is something else, or the name cannot be that of a file.
     """
-    if not isinstance(name, str) or not name or PurePosixPath(name).name != name or "\\" in name:
+    if not isinstance(name, str) or name in {"", ".."} or PurePosixPath(name).name != name:
         raise InvalidArgument(f"the name must be a text without slashes, not {name!r:.80}")
     suffix, data = _suffix_and_bytes(name, value)
     file_name = name if name.endswith(suffix) else f"{name}{suffix}"

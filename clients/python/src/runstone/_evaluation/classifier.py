@@ -69,10 +69,7 @@ def measure(outcome: Outcome, said: Classified) -> None:
             outcome.measure(name, partial(int, count))
         _common(outcome, said, average="binary", positive=said.labels.positive)
         if said.probabilities is not None:
-            scores = said.probability(1)
-            is_positive = said.truth == said.labels.positive
-            area = _with_weights(metrics.roc_auc_score, is_positive, scores, said.weights)
-            outcome.measure("roc_auc", area)
+            outcome.measure("roc_auc", partial(_area, said, 1))
             outcome.measure("precision_recall_auc", partial(_average_precision, said, 1))
         return
     average = said.config.get("average", "weighted")
@@ -103,7 +100,9 @@ def _common(outcome: Outcome, said: Classified, *, average: str, positive: Any) 
     accuracy = _with_weights(metrics.accuracy_score, truth, predicted, weights)
     outcome.measure("accuracy_score", accuracy)
     for name in ("recall_score", "precision_score", "f1_score"):
-        function = partial(getattr(metrics, name), average=average, pos_label=positive)
+        function = partial(
+            getattr(metrics, name), average=average, pos_label=positive, zero_division=0
+        )
         outcome.measure(name, _with_weights(function, truth, predicted, weights))
     if said.probabilities is not None:
         function = partial(metrics.log_loss, labels=sorted(said.labels.ordered))
@@ -124,11 +123,27 @@ def _with_weights(
     return lambda: function(truth, predicted, sample_weight=weights)
 
 
+def _against_others(said: Classified, place: int) -> Array:
+    """1 for the rows of a class, 0 for others. Raises ValueError when all rows are alike."""
+    truth, _ = said.one_vs_rest(said.labels.ordered[place])
+    if len(set(truth.tolist())) < 2:
+        some = "no row is" if not truth.any() else "all rows are"
+        raise ValueError(f"{some} of class {said.labels.ordered[place]}")
+    return truth
+
+
+def _area(said: Classified, place: int) -> Any:
+    from sklearn import metrics
+
+    truth = _against_others(said, place)
+    return metrics.roc_auc_score(truth, said.probability(place), sample_weight=said.weights)
+
+
 def _average_precision(said: Classified, place: int) -> Any:
     # Not the area under the line between the points, which is too good: MLflow's metric is this.
     from sklearn import metrics
 
-    truth = (said.truth == said.labels.ordered[place]).astype(int)
+    truth = _against_others(said, place)
     return metrics.average_precision_score(
         truth, said.probability(place), sample_weight=said.weights
     )
@@ -169,10 +184,12 @@ def picture(outcome: Outcome, said: Classified) -> None:
 
 
 def _drawn(said: Classified) -> list[tuple[str, int]]:
-    """The classes that have a curve: of two the positive one."""
+    """The classes that have a curve: of two the positive one, of more those that rows are of."""
     if said.labels.binary:
         return [("", 1)]
-    return [(f"label={label},", place) for place, label in enumerate(said.labels.ordered)]
+    there = set(said.truth.tolist())
+    every = list(enumerate(said.labels.ordered.tolist()))
+    return [(f"label={label},", place) for place, label in every if label in there]
 
 
 def _roc(said: Classified) -> Any:
@@ -180,11 +197,10 @@ def _roc(said: Classified) -> Any:
 
     lines = []
     for prefix, place in _drawn(said):
-        truth, _ = said.one_vs_rest(said.labels.ordered[place])
+        truth = _against_others(said, place)
         scores = said.probability(place)
         false, true, _ = metrics.roc_curve(truth, scores, sample_weight=said.weights)
-        area = metrics.roc_auc_score(truth, scores, sample_weight=said.weights)
-        lines.append(Line(f"{prefix}AUC={area:.3f}", false, true))
+        lines.append(Line(f"{prefix}AUC={_area(said, place):.3f}", false, true))
     return plots.roc(lines, said.labels.positive)
 
 
@@ -193,9 +209,8 @@ def _precision_recall(said: Classified) -> Any:
 
     lines = []
     for prefix, place in _drawn(said):
-        truth, _ = said.one_vs_rest(said.labels.ordered[place])
         precision, recall, _ = metrics.precision_recall_curve(
-            truth, said.probability(place), sample_weight=said.weights
+            _against_others(said, place), said.probability(place), sample_weight=said.weights
         )
         area = _average_precision(said, place)
         lines.append(Line(f"{prefix}AP={area:.3f}", recall, precision))
@@ -207,9 +222,7 @@ def _lift(said: Classified) -> Any:
 
     lines = []
     for place, label in enumerate(said.labels.ordered):
-        truth, _ = said.one_vs_rest(label)
-        if not truth.any():
-            raise ValueError(f"no row is of class {label}")
+        truth = _against_others(said, place)
         best_first = np.argsort(-said.probability(place), kind="stable")
         share = np.arange(1, len(truth) + 1) / len(truth)
         gain = np.cumsum(truth[best_first]) / truth.sum()
@@ -255,13 +268,13 @@ def per_class(said: Classified, *, with_areas: bool) -> pd.DataFrame:
         row: dict[str, Any] = {"positive_class": label}
         row |= _confusion(truth, predicted, [0, 1])
         row["example_count"] = len(truth)
-        for name in ("accuracy_score", "recall_score", "precision_score", "f1_score"):
-            function = getattr(metrics, name)
-            row[name] = function(truth, predicted, sample_weight=said.weights)
+        row["accuracy_score"] = metrics.accuracy_score(truth, predicted, sample_weight=said.weights)
+        for name in ("recall_score", "precision_score", "f1_score"):
+            function = partial(getattr(metrics, name), sample_weight=said.weights, zero_division=0)
+            row[name] = function(truth, predicted)
         if with_areas:
-            row["roc_auc"] = metrics.roc_auc_score(
-                truth, said.probability(place), sample_weight=said.weights
-            )
-            row["precision_recall_auc"] = _average_precision(said, place)
+            both = 0 < truth.sum() < len(truth)
+            row["roc_auc"] = _area(said, place) if both else None
+            row["precision_recall_auc"] = _average_precision(said, place) if both else None
         rows.append(row)
     return pd.DataFrame(rows)

@@ -18,8 +18,6 @@ import runstone
 from runstone import metrics
 from support import fluent
 from support.compat import CLIENT_SETTINGS
-from support.environments import programs
-from support.mlflow_environments import FULL
 from support.suites import clean_environment
 
 SCRIPT = Path(__file__).parent / "scripts" / "evaluation.py"
@@ -29,12 +27,13 @@ EXTENT = "all" if os.environ.get("RUNSTONE_TEST_COMPAT") else "short"
 
 
 @pytest.fixture(scope="module")
-def judged_by_mlflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def judged_by_mlflow(
+    mlflow_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("mlflow")
-    programs(FULL)
     settings = {**CLIENT_SETTINGS, "MLFLOW_ALLOW_FILE_STORE": "true"}
     subprocess.run(
-        [str(FULL.python), str(SCRIPT), "outcomes.json", EXTENT],
+        [str(mlflow_python), str(SCRIPT), "outcomes.json", EXTENT],
         cwd=folder,
         env=clean_environment() | settings,
         check=True,

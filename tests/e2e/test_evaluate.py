@@ -119,3 +119,12 @@ def test_metrics_belong_to_the_logged_model() -> None:
     assert {each.run_id for each in found.metrics} == {run.info.run_id}
     data = runstone.get_run(run.info.run_id).inputs.dataset_inputs[0].dataset
     assert {(m.dataset_name, m.dataset_digest) for m in found.metrics} == {(data.name, data.digest)}
+
+
+def test_a_model_by_its_uri_is_judged_as_the_object_that_was_logged() -> None:
+    fitted = GaussianNB().fit(FRAME, LABELS)
+    logged = runstone.sklearn.log_model(fitted, name="bayes")
+    result = judge(logged.model_uri)
+    assert result.metrics == judge(fitted).metrics
+    kept = runstone.Client().get_logged_model(logged.model_id)
+    assert {each.key for each in kept.metrics} == set(result.metrics)

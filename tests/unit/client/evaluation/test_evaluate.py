@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -64,21 +63,6 @@ def test_a_model_is_a_function_an_object_or_a_model_of_pyfunc() -> None:
     without = {key: value for key, value in expected.items() if key != "score"}
     assert judge(Pyfunc(fitted, "mlflow.pyfunc.model")).metrics == without
     assert judge(fitted.predict).metrics == without
-
-
-def test_a_uri_is_loaded_by_pyfunc(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-
-    def load_model(uri: str, **options: Any) -> Any:
-        asked.append((uri, options))
-        return Pyfunc(LinearRegression().fit(FRAME[["a", "b"]], Y), "mlflow.sklearn")
-
-    fake = ModuleType("runstone.pyfunc")
-    fake.load_model = load_model  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "runstone.pyfunc", fake)
-    judge("models:/m/1")
-    judge("models:/m/1", model_config={"t": 1})
-    assert asked == [("models:/m/1", {}), ("models:/m/1", {"model_config": {"t": 1}})]
 
 
 def test_data_is_a_frame_an_array_a_list_or_a_data_set() -> None:

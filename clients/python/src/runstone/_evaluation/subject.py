@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from runstone._evaluation.examples import Examples
@@ -73,8 +72,9 @@ def subject(
     if isinstance(model, str):
         if model.startswith(("endpoints:", "apps:")):
             raise invalid("model", "must be a model's URI; endpoints cannot be evaluated")
-        options = {"model_config": dict(model_config)} if model_config else {}
-        model = import_module("runstone.pyfunc").load_model(model, **options)
+        from runstone.pyfunc import load_model
+
+        model = load_model(model, model_config=dict(model_config) if model_config else None)
     found = _subject(model)
     if model_id is not None and found.model_id not in {None, model_id}:
         raise invalid("model_id", f"is {model_id}, and the model's own is {found.model_id}")

@@ -27,7 +27,7 @@
     │   ├── OwnerDeleted   OwnerSealed   PathConflict   OffsetMismatch   SizeMismatch
     │   │   DigestMismatch   PresignUnsupported   StoreOfAnother
     │   ├── VersionNotReady   VersionFinalized   ModelInUse   CommentOfAnother
-    │   │   TransitionRequestClosed
+    │   │   TransitionRequestClosed   StageRulesBroken
     │   ├── ModelValidationFailed          an evaluation misses its thresholds
     │   ├── RunActive   NoActiveRun        the fluent API's own state
     │   ├── LibraryMissing                 the call needs a library that is not installed here
@@ -142,6 +142,7 @@ from runstone._exceptions.reasons import (
     SourceLoggedModelNotFound,
     SourceNotFound,
     SourceRunNotFound,
+    StageRulesBroken,
     StorageFull,
     StoreOfAnother,
     SuiteNotInstalled,
@@ -240,6 +241,7 @@ __all__ = [
     "StoreOfAnother",
     "VersionNotReady",
     "VersionFinalized",
+    "StageRulesBroken",
     "ModelInUse",
     "CommentOfAnother",
     "TransitionRequestClosed",

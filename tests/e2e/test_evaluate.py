@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.naive_bayes import GaussianNB
 
 import runstone
-from runstone.models import EvaluationResult, MetricThreshold, make_metric
+from runstone.exceptions import StageRulesBroken
+from runstone.models import EvaluationResult, MetricThreshold, infer_signature, make_metric
 from support import fluent
 
 QUIET = {"log_model_explainability": False}
@@ -128,3 +130,43 @@ def test_a_model_by_its_uri_is_judged_as_the_object_that_was_logged() -> None:
     assert result.metrics == judge(fitted).metrics
     kept = runstone.Client().get_logged_model(logged.model_id)
     assert {each.key for each in kept.metrics} == set(result.metrics)
+
+
+def test_a_version_moves_to_production_when_its_evaluation_says_so() -> None:
+    client = runstone.Client()
+    wrong = DummyClassifier().fit(FRAME, LABELS)
+    right = GaussianNB().fit(FRAME, LABELS)
+    signature = infer_signature(FRAME, LABELS.to_numpy())
+    for model in (wrong, right):
+        runstone.sklearn.log_model(
+            model, name="model", signature=signature, registered_model_name="judged"
+        )
+    client.set_model_version_tag("judged", 1, "runstone.evaluation", "{")
+    client.set_stage_rules("judged", "production", ["signature", "f1_score > @champion + 0.05"])
+    assert client.get_stage_rules("judged", "Production") == [
+        "signature",
+        "f1_score > @champion + 0.05",
+    ]
+    with pytest.raises(StageRulesBroken, match="no evaluation has found a signature"):
+        client.transition_model_version_stage("judged", 1, "Production")
+    judge("models:/judged/1", evaluator_config={**QUIET, "metric_prefix": "train_"})
+    judge("models:/judged/1")
+    shown = json.loads(client.get_model_version("judged", 1).tags["runstone.evaluation"])
+    assert {"f1_score", "train_f1_score"} <= shown["metrics"].keys()
+    client.transition_model_version_stage("judged", 1, "Production")
+    client.set_registered_model_alias("judged", "champion", "1")
+    with pytest.raises(StageRulesBroken, match="version 2 of 'judged' may not move to Production"):
+        client.transition_model_version_stage("judged", 2, "Production")
+    judge("models:/judged/latest")
+    moved = client.transition_model_version_stage("judged", 2, "Production")
+    assert moved.current_stage == "Production"
+    client.transition_model_version_stage("judged", 2, "Archived")
+    poor = json.dumps({"metrics": {"f1_score": 0.01}, "signature": True})
+    client.set_model_version_tag("judged", 2, "runstone.evaluation", poor)
+    with pytest.raises(StageRulesBroken, match=r"it is 0\.01; version 1, which is champion, has 0"):
+        client.transition_model_version_stage("judged", 2, "Production")
+    client.set_stage_rules("judged", "Production", [])
+    assert client.get_stage_rules("judged", "Production") == []
+    client.transition_model_version_stage("judged", 2, "Production")
+    with pytest.raises(runstone.exceptions.InvalidField, match="must have rules such as"):
+        client.set_stage_rules("judged", "Staging", ["good enough"])

@@ -62,7 +62,9 @@ def test_rules_belong_to_a_stage() -> None:
 def test_a_version_passes_that_shows_all() -> None:
     good = version(2, {"acc": 0.9, "err": 3}, signature=True)
     before = version(1, {"acc": 0.8, "err": 4.0})
-    rules = "signature; acc >= 0.9; err <= 3; acc > @champion; acc >= @champion + 0.05; err < @champion"
+    rules = (
+        "signature; acc >= 0.9; err <= 3; acc > @champion; acc >= @champion + 0.05; err < @champion"
+    )
     assert verdict(rules, good, before) == []
 
 

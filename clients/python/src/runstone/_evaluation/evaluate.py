@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstone import _media, _values
 from runstone._entities.tracking import DatasetInput, InputTag, LoggedModelInput, Metric
-from runstone._evaluation import custom, rows
+from runstone._evaluation import custom, record, rows
 from runstone._evaluation.artifacts import artifact
 from runstone._evaluation.examples import Examples, examples
 from runstone._evaluation.metric import EvaluationMetric
@@ -18,6 +18,7 @@ from runstone._evaluation.outcome import Outcome
 from runstone._evaluation.plan import MODEL_TYPES, Plan, plan
 from runstone._evaluation.result import EvaluationResult
 from runstone._evaluation.subject import Answers, Subject, answers, probabilities, subject
+from runstone._fluent import _state
 from runstone._fluent._logging import DATA_CONTEXT
 from runstone._fluent._runs import ActiveRun, active_run, start_run
 from runstone._journal.rules import check_keys
@@ -70,7 +71,9 @@ def evaluate(
 
     Args:
         model: A function of a DataFrame, a fitted object with ``predict``, a model of
-            ``runstone.pyfunc`` or its URI; None when the predictions stand in the data.
+            ``runstone.pyfunc`` or its URI; None when the predictions stand in the data. A version
+            of a registered model, by its URI, notes the metrics in its tag
+            ``runstone.evaluation``: see ``Client.set_stage_rules``.
         data: Features: a DataFrame, an array of shape (rows, columns), a list of rows, or a data
             set of ``runstone.data``, which names its targets itself.
         model_type: ``"classifier"`` or ``"regressor"``; None for ``extra_metrics`` alone.
@@ -130,7 +133,9 @@ def evaluate(
     _check_rows(known, model_type, planned.options)
     if model is None and known.predictions is None:
         raise invalid("model", "must be given, or predictions name a column of data")
-    asked = subject(model, env_manager, model_config, model_id)
+    version = record.version_of(_state.client(), model)
+    exact = model if version is None else f"models:/{version.name}/{version.version}"
+    asked = subject(exact, env_manager, model_config, model_id)
     with _run() as run:
         _note(run, known.dataset, planned, model_id or asked.model_id)
         outcome = Outcome()
@@ -140,7 +145,11 @@ def evaluate(
         if planned.measure is not None:
             custom.measure(given, metrics)
             custom.make_artifacts(given, makers)
-        return _keep(run, given, predictions, known.dataset, model_id or asked.model_id)
+        result = _keep(run, given, predictions, known.dataset, model_id or asked.model_id)
+        if version is not None:
+            run_id = run.info.run_id
+            record.note(run.client, version, result.metrics, run_id, signed=asked.signed)
+        return result
 
 
 def _check_installed() -> None:

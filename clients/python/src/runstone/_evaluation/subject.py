@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runstone._evaluation.examples import Examples
@@ -29,6 +29,7 @@ class Subject:
         raw: The fitted object, for explanations; None when there is none.
         model_id: The logged model's id.
         wants_array: Whether it was fitted on arrays, and so complains of names.
+        signed: Whether it was saved with a signature.
     """
 
     predict: Callable[[Any], Any] | None = None
@@ -38,6 +39,7 @@ class Subject:
     raw: Any = None
     model_id: str | None = None
     wants_array: bool = False
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ def _subject(model: Any) -> Subject:
         return Subject()
     flavors = getattr(getattr(model, "metadata", None), "flavors", None)
     if isinstance(flavors, Mapping):
-        return _of_pyfunc(model, str(flavors.get("python_function", {}).get("loader_module", "")))
+        loader = str(flavors.get("python_function", {}).get("loader_module", ""))
+        signed = getattr(model.metadata, "signature", None) is not None
+        return replace(_of_pyfunc(model, loader), signed=signed)
     if callable(getattr(model, "predict", None)):
         return _of_object(model, model.predict, scored=True)
     if callable(model):

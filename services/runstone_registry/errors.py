@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runstone_kit.errors import (
     Aborted,
     AlreadyExists,
@@ -29,6 +31,7 @@ __all__ = [
     "SourceLoggedModelNotFound",
     "SourceNotFound",
     "SourceRunNotFound",
+    "StageRulesBroken",
     "TagNotFound",
     "TooManyWebhooks",
     "TransitionRequestClosed",
@@ -204,6 +207,24 @@ class TransitionRequestOpen(AlreadyExists):
         super().__init__(
             f"transition request {transition_request_id!r} asks for the same and is open",
             metadata={"transition_request_id": transition_request_id},
+        )
+
+
+class StageRulesBroken(FailedPrecondition):
+    """The version does not show what the model's rules ask of the stage."""
+
+    domain = DOMAIN
+    reason = "STAGE_RULES_BROKEN"
+
+    def __init__(self, name: str, version: int, stage: str, broken: Sequence[str]) -> None:
+        super().__init__(
+            f"version {version} of {name!r} may not move to {stage}: {'; '.join(broken)}",
+            metadata={
+                "name": name,
+                "version": str(version),
+                "stage": stage,
+                "rules": "\n".join(broken),
+            },
         )
 
 

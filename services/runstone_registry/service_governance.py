@@ -9,6 +9,7 @@ from runstone_kit.context import current
 from runstone_registry.errors import (
     CommentNotFound,
     CommentOfAnother,
+    StageRulesBroken,
     TransitionRequestClosed,
     TransitionRequestNotFound,
     TransitionRequestOpen,
@@ -30,9 +31,11 @@ from runstone_registry.service_base import (
     UseCases,
     check_etag,
     digest_of,
+    find_model,
     find_version,
 )
 from runstone_registry.service_events import Change, stage_changed
+from runstone_registry.service_rules import RULES, broken
 from runstone_registry.store import ReadSession, WriteSession
 
 
@@ -52,7 +55,7 @@ class GovernanceUseCases(UseCases):
 
         Others in the stage are archived in any case when that is asked for.
 
-        Raises ModelNotFound, VersionNotFound, VersionNotReady, EtagMismatch.
+        Raises ModelNotFound, VersionNotFound, VersionNotReady, StageRulesBroken, EtagMismatch.
         """
 
         def work(tx: WriteSession) -> Moved:
@@ -83,7 +86,12 @@ class GovernanceUseCases(UseCases):
         comment: str,
         details: Mapping[str, str] | None = None,
     ) -> Moved:
-        """Every version that changes its stage gets exactly one audit event, of this action."""
+        """Every version that changes its stage gets exactly one audit event, of this action.
+
+        Raises StageRulesBroken, before anything is changed.
+        """
+        if version.stage is not stage:
+            _check_rules(tx, head, version, stage)
         archived: list[int] = []
         if archive:
             etag, now = self._ids.hex_id(), self._clock.now_ms()
@@ -167,7 +175,7 @@ class GovernanceUseCases(UseCases):
     ) -> tuple[TransitionRequest, Moved]:
         """Do what was asked and close the request.
 
-        Raises TransitionRequestNotFound, TransitionRequestClosed.
+        Raises TransitionRequestNotFound, TransitionRequestClosed, StageRulesBroken.
         """
 
         def work(tx: WriteSession) -> tuple[TransitionRequest, Moved]:
@@ -309,6 +317,15 @@ def _ready(version: ModelVersion) -> ModelVersion:
         why = f"is {version.status.value}, not READY"
         raise VersionNotReady(version.name, version.version, why)
     return version
+
+
+def _check_rules(tx: ReadSession, head: ModelHead, version: ModelVersion, stage: Stage) -> None:
+    """Hold a version to the model's rules, under the model's lock. Raises StageRulesBroken."""
+    rules = find_model(tx, head).tags.get(f"{RULES}{stage.value}")
+    if rules:
+        found = broken(rules, version, lambda alias: tx.version_by_alias(head.model_id, alias))
+        if found:
+            raise StageRulesBroken(head.name, version.version, stage.value, found)
 
 
 def _request(tx: ReadSession, transition_request_id: str) -> TransitionRequest:

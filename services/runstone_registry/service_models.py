@@ -33,6 +33,7 @@ from runstone_registry.service_events import (
     tag_deleted,
     tag_set,
 )
+from runstone_registry.service_rules import check_rule_tags
 from runstone_registry.store import ReadSession, WriteSession
 
 
@@ -40,7 +41,11 @@ class ModelUseCases(UseCases):
     """Registered models."""
 
     def create_registered_model(self, wish: CreateModel) -> RegisteredModel:
-        """Create a model without versions. Raises ModelNameTaken, RequestIdReused."""
+        """Create a model without versions.
+
+        Raises ModelNameTaken, RequestIdReused, InvalidArgument for rules that cannot be read.
+        """
+        check_rule_tags(wish.tags)
         size = tags_size(wish.tags)
         digest = digest_of("CreateRegisteredModel", wish.name, wish.description, wish.tags)
 
@@ -131,7 +136,8 @@ class ModelUseCases(UseCases):
         self._sweeper.delete_now(self._store.write(work))
 
     def set_registered_model_tags(self, name: str, tags: Mapping[str, str]) -> RegisteredModel:
-        """Set tags, all or none. Raises ModelNotFound."""
+        """Set tags, all or none. Raises ModelNotFound, InvalidArgument for unreadable rules."""
+        check_rule_tags(tags)
 
         def work(tx: WriteSession) -> RegisteredModel:
             head = self._lock(tx, name)

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 import runstone
-from runstone import artifacts, data, entities, exceptions, models, pyfunc, sklearn, types
+from runstone import artifacts, data, entities, exceptions, metrics, models, pyfunc, sklearn, types
 from runstone.models import signature
 from runstone.types import schema
 from support import fluent
 
 MODULES = (
     *(runstone, artifacts, data, types, schema),
-    *(models, signature, pyfunc, sklearn),
+    *(metrics, models, signature, pyfunc, sklearn),
 )
 
 

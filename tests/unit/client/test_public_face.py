@@ -20,6 +20,7 @@ from runstone import (
     data,
     entities,
     exceptions,
+    metrics,
     models,
     pyfunc,
     sklearn,
@@ -46,7 +47,7 @@ HEAVY = {
 
 MODULES = (
     *(runstone, artifacts, data, entities, exceptions),
-    *(models, signature, schema, types, pyfunc, sklearn),
+    *(metrics, models, signature, schema, types, pyfunc, sklearn),
 )
 
 
@@ -101,7 +102,7 @@ def test_unknown_names_are_attribute_errors() -> None:
     assert not hasattr(runstone, "no_such_thing")
 
 
-@pytest.mark.parametrize("name", ["langchain", "trace", "log_trace"])
+@pytest.mark.parametrize("name", ["langchain", "genai", "trace", "log_trace"])
 def test_what_mlflow_has_and_we_do_not_says_what_to_do(name: str) -> None:
     with pytest.raises(AttributeError, match=f"runstone.{name} does not exist yet; .*log"):
         getattr(runstone, name)

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         data,
         entities,
         lightgbm,
+        metrics,
         models,
         onnx,
         pyfunc,
@@ -93,6 +94,8 @@ if TYPE_CHECKING:
     from runstone._autolog.everything import autolog
     from runstone._client import Client
     from runstone._client import Client as MlflowClient
+    from runstone._evaluation.evaluate import evaluate
+    from runstone._evaluation.thresholds import validate_evaluation_results
 
 __all__ = [
     # where
@@ -158,6 +161,10 @@ __all__ = [
     "set_model_version_tag",
     # trainings that log by themselves
     "autolog",
+    # judging models
+    "evaluate",
+    "validate_evaluation_results",
+    "metrics",
     # the rest
     "Client",
     "MlflowClient",
@@ -185,6 +192,7 @@ _LAZY_MODULES = {
     "data",
     "entities",
     "lightgbm",
+    "metrics",
     "models",
     "onnx",
     "pyfunc",
@@ -194,6 +202,11 @@ _LAZY_MODULES = {
     "types",
     "xgboost",
 }
+_LAZY_NAMES = {
+    "evaluate": "runstone._evaluation.evaluate",
+    "validate_evaluation_results": "runstone._evaluation.thresholds",
+}
+"""Names, and the modules that they are loaded from when they are first used."""
 
 
 def __getattr__(name: str) -> Any:
@@ -212,6 +225,11 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         return import_module(f"runstone.{name}")
+    if name in _LAZY_NAMES:
+        from importlib import import_module
+
+        globals()[name] = getattr(import_module(_LAZY_NAMES[name]), name)
+        return globals()[name]
     # Loaded only for a name that is not there: what to do instead, for those who come from MLflow.
     from runstone._missing import explanation
 

@@ -34,7 +34,7 @@ _INSTEAD = {
     "load_model": "load it by its framework, or as a function by runstone.pyfunc.load_model",
     "MlflowException": "catch runstone.RunstoneException",
     **dict.fromkeys(("run", "projects"), _START),
-    **dict.fromkeys(("evaluate", "genai", "metrics"), _JUDGE),
+    **dict.fromkeys(("genai",), _JUDGE),
     **dict.fromkeys(("log_assessment", "log_feedback", "log_expectation"), _JUDGE),
     **dict.fromkeys(("trace", "tracing", "start_span", "start_span_no_context"), _TIME),
     **dict.fromkeys(("log_trace", "get_trace", "search_traces", "update_current_trace"), _TIME),

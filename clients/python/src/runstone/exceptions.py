@@ -27,7 +27,8 @@
     │   ├── OwnerDeleted   OwnerSealed   PathConflict   OffsetMismatch   SizeMismatch
     │   │   DigestMismatch   PresignUnsupported   StoreOfAnother
     │   ├── VersionNotReady   VersionFinalized   ModelInUse   CommentOfAnother
-    │   │   TransitionRequestClosed
+    │   │   TransitionRequestClosed   StageRulesBroken
+    │   ├── ModelValidationFailed          an evaluation misses its thresholds
     │   ├── RunActive   NoActiveRun        the fluent API's own state
     │   ├── LibraryMissing                 the call needs a library that is not installed here
     │   └── OfflineMode                    the call needs a server
@@ -59,6 +60,7 @@ becomes the class of the status code.
 
 from __future__ import annotations
 
+from runstone._exceptions.evaluation import ModelValidationFailed
 from runstone._exceptions.kinds import (
     Aborted,
     AlreadyExists,
@@ -140,6 +142,7 @@ from runstone._exceptions.reasons import (
     SourceLoggedModelNotFound,
     SourceNotFound,
     SourceRunNotFound,
+    StageRulesBroken,
     StorageFull,
     StoreOfAnother,
     SuiteNotInstalled,
@@ -238,9 +241,11 @@ __all__ = [
     "StoreOfAnother",
     "VersionNotReady",
     "VersionFinalized",
+    "StageRulesBroken",
     "ModelInUse",
     "CommentOfAnother",
     "TransitionRequestClosed",
+    "ModelValidationFailed",
     "RunActive",
     "NoActiveRun",
     "OfflineMode",

@@ -60,6 +60,7 @@ class GovernanceCalls(ClientBase):
         """Move the version as asked and close the request, in one step.
 
         Raises:
+            StageRulesBroken: the version does not show what the model's rules ask.
             TransitionRequestNotFound, TransitionRequestClosed
         """
         response = self._registry.ApproveTransitionRequest(

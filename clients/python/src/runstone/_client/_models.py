@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,10 @@ from runstone.registry.v1 import model_pb2
 
 UNLIMITED = 2**31
 """Registry values are never cut: too long a one is an error of the server."""
+
+
+STAGE_RULES = "runstone.rules."
+"""The tag of a stage's rules, before the stage's name."""
 
 
 class ModelCalls(ClientBase):
@@ -152,6 +157,51 @@ class ModelCalls(ClientBase):
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         """Delete one tag of a model."""
         self.delete_registered_model_tags(name, [key])
+
+    def set_stage_rules(self, name: str, stage: str, rules: Sequence[str]) -> None:
+        """Say what a version must show before it moves to a stage; the service holds it to that.
+
+        ``evaluate`` with the URI of a version notes what the version shows. The rules are a tag of
+        the model, ``runstone.rules.<stage>``, and what a version shows is its tag
+        ``runstone.evaluation``.
+
+        Args:
+            name: The model.
+            stage: None, Staging, Production or Archived.
+            rules: ``"signature"``, ``"accuracy_score >= 0.9"``, ``"accuracy_score > @champion"``,
+                ``"max_error <= @champion - 0.5"`` …: the model has a signature, a metric has a
+                value, or is better than that of the version that an alias points to; with ``>=``,
+                ``<=``, ``>``, ``<``. Where nothing has the alias yet there is nothing to beat. At
+                most 50; none takes the rules away.
+
+        Raises:
+            InvalidField: a rule cannot be read.
+            ModelNotFound
+
+        Example:
+            >>> import runstone
+            >>> client = runstone.Client()
+            >>> _ = client.create_registered_model("fraud")
+            >>> client.set_stage_rules("fraud", "Production", ["roc_auc >= 0.8", "signature"])
+            >>> run = client.create_run("0").info.run_id
+            >>> client.log_text(run, "weights", "model/weights.txt")
+            >>> version = client.create_model_version("fraud", f"runs:/{run}/model").version
+            >>> client.transition_model_version_stage("fraud", version, "Production")
+            Traceback (most recent call last):
+            runstone.exceptions.StageRulesBroken: version 1 of 'fraud' may not move to Prod...
+        """
+        key = f"{STAGE_RULES}{convert.stage_title(stage)}"
+        texts = [rules] if isinstance(rules, str) else list(rules)
+        if texts:
+            self.set_registered_model_tags(name, {key: "\n".join(map(str, texts))})
+        elif key in self.get_registered_model(name).tags:
+            self.delete_registered_model_tags(name, [key])
+
+    def get_stage_rules(self, name: str, stage: str) -> list[str]:
+        """What a version must show before it moves to a stage. Raises ModelNotFound."""
+        key = f"{STAGE_RULES}{convert.stage_title(stage)}"
+        text = str(self.get_registered_model(name).tags.get(key, ""))
+        return [line.strip() for line in re.split(r"[;\n]", text) if line.strip()]
 
     def set_model_alias(
         self, name: str, alias: str, version: int | str, *, etag: str | None = None

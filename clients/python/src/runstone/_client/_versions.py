@@ -352,6 +352,7 @@ class VersionCalls(LoggedModelCalls, ModelCalls):
         step. ``comment`` is kept in the audit.
 
         Raises:
+            StageRulesBroken: the version does not show what ``set_stage_rules`` asks.
             VersionNotReady, ModelNotFound, VersionNotFound
             EtagMismatch: ``etag`` was given and the version changed since.
         """

@@ -29,6 +29,11 @@ def stage(name: str) -> model_pb2.Stage.ValueType:
     return found
 
 
+def stage_title(name: str) -> str:
+    """A stage's name as the service writes it. Raises InvalidArgument for an unknown one."""
+    return _NAMES[stage(name)]
+
+
 def is_stage(name: str) -> bool:
     """Whether it names a stage, in any case."""
     return name.lower() in _STAGES

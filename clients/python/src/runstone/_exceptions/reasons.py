@@ -294,6 +294,12 @@ class VersionNotReady(FailedPrecondition):
     reason = "VERSION_NOT_READY"
 
 
+class StageRulesBroken(FailedPrecondition):
+    """The model's rules keep the version from the stage; ``metadata["rules"]`` says why."""
+
+    reason = "STAGE_RULES_BROKEN"
+
+
 class VersionFinalized(FailedPrecondition):
     """The model version was finalized before, with the other outcome."""
 

@@ -18,11 +18,11 @@ from runstone.exceptions import FlavorNotFound, ModelFormatError
 
 def load(
     model_uri: str | os.PathLike[str],
-    dst_path: str | os.PathLike[str] | None,
-    model_config: Any,
-    allow_pickle: bool | None,
+    dst_path: str | os.PathLike[str] | None = None,
+    model_config: Any = None,
+    allow_pickle: bool | None = None,
     *,
-    quiet: bool,
+    quiet: bool = False,
 ) -> PyFuncModel:
     """What ``runstone.pyfunc.load_model`` does."""
     found = loading.fetch(model_uri, dst_path)

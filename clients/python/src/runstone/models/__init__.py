@@ -1,10 +1,15 @@
-"""Models: what they take and give."""
+"""Models: what they take and give, and how they are judged."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runstone._evaluation.artifacts import EvaluationArtifact
+    from runstone._evaluation.evaluate import evaluate
+    from runstone._evaluation.metric import EvaluationMetric, make_metric
+    from runstone._evaluation.result import EvaluationResult
+    from runstone._evaluation.thresholds import MetricThreshold, validate_evaluation_results
     from runstone._flavors.code_model import ModelConfig, set_model
     from runstone._flavors.importing import import_model
     from runstone._models.info import ModelInfo
@@ -18,17 +23,24 @@ if TYPE_CHECKING:
     from runstone.models.signature import ModelSignature, infer_signature
 
 __all__ = [
+    "EvaluationArtifact",
+    "EvaluationMetric",
+    "EvaluationResult",
+    "MetricThreshold",
     "Model",
     "ModelConfig",
     "ModelInfo",
     "ModelSignature",
     "convert_input_example_to_serving_input",
+    "evaluate",
     "get_model_info",
     "import_model",
     "infer_signature",
+    "make_metric",
     "predict",
     "set_model",
     "set_signature",
+    "validate_evaluation_results",
     "validate_serving_input",
 ]
 
@@ -43,6 +55,13 @@ _HOMES = {
         "runstone._pyfunc.serving_input",
     ),
     **dict.fromkeys(("ModelConfig", "set_model"), "runstone._flavors.code_model"),
+    "EvaluationArtifact": "runstone._evaluation.artifacts",
+    **dict.fromkeys(("EvaluationMetric", "make_metric"), "runstone._evaluation.metric"),
+    "EvaluationResult": "runstone._evaluation.result",
+    **dict.fromkeys(
+        ("MetricThreshold", "validate_evaluation_results"), "runstone._evaluation.thresholds"
+    ),
+    "evaluate": "runstone._evaluation.evaluate",
 }
 """The module of each name, which loads with the first use of it."""
 

@@ -86,6 +86,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. Metadata: webhook_id."""
     ERROR_REASON_TOO_MANY_WEBHOOKS: _ErrorReason.ValueType  # 31
     """RESOURCE_EXHAUSTED. There are as many webhooks as the service takes; delete one. Metadata: limit."""
+    ERROR_REASON_STAGE_RULES_BROKEN: _ErrorReason.ValueType  # 32
+    """FAILED_PRECONDITION. The version does not show what the model's rules ask of the stage. Metadata: name, version,
+    stage, and rules: each that is broken, with why, one a line.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "registry.runstone". ErrorInfo.reason is the
@@ -156,4 +160,8 @@ ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 30
 """NOT_FOUND. Metadata: webhook_id."""
 ERROR_REASON_TOO_MANY_WEBHOOKS: ErrorReason.ValueType  # 31
 """RESOURCE_EXHAUSTED. There are as many webhooks as the service takes; delete one. Metadata: limit."""
+ERROR_REASON_STAGE_RULES_BROKEN: ErrorReason.ValueType  # 32
+"""FAILED_PRECONDITION. The version does not show what the model's rules ask of the stage. Metadata: name, version,
+stage, and rules: each that is broken, with why, one a line.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

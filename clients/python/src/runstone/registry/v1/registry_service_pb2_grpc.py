@@ -438,10 +438,14 @@ class RegistryServiceServicer:
     def TransitionModelVersionStage(self, request, context):
         """Moves a READY version to a stage. The same stage again changes nothing and leaves no audit event.
 
+        The model's tag "runstone.rules.<stage>" says what the version must show before, such as
+        "signature; accuracy_score >= 0.9; accuracy_score > @champion"; the version shows it by its tag
+        "runstone.evaluation".
+
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-        - FAILED_PRECONDITION: VERSION_NOT_READY.
+        - FAILED_PRECONDITION: VERSION_NOT_READY, STAGE_RULES_BROKEN.
         - ABORTED: ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -467,7 +471,7 @@ class RegistryServiceServicer:
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: TRANSITION_REQUEST_NOT_FOUND.
-        - FAILED_PRECONDITION: TRANSITION_REQUEST_CLOSED.
+        - FAILED_PRECONDITION: TRANSITION_REQUEST_CLOSED, STAGE_RULES_BROKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

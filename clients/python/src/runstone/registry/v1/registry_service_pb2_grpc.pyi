@@ -183,10 +183,14 @@ class RegistryServiceStub:
     TransitionModelVersionStage: _grpc.UnaryUnaryMultiCallable[_governance_pb2.TransitionModelVersionStageRequest, _governance_pb2.TransitionModelVersionStageResponse]
     """Moves a READY version to a stage. The same stage again changes nothing and leaves no audit event.
 
+    The model's tag "runstone.rules.<stage>" says what the version must show before, such as
+    "signature; accuracy_score >= 0.9; accuracy_score > @champion"; the version shows it by its tag
+    "runstone.evaluation".
+
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-    - FAILED_PRECONDITION: VERSION_NOT_READY.
+    - FAILED_PRECONDITION: VERSION_NOT_READY, STAGE_RULES_BROKEN.
     - ABORTED: ETAG_MISMATCH.
     """
     CreateTransitionRequest: _grpc.UnaryUnaryMultiCallable[_governance_pb2.CreateTransitionRequestRequest, _governance_pb2.CreateTransitionRequestResponse]
@@ -204,7 +208,7 @@ class RegistryServiceStub:
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: TRANSITION_REQUEST_NOT_FOUND.
-    - FAILED_PRECONDITION: TRANSITION_REQUEST_CLOSED.
+    - FAILED_PRECONDITION: TRANSITION_REQUEST_CLOSED, STAGE_RULES_BROKEN.
     """
     RejectTransitionRequest: _grpc.UnaryUnaryMultiCallable[_governance_pb2.RejectTransitionRequestRequest, _governance_pb2.RejectTransitionRequestResponse]
     """Closes the request; the version stays where it is.
@@ -454,10 +458,14 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     TransitionModelVersionStage: _aio.UnaryUnaryMultiCallable[_governance_pb2.TransitionModelVersionStageRequest, _governance_pb2.TransitionModelVersionStageResponse]  # type: ignore[assignment]
     """Moves a READY version to a stage. The same stage again changes nothing and leaves no audit event.
 
+    The model's tag "runstone.rules.<stage>" says what the version must show before, such as
+    "signature; accuracy_score >= 0.9; accuracy_score > @champion"; the version shows it by its tag
+    "runstone.evaluation".
+
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-    - FAILED_PRECONDITION: VERSION_NOT_READY.
+    - FAILED_PRECONDITION: VERSION_NOT_READY, STAGE_RULES_BROKEN.
     - ABORTED: ETAG_MISMATCH.
     """
     CreateTransitionRequest: _aio.UnaryUnaryMultiCallable[_governance_pb2.CreateTransitionRequestRequest, _governance_pb2.CreateTransitionRequestResponse]  # type: ignore[assignment]
@@ -475,7 +483,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
     - NOT_FOUND: TRANSITION_REQUEST_NOT_FOUND.
-    - FAILED_PRECONDITION: TRANSITION_REQUEST_CLOSED.
+    - FAILED_PRECONDITION: TRANSITION_REQUEST_CLOSED, STAGE_RULES_BROKEN.
     """
     RejectTransitionRequest: _aio.UnaryUnaryMultiCallable[_governance_pb2.RejectTransitionRequestRequest, _governance_pb2.RejectTransitionRequestResponse]  # type: ignore[assignment]
     """Closes the request; the version stays where it is.
@@ -836,10 +844,14 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_governance_pb2.TransitionModelVersionStageResponse, _abc.Awaitable[_governance_pb2.TransitionModelVersionStageResponse]]:
         """Moves a READY version to a stage. The same stage again changes nothing and leaves no audit event.
 
+        The model's tag "runstone.rules.<stage>" says what the version must show before, such as
+        "signature; accuracy_score >= 0.9; accuracy_score > @champion"; the version shows it by its tag
+        "runstone.evaluation".
+
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: MODEL_NOT_FOUND, VERSION_NOT_FOUND.
-        - FAILED_PRECONDITION: VERSION_NOT_READY.
+        - FAILED_PRECONDITION: VERSION_NOT_READY, STAGE_RULES_BROKEN.
         - ABORTED: ETAG_MISMATCH.
         """
 
@@ -869,7 +881,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.
         - NOT_FOUND: TRANSITION_REQUEST_NOT_FOUND.
-        - FAILED_PRECONDITION: TRANSITION_REQUEST_CLOSED.
+        - FAILED_PRECONDITION: TRANSITION_REQUEST_CLOSED, STAGE_RULES_BROKEN.
         """
 
     @_abc_1.abstractmethod

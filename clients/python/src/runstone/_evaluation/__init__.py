@@ -1,0 +1,1 @@
+"""Judging a model: metrics, plots, tables, thresholds. Heavy libraries load where used."""

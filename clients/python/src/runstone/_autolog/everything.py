@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from runstone._arguments import checked
 from runstone._autolog import libraries
 from runstone._values import invalid
 
 
+@checked
 def autolog(
     log_input_examples: bool = False,
     log_model_signatures: bool = True,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from runstone import _media, _values
+from runstone._arguments import checked
 from runstone._entities.tracking import DatasetInput, InputTag, LoggedModelInput, Metric
 from runstone._evaluation import custom, record, rows
 from runstone._evaluation.artifacts import artifact
@@ -37,6 +38,7 @@ NEEDS = {
 """Modules, and the distributions that have them."""
 
 
+@checked
 def evaluate(
     model: Any = None,
     data: Any = None,

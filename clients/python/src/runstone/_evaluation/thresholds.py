@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from runstone._arguments import checked
 from runstone._values import invalid
 from runstone.exceptions import ModelValidationFailed
 
@@ -116,6 +117,7 @@ def _number(name: str, value: Any) -> float | None:
     return value
 
 
+@checked
 def validate_evaluation_results(
     validation_thresholds: Mapping[str, MetricThreshold],
     candidate_result: EvaluationResult,

@@ -136,11 +136,16 @@ def _log_start(training: Training, estimator: Any, given: Given) -> None:
 
 
 def _log_model(training: Training, estimator: Any, rows: Any) -> None:
-    about = described(training.switch, rows, _answer(estimator))
+    about = training.guarded("the signature", _described, training, estimator, rows)
+    about = about or {"signature": False}
     results.log_estimator(training, estimator, about)
     best = getattr(estimator, "best_estimator_", None)
     if results.is_search(estimator) and best is not None:
         results.log_estimator(training, best, about, "best_estimator")
+
+
+def _described(training: Training, estimator: Any, rows: Any) -> dict[str, Any]:
+    return described(training.switch, rows, _answer(estimator))
 
 
 def _answer(estimator: Any) -> Callable[[Any], Any]:

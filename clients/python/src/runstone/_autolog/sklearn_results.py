@@ -144,7 +144,8 @@ def _draw_all(training: Training, estimator: Any, given: Given, folder: Path) ->
     matrix = metrics.ConfusionMatrixDisplay
     title = "Normalized confusion matrix"
     draw(f"{PREFIX}confusion_matrix", title, matrix, normalize="true", cmap="Blues")
-    if len(classes) == 2:
+    scored = hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+    if len(classes) == 2 and scored:
         draw(f"{PREFIX}roc_curve", "ROC curve", metrics.RocCurveDisplay)
         curve = metrics.PrecisionRecallDisplay
         draw(f"{PREFIX}precision_recall_curve", "Precision recall curve", curve)

@@ -24,6 +24,7 @@ from runstone_tracking.model_logged import LoggedModelInfo, LoggedModelStatus
 from runstone_tracking.service_search import SearchService
 from runstone_tracking.sqlstore import SqlTransactions
 from runstone_tracking.store import Session
+from runstone_tracking.tables import params, runs
 from runstone_tracking.tables_metrics import metric_summaries
 from support.tracking import add_run
 
@@ -163,6 +164,34 @@ def test_columns_are_the_runs(
         following = rows(parts[place + 1 :])
         assert rows(rest)[: len(following)] == following
     assert parts[-1][1] == page.next_page_token
+
+
+def test_values_come_without_their_points(transactions: SqlTransactions) -> None:
+    service = SearchService(transactions)
+    [(whole, _)] = service.run_columns(asked())
+    [(found, _)] = service.run_columns(asked(), values_only=True)
+    assert [(each.key, list(each.rows), repr(list(each.values))) for each in found.metrics] == [
+        (each.key, list(each.rows), repr(list(each.values))) for each in whole.metrics
+    ]
+    assert not any(len(each.steps) or len(each.timestamps_ms) for each in found.metrics)
+    assert all(len(each.steps) == len(each.values) for each in whole.metrics)
+    assert (found.params, found.tags) == (whole.params, whole.tags)
+
+
+@pytest.mark.parametrize("odd", ["short", "a" * 40, "ü" * 32])
+def test_an_id_that_is_not_as_long_as_the_others_has_its_own_values(
+    transactions: SqlTransactions, database: Database, odd: str
+) -> None:
+    """Ids of one length are cut apart by it, others by zero bytes."""
+    run_id = transactions.write(add_run)
+    with database.write() as connection:
+        connection.execute(runs.update().where(runs.c.run_id == run_id).values(run_id=odd))
+        values = [{"run_id": odd, "key": key, "value": odd} for key in ("p0", "p9")]
+        connection.execute(insert(params), values)
+    service = SearchService(transactions)
+    assert rows(list(service.run_columns(asked()))) == [
+        row(run) for run in service.runs(asked()).items
+    ]
 
 
 def test_a_token_leads_on_from_either_search(transactions: SqlTransactions) -> None:

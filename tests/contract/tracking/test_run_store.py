@@ -193,6 +193,20 @@ def test_many_entries(transactions: SqlTransactions) -> None:
     assert len(found.tags) == 10_001
 
 
+@pytest.mark.parametrize(
+    "odd", ["", "NULL", '"', "\\", '\\"', '","', "{}", "{a,b}", " a ", "\n", "ü\U0001f600", "%s:x"]
+)
+def test_odd_texts_stay_as_they_are(transactions: SqlTransactions, odd: str) -> None:
+    """PostgreSQL takes them in an array, where some of them mean something."""
+    items = {"a": odd, "b": "plain", f"{odd}c": odd}
+    run = transactions.write(lambda s: add_run(s, tags={"z": odd}))
+    transactions.write(lambda s: s.runs.add_params(run, items))
+    transactions.write(lambda s: s.runs.set_tags(run, items))
+    assert get(transactions, run).params == items
+    transactions.write(lambda s: s.runs.delete_tags(run, [f"{odd}c", "b"]))
+    assert get(transactions, run).tags == {"a": odd, "z": odd, RUN_NAME_TAG: "a run"}
+
+
 def test_of_many_writers_of_one_param_one_wins(transactions: SqlTransactions) -> None:
     run = transactions.write(add_run)
     barrier = threading.Barrier(4)

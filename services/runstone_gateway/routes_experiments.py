@@ -16,7 +16,7 @@ from runstone_gateway.errors import refused
 from runstone_gateway.fields import wrong
 from runstone_gateway.pages import collect
 
-OWN_LOCATION = re.compile(r"mlflow-artifacts:/[\w./-]*", re.ASCII)
+OWN_LOCATION = re.compile(r"mlflow-artifacts:/(?:[\w-][\w.-]*(?:/[\w-][\w.-]*)*/?)?", re.ASCII)
 """The one place of artifacts that a client may name: the server's own, where it has its own order
 of folders."""
 

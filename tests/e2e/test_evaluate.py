@@ -170,3 +170,17 @@ def test_a_version_moves_to_production_when_its_evaluation_says_so() -> None:
     client.transition_model_version_stage("judged", 2, "Production")
     with pytest.raises(runstone.exceptions.InvalidField, match="must have rules such as"):
         client.set_stage_rules("judged", "Staging", ["good enough"])
+
+
+def test_autologging_does_not_log_what_is_judged_once_more() -> None:
+    runstone.sklearn.autolog(log_models=False)
+    try:
+        with runstone.start_run() as run:
+            model = GaussianNB().fit(FRAME, LABELS)
+            before = set(runstone.get_run(run.info.run_id).data.metrics)
+            result = judge(model)
+        assert "training_score" in before
+        after = set(runstone.get_run(run.info.run_id).data.metrics)
+        assert after == before | result.metrics.keys()
+    finally:
+        runstone.sklearn.autolog(disable=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,7 @@ def evaluate(
     version = record.version_of(_state.client(), model)
     exact = model if version is None else f"models:/{version.name}/{version.version}"
     asked = subject(exact, env_manager, model_config, model_id)
-    with _run() as run:
+    with _run() as run, _not_logged_by_itself():
         _note(run, known.dataset, planned, model_id or asked.model_id)
         outcome = Outcome()
         said = answers(asked, known, predictions if model is not None else None)
@@ -213,6 +214,17 @@ def _run() -> Iterator[ActiveRun]:
         return
     with start_run() as begun:
         yield begun
+
+
+@contextmanager
+def _not_logged_by_itself() -> Iterator[None]:
+    """Keep autologging, when it is in use, from logging what is predicted and measured here."""
+    guard = sys.modules.get("runstone._autolog.guard")
+    if guard is None:
+        yield
+        return
+    with guard.inside():
+        yield
 
 
 def _note(run: ActiveRun, dataset: Dataset, planned: Plan, model_id: str | None) -> None:

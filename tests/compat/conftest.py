@@ -23,7 +23,7 @@ from support.suites import suite
 # Two servers, two clients that import half of PyPI, and a machine that does something else too.
 COMPAT_SECONDS = 420
 
-NEEDY = {"servers", "plugin", "mlflow_python"}
+NEEDY = {"servers", "plugin", "mlflow_python", "frameworks"}
 """Fixtures that run foreign clients."""
 
 PLUGINS = {NEWEST: PLUGIN, YEAR_OLD: OLD_PLUGIN}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -69,7 +70,6 @@ class Catboost(Flavor):
         )
 
     def read(self, folder: Path, configuration: Mapping[str, Any], **options: Any) -> Any:
-        catboost = library("catboost")
         named = f"catboost.core.{configuration.get('model_type')}"
         model = known_class(named, CLASSES, "flavors.catboost.model_type")()
         path = paths.inside(folder, configuration.get("data", FILE), "flavors.catboost.data")
@@ -80,8 +80,10 @@ class Catboost(Flavor):
                 f" not {written!r:.50}"
             )
         try:
+            if written == "json":
+                json.loads(path.read_bytes())  # CatBoost takes the half of a file for a model
             return model.load_model(str(path), written)
-        except catboost.CatBoostError as error:
+        except Exception as error:
             raise ModelFormatError(f"{path.name} cannot be read by CatBoost: {error}") from error
 
     def unsafe(self, folder: Path, configuration: Mapping[str, Any]) -> str | None:

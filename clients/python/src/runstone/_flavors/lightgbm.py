@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -68,6 +69,7 @@ class Lightgbm(Flavor):
         path = _file(folder, configuration)
         if not _is_booster(configuration):
             return estimators.load(path, configuration.get("serialization_format"))
+        _check_whole(path)
         try:
             return lightgbm.Booster(model_file=path)
         except lightgbm.basic.LightGBMError as error:
@@ -89,6 +91,19 @@ class Lightgbm(Flavor):
 def _is_booster(configuration: Mapping[str, Any]) -> bool:
     # MLflow 1 had Boosters only, and named no class.
     return bool(configuration.get("model_class", BOOSTER) == BOOSTER)
+
+
+def _check_whole(path: Path) -> None:
+    """Raise ModelFormatError unless all trees are there whose sizes the file's head tells.
+
+    LightGBM reads each from where it should begin, and past the end of a file that was cut.
+    """
+    text = path.read_bytes()
+    sizes = re.search(rb"^tree_sizes=([0-9 ]+)$", text, re.MULTILINE)
+    first, end = text.find(b"\nTree=0\n") + 1, text.find(b"\nend of trees") + 1
+    whole = end > 0 and (sizes is None or first + sum(map(int, sizes[1].split())) == end)
+    if not whole:
+        raise ModelFormatError(f"{path.name} cannot be read by LightGBM: it lacks trees")
 
 
 def _file(folder: Path, configuration: Mapping[str, Any]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,11 +46,11 @@ class Onnx(Flavor):
         check_arguments(onnx.save_model, options)
         try:
             onnx.save_model(model, str(folder / FILE), **options)
-        except Exception as error:
-            raise invalid("onnx_model", f"cannot be saved: {error}") from error
-        finally:
-            # Weights that go into files of their own are taken out of the caller's model.
             _restore(model, folder)
+        except Exception as error:
+            with suppress(Exception):
+                _restore(model, folder)
+            raise invalid("onnx_model", f"cannot be saved: {error}") from error
         return Written(
             {
                 "onnx_version": onnx.__version__,
@@ -95,6 +96,6 @@ def _file(folder: Path, configuration: Mapping[str, Any]) -> Path:
 
 
 def _restore(model: Any, folder: Path) -> None:
+    """Give the caller's model its weights again: those in files were taken out of it."""
     helper = library("onnx.external_data_helper", "onnx")
-    if (folder / FILE).exists():
-        helper.load_external_data_for_model(model, os.fspath(folder))
+    helper.load_external_data_for_model(model, os.fspath(folder))

@@ -81,7 +81,6 @@ class Xgboost(Flavor):
         )
 
     def read(self, folder: Path, configuration: Mapping[str, Any], **options: Any) -> Any:
-        library("xgboost")
         named = configuration.get("model_class", BOOSTER)  # MLflow 1 had Boosters only
         model = known_class(named, CLASSES, "flavors.xgboost.model_class")()
         path = paths.inside(folder, configuration.get("data"), "flavors.xgboost.data")

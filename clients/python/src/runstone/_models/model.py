@@ -27,7 +27,7 @@ MAX_VALUES = 200_000
 """References in YAML make a page of text into more values than any machine can hold."""
 
 MAX_DEPTH = 100
-"""Deeper than anybody nests metadata; Python's own limit would end the program."""
+"""Deeper than anybody nests metadata."""
 
 _OWN = ("signature", "flavors")
 
@@ -229,11 +229,24 @@ def read(path: Path) -> Model:
         raise ModelFormatError(f"{file} cannot be read: {error}") from error
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _check_depth(text, loader)
         found = yaml.load(text, Loader=loader)  # noqa: S506 - both make plain values only
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ModelFormatError(f"{file} is no YAML of plain values: {error}") from error
     _check_size(found, file)
     return Model.from_dict(_mapping(found, "the whole"))
+
+
+def _check_depth(text: str, loader: Any) -> None:
+    """Before values are made: libyaml makes them by recursion, which ends the whole process."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
 
 
 def _check_size(found: Any, file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 import shutil
@@ -17,6 +18,7 @@ from runstone._models.example import Example, example_of
 from runstone._models.flavor import Flavor, Predictor, Written
 from runstone._models.model import MLMODEL, PYTHON_FUNCTION, Model
 from runstone._values import invalid
+from runstone.exceptions import InvalidArgument
 
 if TYPE_CHECKING:
     from runstone._schema.signature import ModelSignature
@@ -133,11 +135,8 @@ def _signature(
     function = description.flavors.get(PYTHON_FUNCTION)
     if example is None or function is None:
         return description.signature
-    from runstone._schema.infer import infer_signature
-
-    predict: Predictor = flavor.predictor(model, function)
     try:
-        predicted = predict(example.data, example.params)
+        return _shown(flavor.predictor(model, function), example)
     except Exception as error:
         # The model was trained, perhaps for days: it is kept, and its user told.
         warnings.warn(
@@ -146,7 +145,31 @@ def _signature(
             stacklevel=6,
         )
         return description.signature
-    return infer_signature(example.data, predicted, dict(example.params) or None)
+
+
+def _shown(predict: Predictor, example: Example) -> ModelSignature:
+    """The signature that an example shows: what it is, and what the model makes of it."""
+    from runstone._schema.enforce import enforce_inputs
+    from runstone._schema.infer import infer_signature
+    from runstone._schema.nested import AnyType
+    from runstone._schema.schema import ColSpec, Schema
+
+    data, params = copy.deepcopy(example.data), dict(example.params)
+    signature = infer_signature(data, params=params or None)
+    if signature.inputs is None:
+        raise InvalidArgument("it has no schema")
+    # As the loaded model will get it.
+    predicted = predict(enforce_inputs(data, signature.inputs), params)
+    columns = not signature.inputs.is_tensor_spec()
+    if columns and getattr(predicted, "ndim", 0) == 1 and hasattr(predicted, "tobytes"):
+        import pandas as pd
+
+        predicted = pd.Series(predicted)  # of rows, one for each, as MLflow sees it
+    try:
+        signature.outputs = infer_signature(model_output=predicted).outputs
+    except InvalidArgument:
+        signature.outputs = Schema([ColSpec(AnyType())])
+    return signature
 
 
 def _code(given: Sequence[str | os.PathLike[str]] | None, folder: Path) -> str | None:

@@ -13,7 +13,7 @@ from runstone._flavors import code_model
 from runstone._flavors.python_function import Own
 from runstone._flavors.python_model import checked
 from runstone._models.writing import About
-from runstone._schema.hints import signature_from_type_hints
+from runstone._schema.hints import function_hints, signature_from_type_hints
 from runstone._values import invalid, warn
 from runstone.exceptions import ModelFormatError
 
@@ -78,7 +78,8 @@ def described(about: About, own: Own) -> About:
     if own.python_model is None or about.signature is False:
         return about
     func = getattr(own.python_model, "func", own.python_model.predict)
-    hinted = signature_from_type_hints(func)
+    # A hint of Any says nothing, and so needs no word of what it lacks.
+    hinted = None if function_hints(func).input is Any else signature_from_type_hints(func)
     if hinted is None:
         return about
     said: ModelSignature | bool | None = about.signature

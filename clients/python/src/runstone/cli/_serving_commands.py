@@ -40,7 +40,7 @@ def add_to(group: click.Group) -> None:
         group.add_command(each)
 
 
-def _point_to(session: Session) -> None:
+def point_to(session: Session) -> None:
     """Have the fluent API call the suite that the command line names."""
     import runstone
 
@@ -114,7 +114,7 @@ def serve(ctx: click.Context, session: Session, /, **given: Any) -> None:
     from runstone._serving.settings import Settings
 
     settings = Settings(
-        model_uri=_absolute(given["model_uri"]),
+        model_uri=absolute(given["model_uri"]),
         name=given["name"],
         host=given["host"],
         port=given["port"],
@@ -132,7 +132,7 @@ def serve(ctx: click.Context, session: Session, /, **given: Any) -> None:
     ctx.exit(run(settings, given["env_manager"]))
 
 
-def _absolute(uri: str) -> str:
+def absolute(uri: str) -> str:
     """A relative path as seen from here: workers may have another working folder."""
     return uri if ":" in uri.partition("/")[0] else str(Path(uri).resolve())
 
@@ -166,8 +166,8 @@ def predict(ctx: click.Context, session: Session, /, **given: Any) -> None:
     """Predict from a file, as a server would: {"predictions": ...}."""
     from runstone._serving import predict_file
 
-    _point_to(session)
-    uri, path, manager = _absolute(given["model_uri"]), given["input_path"], given["env_manager"]
+    point_to(session)
+    uri, path, manager = absolute(given["model_uri"]), given["input_path"], given["env_manager"]
     kind = given["content_type"] or (path.suffix[1:] if path else "")
     kind = kind if kind in {"json", "csv", "parquet"} else "json"
     output = given["output_path"]
@@ -210,6 +210,6 @@ def prepare_env(session: Session, model_uri: str, env_manager: str) -> None:
     """
     from runstone._serving import environments
 
-    _point_to(session)
-    python = environments.prepare(_absolute(model_uri), env_manager)
+    point_to(session)
+    python = environments.prepare(absolute(model_uri), env_manager)
     session.answer({"python": str(python)}, f"The environment is ready: {python}")

@@ -1,4 +1,4 @@
-"""`runstone models serve` as users run it: workers that die, an alias that moves, an end in order."""
+"""`runstone models serve` as a process: workers that die, an alias that moves, an end in order."""
 
 import signal
 import subprocess

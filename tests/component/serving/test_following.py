@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runstone._pyfunc import loading
 from runstone._serving import engine, following
 from runstone._serving.engine import Engine
 from runstone._serving.following import Follower
@@ -24,7 +25,7 @@ class Registry:
         self.loads: list[str] = []
         self.folders: list[Path] = []
         self.error: Exception | None = None
-        monkeypatch.setattr("runstone.pyfunc.load_model", self._load)
+        monkeypatch.setattr(loading, "load", self._load)
         monkeypatch.setattr(engine._state, "client", lambda: self)
 
     def resolve_model_uri(self, uri: str) -> Any:
@@ -33,7 +34,7 @@ class Registry:
             raise self.error
         return self
 
-    def _load(self, uri: str, *, dst_path: Path, allow_pickle: bool | None) -> Any:
+    def _load(self, uri: str, dst_path: Path, *_: Any, quiet: bool) -> Any:
         version = uri.rpartition("/")[2]
         self.loads.append(uri)
         self.folders.append(dst_path)

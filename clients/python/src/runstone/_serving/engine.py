@@ -20,7 +20,7 @@ from runstone._serving.settings import Settings
 from runstone.exceptions import InvalidArgument
 
 if TYPE_CHECKING:
-    from runstone.pyfunc import PyFuncModel
+    from runstone._pyfunc.model import PyFuncModel
 
 log = logging.getLogger("runstone.serving")
 
@@ -95,7 +95,7 @@ class Engine:
         Raises:
             What ``runstone.pyfunc.load_model`` raises; what was served before still is.
         """
-        from runstone import pyfunc
+        from runstone._pyfunc import loading
 
         version = version or self.named_version()
         uri = self.settings.model_uri
@@ -106,7 +106,7 @@ class Engine:
         if isinstance(named, ModelUri):
             uri = f"models:/{named.name}/{version}" + (f"/{named.path}" if named.path else "")
         try:
-            model = pyfunc.load_model(uri, dst_path=folder, allow_pickle=self.settings.allow_pickle)
+            model = loading.load(uri, folder, None, self.settings.allow_pickle, quiet=False)
         except BaseException:
             _remove(folder)
             raise

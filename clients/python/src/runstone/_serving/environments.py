@@ -21,6 +21,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from runstone._fluent import _state
 from runstone._models import environment, loading
 from runstone._serving import NEEDED
 from runstone._version import __version__
@@ -51,10 +52,8 @@ def prepare(model_uri: str, manager: str, tracking_uri: str | None = None) -> Pa
         LibraryMissing: uv is not installed.
         What resolving the URI raises.
     """
-    import runstone
-
     if tracking_uri is not None:
-        runstone.set_tracking_uri(tracking_uri)
+        _state.set_tracking_uri(tracking_uri)
     with tempfile.TemporaryDirectory(prefix="runstone-environment-") as scratch:
         folder = loading.fetch(model_uri, scratch).folder
         return _prepare(folder, manager, Path(scratch))
@@ -146,9 +145,7 @@ def python_version(model: Path) -> str:
 
 def own_wheel(folder: Path) -> Path:
     """A wheel of the Runstone that runs here: no index need have it, and both ends are the same."""
-    import runstone
-
-    package = Path(runstone.__file__).parent
+    package = Path(__file__).parents[1]
     path = folder / f"runstone-{__version__}-py3-none-any.whl"
     facts = f"runstone-{__version__}.dist-info"
     found = importlib.metadata.distribution("runstone")

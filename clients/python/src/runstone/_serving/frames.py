@@ -37,7 +37,7 @@ class Columns:
         self.names: list[Any] = []
         self.nested = False
         if schema is not None and not schema.is_tensor_spec():
-            from runstone.types import DataType
+            from runstone._schema.datatypes import DataType
 
             self.names = list(schema.input_names())
             named = zip(self.names, schema.input_types(), strict=True)

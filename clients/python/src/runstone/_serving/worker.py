@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from runstone._fluent import _state
 from runstone._serving import meters
 from runstone._serving.app import App
 from runstone._serving.engine import Engine, log
@@ -66,6 +67,8 @@ class Worker:
         self._follower = Follower(self.engine)
         self._error: Exception | None = None
         self._server: Any = None
+        self._rpc: Any = None
+        self.grpc_port: int | None = None
         self._ending = threading.Event()
 
     def run(self) -> None:
@@ -83,12 +86,19 @@ class Worker:
             listening = bind(settings.host, settings.port)
         pool = ThreadPoolExecutor(settings.threads_used, "predict")
         try:
+            if settings.grpc_port is not None:
+                from runstone._serving import rpc
+
+                self._rpc, self.grpc_port = rpc.server(self.engine, pool)
+                self._rpc.start()
             if listening is None:
                 listening = bind(settings.host, settings.port, shared=True)
             self._serve(App(self.engine, pool), listening, pool)
         finally:
             if listening is not None:
                 listening.close()
+            if self._rpc is not None:
+                self._rpc.stop(settings.grace_s).wait()
             self._follower.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             self.engine.close()
@@ -155,10 +165,8 @@ def main(settings: Settings, *, shared: bool = False, parent: int | None = None)
     Args:
         parent: A pipe that ends when the parent of several workers is gone.
     """
-    import runstone
-
     if settings.tracking_uri is not None:
-        runstone.set_tracking_uri(settings.tracking_uri)
+        _state.set_tracking_uri(settings.tracking_uri)
     sys.setswitchinterval(SWITCH_S)
 
     def told(port: int) -> None:

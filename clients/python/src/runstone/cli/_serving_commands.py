@@ -64,6 +64,10 @@ Examples:
     "-p", "--port", type=click.IntRange(0, 65535), default=5000, show_default=True,
     help="0: any free one.",
 )  # fmt: skip
+@click.option(
+    "--grpc-port", type=click.IntRange(1, 65535),
+    help="The Open Inference Protocol over gRPC, too. Default: not.",
+)  # fmt: skip
 @click.option("-h", "--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "-w", "--workers", type=click.IntRange(1, 256), default=1, show_default=True,
@@ -118,6 +122,7 @@ def serve(ctx: click.Context, session: Session, /, **given: Any) -> None:
         name=given["name"],
         host=given["host"],
         port=given["port"],
+        grpc_port=given["grpc_port"],
         workers=given["workers"],
         threads=given["threads"],
         timeout_s=given["timeout"],

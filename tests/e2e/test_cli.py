@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+from sklearn.linear_model import LinearRegression
 
 import runstone
 from runstone.cli import cli, main
@@ -20,6 +21,8 @@ UNKNOWN_RUN = "0" * 32
 
 # They need no server that runs, and have tests of their own below.
 WITHOUT_SUITE = {"completion", "server", "db current", "db upgrade"}
+SERVING = {"models serve"}
+"""Called in test_serving.py, as the process that it is."""
 WITH_MLFLOW = {"import mlflow", "export mlflow"}
 """Called in tests/compat, where an MLflow is."""
 
@@ -87,16 +90,17 @@ def call(uri: str, capsys: pytest.CaptureFixture[str]) -> Caller:
     return Caller(uri, capsys)
 
 
-def test_every_command(call: Caller, tmp_path: Path) -> None:
+def test_every_command(call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_experiments(call)
     run_id = use_runs(call)
     use_artifacts(call, run_id, tmp_path)
     use_models(call, run_id, tmp_path)
+    use_served_models(call, tmp_path, monkeypatch)
     use_webhooks(call, tmp_path)
     use_governance(call)
     use_sync(call, tmp_path)
     use_gc(call, run_id, tmp_path)
-    assert call.called | WITHOUT_SUITE | WITH_MLFLOW == set(all_commands())
+    assert call.called | WITHOUT_SUITE | SERVING | WITH_MLFLOW == set(all_commands())
 
 
 def use_sync(call: Caller, tmp_path: Path) -> None:
@@ -244,6 +248,40 @@ def use_models(call: Caller, run_id: str, folder: Path) -> None:
     call.said("models", "create", "spare")
     assert call.told("models", "rename", "spare", "spare2")["name"] == "spare2"
     assert call.told("models", "delete", "spare2") == {"name": "spare2"}
+
+
+def use_served_models(call: Caller, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = folder / "doubling"
+    estimator = LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
+    runstone.sklearn.save_model(estimator, kept)
+    rows = folder / "rows.json"
+    rows.write_text('{"inputs": [[3.0]]}')
+    out = folder / "predictions.json"
+    code, said, _ = call.raw("models", "predict", "-m", str(kept), "-i", str(rows))
+    assert (code, json.loads(said)) == (0, {"predictions": [pytest.approx(6.0)]})
+    code, _, _ = call.raw(
+        "models", "predict", "-m", str(kept), "-i", str(rows), "-t", "json", "-o", str(out)
+    )
+    assert (code, json.loads(out.read_text())) == (0, {"predictions": [pytest.approx(6.0)]})
+    rows.write_text("[]")
+    code, _, err = call.raw("models", "predict", "-m", str(kept), "-i", str(rows))
+    assert (code, err.startswith("Error: the body must be a JSON object")) == (1, True)
+
+    context = folder / "context"
+    made = call.told("models", "generate-dockerfile", "-m", str(kept), "-d", str(context))
+    assert Path(made["dockerfile"]).read_text().startswith("FROM python:")
+    monkeypatch.setenv("PATH", str(folder))
+    code, _, err = call.raw("models", "build-docker", "-m", str(kept), "-n", "doubling:1")
+    assert (code, "docker is not installed" in err) == (1, True)
+    monkeypatch.undo()
+    manifest = ("models", "generate-manifest", "--image", "doubling:1", "--name", "doubling")
+    assert "kind: Deployment" in call.said(*manifest)
+    assert "kind: Service" in call.told(*manifest)["manifest"]
+    written = call.told(*manifest, "-o", str(folder / "manifest.yaml"))["manifest"]
+    assert "kind: Service" in Path(written).read_text()
+    (kept / "requirements.txt").unlink()
+    code, _, err = call.raw("models", "prepare-env", "-m", str(kept))
+    assert (code, "requirements.txt cannot be read" in err) == (1, True)
 
 
 def use_governance(call: Caller) -> None:

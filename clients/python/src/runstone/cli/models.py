@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from runstone._connection import new_id
-from runstone.cli import _governance
+from runstone.cli import _governance, _image_commands, _serving_commands
 from runstone.cli._format import short_time, word
 from runstone.cli._plain import enum_number, plain
 from runstone.cli._runids import require_run
@@ -40,6 +40,8 @@ def command() -> None:
 
 
 _governance.add_to(command)
+_serving_commands.add_to(command)
+_image_commands.add_to(command)
 
 
 def _stages(row: Mapping[str, Any]) -> dict[str, int]:

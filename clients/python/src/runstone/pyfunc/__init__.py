@@ -24,7 +24,9 @@ __all__ = [
     "PythonModelContext",
     "load_model",
     "log_model",
+    "ray_predict",
     "save_model",
+    "spark_udf",
 ]
 
 _NAMED_BY_PICKLES = (FunctionModel,)
@@ -232,3 +234,67 @@ def load_model(
         [6.0]
     """
     return load(model_uri, dst_path, model_config, allow_pickle, quiet=suppress_warnings)
+
+
+def spark_udf(
+    spark: Any,
+    model_uri: str | os.PathLike[str],
+    result_type: Any = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    allow_pickle: bool | None = None,
+) -> Any:
+    """A model as a function of columns of Spark's DataFrames.
+
+    The model's files are sent to the executors by Spark, and loaded once in each of their Python
+    processes.
+
+    Args:
+        spark: The SparkSession; one with a context of its own, which Spark Connect has not.
+        model_uri: As ``load_model`` takes it.
+        result_type: The type of a prediction, as Spark names it; that of the signature when
+            absent, else double.
+        params: Parameters of the predictions.
+        allow_pickle: As in ``load_model``; what it says here holds on the executors.
+
+    Raises:
+        LibraryMissing: pyspark is not installed.
+        What ``load_model`` raises.
+
+    Example:
+        >>> import runstone
+        >>> predict = runstone.pyfunc.spark_udf(spark, "models:/iris/1")  # doctest: +SKIP
+        >>> frame.withColumn("kind", predict("width", "length"))  # doctest: +SKIP
+    """
+    from runstone._serving import batches
+
+    return batches.spark_udf(spark, model_uri, result_type, params, allow_pickle)
+
+
+def ray_predict(
+    dataset: Any,
+    model_uri: str | os.PathLike[str],
+    *,
+    params: Mapping[str, Any] | None = None,
+    allow_pickle: bool | None = None,
+    **options: Any,
+) -> Any:
+    """A Dataset of Ray with the predictions for the rows of another.
+
+    Args:
+        dataset: The rows; its workers must reach the server, or the folder, of the model.
+        model_uri: As ``load_model`` takes it.
+        params: Parameters of the predictions.
+        allow_pickle: As in ``load_model``; what it says here holds on the workers.
+        options: For ``Dataset.map_batches``: batch_size, num_cpus, concurrency ...
+
+    Raises:
+        What ``load_model`` raises.
+
+    Example:
+        >>> import runstone
+        >>> runstone.pyfunc.ray_predict(rows, "models:/iris/1", batch_size=4096)  # doctest: +SKIP
+    """
+    from runstone._serving import batches
+
+    return batches.ray_predict(dataset, model_uri, params, allow_pickle, options)

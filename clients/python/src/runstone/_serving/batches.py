@@ -1,0 +1,177 @@
+"""Predictions for tables that are spread over machines: Spark's and Ray's.
+
+Neither is imported but by who uses it; the files of the model go to each machine once.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runstone._models import loading
+from runstone._pyfunc.loading import load
+from runstone._serving.inference import OUTPUT
+from runstone.exceptions import InvalidArgument, LibraryMissing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runstone._pyfunc.model import PyFuncModel
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(folder: str, allow_pickle: bool | None) -> PyFuncModel:
+    """Once in each process, however many batches it gets."""
+    return load(folder, None, None, allow_pickle, quiet=True)
+
+
+class BatchPredictor:
+    """A function from batches to batches that can be sent to other processes.
+
+    Args:
+        find: Says, on the machine that predicts, in which folder the model is.
+        allow_pickle: Of a model of one's own, what was checked where it was sent from.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], str],
+        params: Mapping[str, Any] | None = None,
+        *,
+        allow_pickle: bool | None = None,
+    ) -> None:
+        self._find = find
+        self._params = dict(params) if params is not None else None
+        self._allow_pickle = allow_pickle
+
+    def __call__(self, batch: pd.DataFrame) -> pd.DataFrame:
+        """The predictions, a row for each row of the batch.
+
+        Raises:
+            InvalidArgument: the model gave another number of rows.
+        """
+        import numpy as np
+        import pandas as pd
+
+        found = _loaded(self._find(), self._allow_pickle).predict(batch, self._params)
+        if not isinstance(found, pd.DataFrame):
+            values = found.to_numpy() if isinstance(found, pd.Series) else found
+            if isinstance(values, np.ndarray) and values.ndim > 1:
+                values = list(values)
+            found = pd.DataFrame({OUTPUT: values})
+        if len(found) != len(batch):
+            raise InvalidArgument(
+                f"the model gave {len(found)} predictions for {len(batch)} rows;"
+                " only one that gives one for each can be used so"
+            )
+        return found.set_axis(batch.index, axis=0)
+
+
+def _allowed(model_uri: str, allow_pickle: bool | None) -> tuple[loading.Found, bool | None]:
+    """The model, loaded once here: what is wrong with it is told now, not by some machine.
+
+    What one may load here because it is one's own, others may load for one.
+    """
+    load(model_uri, None, None, allow_pickle, quiet=False)
+    found = loading.fetch(model_uri)
+    return found, True if found.own and allow_pickle is None else allow_pickle
+
+
+def spark_udf(
+    spark: Any,
+    model_uri: str | os.PathLike[str],
+    result_type: Any,
+    params: Mapping[str, Any] | None,
+    allow_pickle: bool | None,
+) -> Any:
+    """What ``runstone.pyfunc.spark_udf`` does."""
+    try:
+        from pyspark import SparkFiles
+        from pyspark.sql.functions import pandas_udf
+    except ImportError:
+        raise LibraryMissing("pyspark is not installed: pip install pyspark") from None
+    import pandas as pd
+
+    found, allow_pickle = _allowed(os.fspath(model_uri), allow_pickle)
+    place = Path(tempfile.mkdtemp(prefix="runstone-spark-")).name
+    sent = Path(tempfile.gettempdir()) / place / place
+    # Under a name of its own: a second model of the same name must not meet the first.
+    sent.symlink_to(found.folder.resolve())
+    spark.sparkContext.addFile(str(sent), recursive=True)
+    names = _names(found)
+    predictor = BatchPredictor(
+        functools.partial(SparkFiles.get, place), params, allow_pickle=allow_pickle
+    )
+
+    def predict(batches: Iterator[tuple[pd.Series[Any], ...]]) -> Iterator[pd.Series[Any]]:
+        for batch in batches:
+            yield predictor(_frame(batch, names)).iloc[:, 0]
+
+    # Spark reads the types of its own kinds of functions from the annotations.
+    predict.__annotations__ = {
+        "batches": Iterator[tuple[pd.Series, ...]],
+        "return": Iterator[pd.Series],
+    }
+    return pandas_udf(predict, returnType=result_type or _result_type(found))
+
+
+def _names(found: loading.Found) -> list[str] | None:
+    schema = found.model.get_input_schema()
+    if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
+        return None
+    return [str(name) for name in schema.input_names()]
+
+
+def _frame(batch: tuple[Any, ...], names: list[str] | None) -> pd.DataFrame:
+    import pandas as pd
+
+    if len(batch) == 1 and isinstance(batch[0], pd.DataFrame):  # a struct column
+        whole: pd.DataFrame = batch[0]
+        return whole
+    if names is not None and len(names) < len(batch):
+        raise InvalidArgument(f"the model takes {len(names)} columns, not {len(batch)}: {names!r}")
+    known: list[Any] = names[: len(batch)] if names is not None else [each.name for each in batch]
+    if len(set(known)) < len(known):
+        known = list(range(len(batch)))
+    joined: pd.DataFrame = pd.concat(batch, axis=1)
+    return joined.set_axis(known, axis=1)
+
+
+def _result_type(found: loading.Found) -> Any:
+    schema = found.model.get_output_schema()
+    if schema is not None and not schema.is_tensor_spec() and len(schema) == 1:
+        return schema.inputs[0].type.to_spark()
+    return "double"
+
+
+def ray_predict(
+    dataset: Any,
+    model_uri: str | os.PathLike[str],
+    params: Mapping[str, Any] | None,
+    allow_pickle: bool | None,
+    options: Mapping[str, Any],
+) -> Any:
+    """What ``runstone.pyfunc.ray_predict`` does."""
+    found, allow_pickle = _allowed(os.fspath(model_uri), allow_pickle)
+    where = str(found.folder) if Path(model_uri).is_dir() else os.fspath(model_uri)
+    predictor = BatchPredictor(_Fetched(where), params, allow_pickle=allow_pickle)
+    return dataset.map_batches(predictor, batch_format="pandas", **options)
+
+
+class _Fetched:
+    """Where a model's files are, fetched once in each process."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def __call__(self) -> str:
+        return _fetched(self._uri)
+
+
+@functools.lru_cache(maxsize=4)
+def _fetched(uri: str) -> str:
+    return str(loading.fetch(uri).folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from runstone._flavors.kerasfiles import keras_runs
-from runstone._flavors.libraries import library
+from runstone._flavors.libraries import is_of, library
 from runstone._models import paths
 from runstone._models.flavor import Flavor, Predictor, Written
 from runstone._values import invalid
@@ -81,7 +81,7 @@ class Keras(Flavor):
         return keras_predictor(call)
 
     def owns(self, model: Any) -> bool:
-        return isinstance(model, library("keras").Model)
+        return is_of(model, "keras", "Model")
 
 
 def save(model: Any, path: Path, options: Mapping[str, Any] | None) -> None:

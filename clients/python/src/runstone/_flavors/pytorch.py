@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from runstone._flavors.calls import keep_extra
-from runstone._flavors.libraries import library
+from runstone._flavors.libraries import is_of, library
 from runstone._flavors.torchfiles import modules_of_checkpoint, pt2_runs
 from runstone._models import environment, paths
 from runstone._models.flavor import Flavor, Predictor, Written
@@ -145,7 +145,7 @@ class Pytorch(Flavor):
         return predict
 
     def owns(self, model: Any) -> bool:
-        return isinstance(model, library("torch").nn.Module)
+        return is_of(model, "torch.nn", "Module")
 
 
 def _must(serialization_format: str | None) -> bool:

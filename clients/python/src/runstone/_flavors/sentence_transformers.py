@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from runstone._flavors.calls import keep_extra
 from runstone._flavors.hub import folder_runs
-from runstone._flavors.libraries import library
+from runstone._flavors.libraries import is_of, library
 from runstone._models.flavor import Flavor, Predictor, Written
 from runstone._values import invalid
 from runstone.exceptions import ModelFormatError
@@ -91,8 +91,7 @@ class SentenceTransformers(Flavor):
         return predict
 
     def owns(self, model: Any) -> bool:
-        found = library("sentence_transformers", "sentence-transformers")
-        return isinstance(model, found.SentenceTransformer)
+        return is_of(model, "sentence_transformers", "SentenceTransformer")
 
 
 def _answer(model: Any, texts: list[str], vectors: Any) -> dict[str, Any]:

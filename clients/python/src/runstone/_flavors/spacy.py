@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from runstone._flavors.calls import keep_extra
-from runstone._flavors.libraries import library
+from runstone._flavors.libraries import is_of, library
 from runstone._models import paths
 from runstone._models.flavor import Flavor, Predictor, Written
 from runstone._values import invalid
@@ -119,7 +119,7 @@ class Spacy(Flavor):
         return predict
 
     def owns(self, model: Any) -> bool:
-        return isinstance(model, library("spacy").language.Language)
+        return is_of(model, "spacy.language", "Language")
 
 
 def _folder(folder: Path, configuration: Mapping[str, Any]) -> Path:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from runstone._flavors import keras as keras_files
 from runstone._flavors.calls import keep_extra
-from runstone._flavors.libraries import dump_pickle, library, load_pickle
+from runstone._flavors.libraries import dump_pickle, is_of, library, load_pickle
 from runstone._models import paths
 from runstone._models.flavor import Flavor, Predictor, Written
 from runstone._values import invalid
@@ -102,7 +102,7 @@ class Tensorflow(Flavor):
         return _module_predictor(model)
 
     def owns(self, model: Any) -> bool:
-        return isinstance(model, library("tensorflow").Module)
+        return is_of(model, "tensorflow", "Module")
 
 
 def _module_predictor(model: Any) -> Predictor:

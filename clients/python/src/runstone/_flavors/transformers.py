@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from runstone._flavors.hub import folder_runs
-from runstone._flavors.libraries import library
+from runstone._flavors.libraries import is_of, library
 from runstone._flavors.pipelines import pipeline_predictor, predicts
 from runstone._models import paths
 from runstone._models.flavor import Flavor, Predictor, Written
@@ -120,7 +120,7 @@ class Transformers(Flavor):
         return pipeline_predictor(model, configuration.get("model_config") or {})
 
     def owns(self, model: Any) -> bool:
-        return isinstance(model, library("transformers").Pipeline)
+        return is_of(model, "transformers", "Pipeline")
 
 
 def _pipeline(transformers: Any, model: Any, task: str | None) -> Any:

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 _FLAVORS = frozenset(
     {
-        *(
-            "pytorch",
-            "tensorflow",
-            "keras",
-            "spark",
-            "transformers",
-            "prophet",
-            "pmdarima",
-            "spacy",
-        ),
-        *("langchain", "openai", "sentence_transformers", "fastai", "h2o", "paddle", "shap"),
+        "pmdarima",
+        *("langchain", "openai", "fastai", "h2o", "paddle", "shap"),
     }
 )
 

@@ -19,6 +19,14 @@ GROUP = "runstone.flavors"
 """Entry points of other distributions that bring a flavor."""
 
 OURS: dict[str, str] = {
+    "sentence_transformers": "runstone._flavors.sentence_transformers:SentenceTransformers",
+    "transformers": "runstone._flavors.transformers:Transformers",
+    "keras": "runstone._flavors.keras:Keras",
+    "tensorflow": "runstone._flavors.tensorflow:Tensorflow",
+    "pytorch": "runstone._flavors.pytorch:Pytorch",
+    "spacy": "runstone._flavors.spacy:Spacy",
+    "prophet": "runstone._flavors.prophet:Prophet",
+    "spark": "runstone._flavors.spark:Spark",
     "xgboost": "runstone._flavors.xgboost:Xgboost",
     "lightgbm": "runstone._flavors.lightgbm:Lightgbm",
     "catboost": "runstone._flavors.catboost:Catboost",

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from runstone._values import invalid
 from runstone._version import __version__
@@ -140,13 +140,16 @@ def distributions_of(modules: Iterable[str]) -> set[str]:
 
 def modules_of_pickle(path: Path) -> set[str]:
     """The modules that a pickle names, read without running it; those before what is none."""
-    found: set[str] = set()
     try:
         with path.open("rb") as file:
-            found.update(_until_broken(file))
+            return modules_of_pickled(file)
     except OSError:
         return set()
-    return found
+
+
+def modules_of_pickled(file: IO[bytes]) -> set[str]:
+    """As ``modules_of_pickle``, of an open file."""
+    return set(_until_broken(file))
 
 
 def _until_broken(file: Any) -> Iterator[str]:

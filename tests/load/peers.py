@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import bench_append_metrics as ours
+import bench_autolog as fits
 import bench_gateway_artifacts as files
 import bench_log_metrics as calls
 import bench_schema as schemas
@@ -279,8 +280,9 @@ def main() -> None:
             programs(peer.environment)
         loggers()
     else:
-        held = schemas.run(mlflow_environments.FULL.python)
-        print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow), *held])
+        python = mlflow_environments.FULL.python
+        models = [*schemas.run(python), *fits.run(python)]
+        print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow), *models])
 
 
 if __name__ == "__main__":

@@ -39,6 +39,18 @@ from runstone._fluent._experiments import (
     set_experiment_tag,
     set_experiment_tags,
 )
+from runstone._fluent._logged import (
+    create_external_model,
+    delete_logged_model,
+    delete_logged_model_tag,
+    finalize_logged_model,
+    get_logged_model,
+    initialize_logged_model,
+    last_logged_model,
+    log_model_params,
+    search_logged_models,
+    set_logged_model_tags,
+)
 from runstone._fluent._logging import (
     delete_tag,
     log_input,
@@ -162,6 +174,17 @@ __all__ = [
     "log_table",
     "load_table",
     "get_artifact_uri",
+    # logged models
+    "initialize_logged_model",
+    "create_external_model",
+    "finalize_logged_model",
+    "get_logged_model",
+    "last_logged_model",
+    "search_logged_models",
+    "delete_logged_model",
+    "set_logged_model_tags",
+    "delete_logged_model_tag",
+    "log_model_params",
     # registry
     "register_model",
     "search_registered_models",

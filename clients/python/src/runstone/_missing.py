@@ -13,9 +13,6 @@ _SAVE = "save the model with its own library, then log the file with runstone.lo
 _TIME = "time the code yourself and log it with runstone.log_metric"
 _START = "start the program yourself; it finds its run by RUNSTONE_RUN_ID"
 _KEEP = "keep the text as a file, with runstone.log_text"
-_REGISTER = (
-    "log the model's files with runstone.log_artifacts and name them with runstone.register_model"
-)
 _JUDGE = "log what was judged with runstone.log_metrics and runstone.log_table"
 
 _INSTEAD = {
@@ -30,9 +27,8 @@ _INSTEAD = {
     **dict.fromkeys(("trace", "tracing", "start_span", "start_span_no_context"), _TIME),
     **dict.fromkeys(("log_trace", "get_trace", "search_traces", "update_current_trace"), _TIME),
     **dict.fromkeys(("register_prompt", "load_prompt", "search_prompts"), _KEEP),
-    **dict.fromkeys(("create_logged_model", "initialize_logged_model", "log_outputs"), _REGISTER),
-    **dict.fromkeys(("get_logged_model", "search_logged_models", "last_logged_model"), _REGISTER),
-    **dict.fromkeys(("set_active_model", "log_model_params", "create_external_model"), _REGISTER),
+    "set_active_model": "name the model: log_metric of runstone.Client takes model_id",
+    "log_outputs": "runstone.Client has log_outputs, and log_model does it by itself",
 }
 """Names of MLflow's fluent API that have no counterpart yet."""
 

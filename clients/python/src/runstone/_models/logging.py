@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runstone import _values
 from runstone._entities.logged import LoggedModel
 from runstone._entities.tracking import LoggedModelOutput
-from runstone._fluent import _state
+from runstone._fluent import _logged, _state
 from runstone._fluent._registry import register_model
 from runstone._fluent._runs import active_run
 from runstone._models import trust, writing
@@ -91,6 +91,7 @@ def log(
             raise
     logged = client.finalize_logged_model(logged.model_id, "READY")
     trust.own(logged.model_id)
+    _logged.note(logged.model_id)
     if logged.source_run_id:
         output = LoggedModelOutput(logged.model_id, step=place.step)
         client.log_outputs(logged.source_run_id, [output])

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import bench_append_metrics as ours
 import bench_gateway_artifacts as files
 import bench_log_metrics as calls
+import bench_models as models
 import bench_schema as schemas
 import psutil
 import psycopg
@@ -280,7 +281,8 @@ def main() -> None:
         loggers()
     else:
         held = schemas.run(mlflow_environments.FULL.python)
-        print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow), *held])
+        kept = models.run(mlflow_environments.FRAMEWORKS.python)
+        print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow), *held, *kept])
 
 
 if __name__ == "__main__":

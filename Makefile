@@ -76,7 +76,7 @@ bench: $(VENV)/.dev ## Run the benchmarks and print their table
 	@PYTHONPATH=tests $(BIN)/python tests/load/run.py
 
 .PHONY: bench-peers
-bench-peers: $(VENV)/.dev ## Beside MLflow (ingest, files, REST, signatures), FastTrackML, tensorboardX and W&B, from PyPI
+bench-peers: $(VENV)/.dev ## Beside MLflow (ingest, files, REST, signatures, models), FastTrackML, tensorboardX and W&B, from PyPI
 	@PYTHONPATH=tests $(BIN)/python -m support.install
 	@PYTHONPATH=tests $(BIN)/python tests/load/peers.py
 	@PYTHONPATH=tests $(BIN)/python tests/load/peers_rest.py

@@ -24,7 +24,9 @@ import bench_append_metrics as ours
 import bench_autolog as fits
 import bench_gateway_artifacts as files
 import bench_log_metrics as calls
+import bench_models as models
 import bench_schema as schemas
+import bench_serving as serving
 import psutil
 import psycopg
 from report import Row, milliseconds, p50, print_table
@@ -281,8 +283,13 @@ def main() -> None:
         loggers()
     else:
         python = mlflow_environments.FULL.python
-        models = [*schemas.run(python), *fits.run(python)]
-        print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow), *models])
+        of_models = [
+            *schemas.run(python),
+            *fits.run(python),
+            *models.run(mlflow_environments.FRAMEWORKS.python),
+            *serving.run(),
+        ]
+        print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow), *of_models])
 
 
 if __name__ == "__main__":

@@ -22,10 +22,14 @@ FLAVORS = ("sklearn", "xgboost", "lightgbm", "catboost", "statsmodels", "onnx")
 
 
 def made_by(module: str, *names: str) -> Any:
-    """An object of a class of that module, which inherits from the next, and so on."""
+    """An object of a class of that module, which inherits from the next, and so on.
+
+    A class of another module is named with it: "spacy.language:Language".
+    """
     kind = object
-    for name in reversed(names):
-        kind = type(name, (kind,), {"__module__": module})
+    for each in reversed(names):
+        place, _, name = each.rpartition(":")
+        kind = type(name, (kind,), {"__module__": place or module})
     return kind()
 
 
@@ -39,12 +43,19 @@ def made_by(module: str, *names: str) -> Any:
         ("catboost", made_by("catboost.core", "CatBoostRegressor", "CatBoost")),
         ("statsmodels", made_by("statsmodels.base.wrapper", "ResultsWrapper")),
         ("onnx", made_by("onnx.onnx_ml_pb2", "ModelProto")),
+        ("pytorch", made_by("torch.nn.modules.linear", "Linear", "Module")),
+        ("spacy", made_by("spacy.lang.en", "English", "spacy.language:Language")),
+        ("prophet", made_by("prophet.forecaster", "Prophet")),
+        ("spark", made_by("pyspark.ml.base", "PipelineModel", "Model", "Transformer")),
         ("sklearn", LinearRegression()),
     ],
 )
 def test_one_flavor_owns_a_model(flavor: str, model: Any) -> None:
-    owners = [name for name in FLAVORS if registry.flavor(name).owns(model)]
+    before = set(sys.modules)
+    owners = [name for name in registry.names() if registry.flavor(name).owns(model)]
     assert owners == [flavor]
+    # Of the frameworks none was imported to see that.
+    assert not {"torch", "spacy", "prophet", "pyspark", "keras"} & (set(sys.modules) - before)
 
 
 def test_estimators_of_others_come_before_those_of_sklearn() -> None:

@@ -37,9 +37,12 @@ def library(module: str, distribution: str | None = None) -> Any:
 
 
 def is_of(model: Any, module: str, *kinds: str) -> bool:
-    """Whether a framework's class of one of these names made the object; nothing is imported."""
+    """Whether a class of one of these names made the object, or what that inherits from.
+
+    Nothing is imported. The class is one of ``module``, "torch.nn", or of one below it.
+    """
     return any(
-        each.__name__ in kinds and each.__module__.partition(".")[0] == module
+        each.__name__ in kinds and f"{each.__module__}.".startswith(f"{module}.")
         for each in type(model).__mro__
     )
 

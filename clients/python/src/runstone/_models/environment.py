@@ -63,8 +63,9 @@ class Environment:
             "build_dependencies": [f"pip=={pip}"] if (pip := version("pip")) else ["pip"],
             "dependencies": [f"-r {REQUIREMENTS}"],
         }
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
         for name, content in ((CONDA, conda), (PYTHON, python)):
-            (folder / name).write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+            (folder / name).write_text(yaml.dump(content, Dumper=dumper, sort_keys=False), "utf-8")
 
 
 def captured(
@@ -126,6 +127,12 @@ def version(distribution: str) -> str | None:
         return None
 
 
+_NAMED = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "PyYAML"}
+"""Modules whose distribution has another name. To look for one in all that is installed takes some
+tenths of a second, so it is done for those alone that neither have their own name nor stand here.
+"""
+
+
 @functools.cache
 def _providers() -> Mapping[str, list[str]]:
     return importlib.metadata.packages_distributions()
@@ -135,7 +142,10 @@ def distributions_of(modules: Iterable[str]) -> set[str]:
     """The distributions that provide these modules, as far as they are installed ones."""
     tops = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
     tops -= {"__main__", "runstone", ""}
-    return {each for top in tops for each in _providers().get(top, [])[:1]}
+    named = {top: _NAMED.get(top, top) for top in tops}
+    found = {name for name in named.values() if version(name)}
+    others = [top for top, name in named.items() if name not in found]
+    return found | {each for top in others for each in _providers().get(top, [])[:1]}
 
 
 def modules_of_pickle(path: Path) -> set[str]:

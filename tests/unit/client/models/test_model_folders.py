@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -275,6 +278,32 @@ def test_a_full_disk_at_the_end_leaves_nothing(
     with pytest.raises(OSError, match="no space"):
         writing.save(Failing(), None, tmp_path / "model", writing.About(), {})
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from runstone._models import writing
+from runstone._models.flavor import Flavor
+
+class Dying(Flavor):
+    name, loader_module, distributions = "dying", "runstone.dying", ()
+    def write(self, model, folder, **options):
+        (folder / "weights.bin").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    read = unsafe = predictor = write
+
+writing.save(Dying(), None, sys.argv[1], writing.About(), {})
+"""
+
+
+def test_a_kill_leaves_no_model(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not target.exists()
+    writing.save(Failing(), None, target, writing.About(), {})
+    assert Model.load(target).flavors
 
 
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:

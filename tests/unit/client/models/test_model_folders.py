@@ -453,9 +453,12 @@ def test_a_hugging_face_folder_is_imported(imported: Any, tmp_path: Path) -> Non
     tags, model = imported[0]
     assert "runstone.unsafe" not in tags
     assert model.flavors["transformers"]["task"] == "text-classification"
+    assert model.flavors["transformers"]["components"] == []
+    (hub / "tokenizer.json").write_text("{}")
     (hub / "pytorch_model.bin").write_bytes(b"x")
     importing.import_model(hub, "bert")
-    again = imported[1][0]
+    again, other = imported[1]
+    assert other.flavors["transformers"]["components"] == ["tokenizer"]
     assert "pytorch_model.bin" in again["runstone.unsafe"]
     assert again["runstone.import.sha256"] != tags["runstone.import.sha256"]
 

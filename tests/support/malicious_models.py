@@ -334,6 +334,18 @@ def python_model_path_of_a_pipe(scene: Scene) -> None:
 
 
 @case(DAMAGED)
+def any_pipe(scene: Scene) -> None:
+    os.mkfifo(scene.folder / "conda.yaml")
+    scene.sklearn(scene.honest())
+
+
+@case(DAMAGED)
+def link_to_nothing(scene: Scene) -> None:
+    scene.link("conda.yaml", "model/nothing")
+    scene.sklearn(scene.honest())
+
+
+@case(DAMAGED)
 def any_link_that_leads_outside(scene: Scene) -> None:
     scene.link("requirements.txt", "secret")
     scene.sklearn(scene.honest())
@@ -437,8 +449,8 @@ _each(
         "of_itself": "flavors: &a [*a]\n",
         "deep": "flavors: " + "[" * 100_000 + "]" * 100_000,
         "deep_by_references": "a0: &a0 [x]\n"
-        + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 2_000))
-        + "flavors: *a1999\n",
+        + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 300))
+        + "flavors: *a299\n",
         "list": "- flavors\n",
         "text": "flavors\n",
         "flavors_list": "flavors: [sklearn]\n",

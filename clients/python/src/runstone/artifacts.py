@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstone._arguments import checked
 from runstone._fluent import _state
-from runstone.exceptions import ArtifactNotFound, InvalidArgument, InvalidUri
+from runstone.exceptions import ArtifactNotFound, InvalidArgument, InvalidUri, OfflineMode
 
 if TYPE_CHECKING:
     from runstone._client import Client
@@ -53,12 +53,20 @@ def _found(client: Client, read: Callable[..., T], owner: dict[str, str], path: 
     try:
         return read(path, **{"run_id": None, **owner})
     except ArtifactNotFound:
-        name, _, rest = path.partition("/")
-        run_id = owner.get("run_id")
-        model = client.logged_model_of(run_id, name) if run_id and name else None
-        if model is None:
+        model_id = _logged_model(client, owner, path)
+        if model_id is None:
             raise
-        return read(rest, run_id=None, logged_model_id=model.model_id)
+        return read(path.partition("/")[2], run_id=None, logged_model_id=model_id)
+
+
+def _logged_model(client: Client, owner: dict[str, str], path: str) -> str | None:
+    """The logged model of the run that a path names first; None when there is none."""
+    name, run_id = path.partition("/")[0], owner.get("run_id")
+    try:
+        model = client.logged_model_of(run_id, name) if run_id and name else None
+    except OfflineMode:
+        return None  # models are logged where there is a server
+    return model.model_id if model else None
 
 
 @checked
@@ -130,11 +138,9 @@ def list_artifacts(
     client = _client(tracking_uri)
     owner, path = _named(client, artifact_uri, run_id, artifact_path)
     found = client.list_artifacts(path=path, **owner)  # type: ignore[arg-type]
-    name, _, rest = path.partition("/")
-    if not found and name and "run_id" in owner:
-        model = client.logged_model_of(owner["run_id"], name)
-        if model is not None:
-            return client.list_artifacts(path=rest, logged_model_id=model.model_id)
+    model_id = None if found else _logged_model(client, owner, path)
+    if model_id is not None:
+        return client.list_artifacts(path=path.partition("/")[2], logged_model_id=model_id)
     return found
 
 

@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression
 
 import runstone
 from runstone import pyfunc, sklearn
-from runstone._flavors import labels
+from runstone._flavors import labels, registry
 from runstone._models import trust
 from runstone._models.model import Model
 from runstone.exceptions import (
@@ -128,6 +128,27 @@ def test_what_is_not_what_it_says_is_refused(
         assert all(isinstance(each, ModelFormatError | FlavorNotFound) for each in errors)
     assert all(str(each) for each in errors)
     assert not any(str(scene.root / "evilcode") in each for each in sys.path)
+
+
+KEYS = (
+    *("data", "pickled_model", "python_model", "model_code_path", "model_binary", "model_data"),
+    *("model_data_path", "model_path", "saved_model_dir", "pr_model", "extra_files", "components"),
+)
+"""By which a flavor's configuration names files."""
+
+
+@pytest.mark.parametrize("name", registry.OURS)
+def test_no_flavor_opens_what_is_outside_or_a_pickle(name: str, scene: Scene) -> None:
+    """Of the frameworks that are not installed here, by their absence; so it is without them."""
+    inside, path = scene.file("model.pkl", scene.pickled()), str(scene.folder)
+    for value in ("../evil.pkl", str(scene.root / "evil.pkl"), "..\\evil.pkl", inside):
+        configuration = dict.fromkeys(KEYS, value) | {"serialization_format": "pickle"}
+        loader = registry.flavor(name).loader_module
+        function = configuration | {"loader_module": loader}
+        scene.write(**({name: configuration} | {"python_function": function}))
+        looked_at(scene)
+        refused(lambda: pyfunc.load_model(path, allow_pickle=False), scene)
+        refused(lambda: registry.loaded(name, path, None, allow_pickle=False), scene)
 
 
 def test_there_are_many_of_them() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -277,6 +280,32 @@ def test_a_full_disk_at_the_end_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from runstone._models import writing
+from runstone._models.flavor import Flavor
+
+class Dying(Flavor):
+    name, loader_module, distributions = "dying", "runstone.dying", ()
+    def write(self, model, folder, **options):
+        (folder / "weights.bin").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    read = unsafe = predictor = write
+
+writing.save(Dying(), None, sys.argv[1], writing.About(), {})
+"""
+
+
+def test_a_kill_leaves_no_model(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not target.exists()
+    writing.save(Failing(), None, target, writing.About(), {})
+    assert Model.load(target).flavors
+
+
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     target = tmp_path / "model"
     target.mkdir()
@@ -424,9 +453,12 @@ def test_a_hugging_face_folder_is_imported(imported: Any, tmp_path: Path) -> Non
     tags, model = imported[0]
     assert "runstone.unsafe" not in tags
     assert model.flavors["transformers"]["task"] == "text-classification"
+    assert model.flavors["transformers"]["components"] == []
+    (hub / "tokenizer.json").write_text("{}")
     (hub / "pytorch_model.bin").write_bytes(b"x")
     importing.import_model(hub, "bert")
-    again = imported[1][0]
+    again, other = imported[1]
+    assert other.flavors["transformers"]["components"] == ["tokenizer"]
     assert "pytorch_model.bin" in again["runstone.unsafe"]
     assert again["runstone.import.sha256"] != tags["runstone.import.sha256"]
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runstone._flavors import hub
 from runstone._fluent import _state
 from runstone._fluent._registry import register_model
 from runstone._models import environment, paths
@@ -50,8 +51,14 @@ _TASKS = {
     "ForImageClassification": "image-classification",
 }
 
-_RUNS_CODE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".h5", ".msgpack", ".py")
-"""Files in a Hugging Face folder that are pickles, or code."""
+_COMPONENTS = {
+    "tokenizer": (
+        *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json"),
+        *("spiece.model", "sentencepiece*.model", "chat_template*"),
+    ),
+    "image_processor": ("preprocessor_config.json",),
+}
+"""Files beside the weights that are a part of a pipeline of their own."""
 
 
 def import_model(
@@ -222,16 +229,22 @@ def _huggingface(origin: Path, kind: str, folder: Path) -> tuple[str, Written, s
         "task": task,
         "framework": "pt",
         "transformers_version": config.get("transformers_version"),
+        "components": [name for name in _COMPONENTS if _component(name, origin, folder)],
     }
     needed = ["transformers", "torch"]
     written = Written(found, "model", needed, {} if task else None)
-    return "transformers", written, _code_of(origin, config)
+    return "transformers", written, hub.folder_runs(origin)
 
 
-def _code_of(folder: Path, config: Mapping[str, Any]) -> str | None:
-    if config.get("auto_map"):
-        return "a model of Hugging Face with code of its own (auto_map)"
-    found = [name for name, path in _files(folder) if path.suffix.lower() in _RUNS_CODE]
-    return (
-        f"a model of Hugging Face with pickles or code ({', '.join(found[:3])})" if found else None
-    )
+def _component(name: str, origin: Path, folder: Path) -> bool:
+    """Put a component where the flavor looks for it; whether there is one."""
+    found = [path for pattern in _COMPONENTS[name] for path in origin.glob(pattern)]
+    if not any(path.is_file() for path in found):
+        return False
+    target = folder / "components" / name
+    target.mkdir(parents=True)
+    # Of what class it is may stand in the model's configuration alone.
+    for path in {*found, origin / "config.json"}:
+        if path.is_file():
+            shutil.copy2(path, target / path.name)
+    return True

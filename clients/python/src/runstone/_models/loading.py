@@ -70,22 +70,23 @@ def resolve(model_uri: str | os.PathLike[str], client: Client | None = None) -> 
 
 
 def _of_run(client: Client, named: RunUri) -> Source:
-    owner = {"run_id": named.run_id}
-    own = _is_own_run(client, named.run_id)
     try:
         client.get_artifact(named.run_id, f"{named.path}/{MLMODEL}".lstrip("/"))
     except NotFound:
         model = client.logged_model_of(named.run_id, named.path)
         if model is not None:
-            logged = {"logged_model_id": model.model_id}
-            return Source(logged, "", None, own or trust.is_own(model.model_id))
-    return Source(owner, named.path, None, own)
+            own = trust.is_own(model.model_id) or _is_own_run(client, named.run_id)
+            return Source({"logged_model_id": model.model_id}, "", None, own)
+    # One's own run may hold anybody's files: log_artifacts takes what was downloaded, too.
+    return Source({"run_id": named.run_id}, named.path, None, own=False)
 
 
 def _of_version(client: Client, uri: str, named: ModelUri) -> Source:
     version = client.resolve_model_uri(uri)
     owner = {"model_version_id": version.model_version_id}
-    own = trust.is_own(version.model_version_id) or _is_own_run(client, version.run_id)
+    own = trust.is_own(version.model_version_id)
+    if version.model_id and not own:
+        own = trust.is_own(version.model_id) or _is_own_run(client, version.run_id)
     return Source(owner, named.path, None, own)
 
 

@@ -66,12 +66,15 @@ def refuse_zip_bomb(path: Path) -> None:
 
 
 def refuse_links_outside(folder: Path) -> None:
-    """Raise ModelFormatError where a link below the folder leads out of it.
+    """Raise ModelFormatError where a link below the folder leads out of it, or is no file at all.
 
     Libraries open the files of a model by names of their own choice, so all of them are looked at.
     """
     root = folder.resolve()
     for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
         if path.is_symlink() and not path.resolve().is_relative_to(root):
-            name = path.relative_to(folder).as_posix()
             raise ModelFormatError(f"{name!r} of the model is a link that leads outside of it")
+        if not path.is_file() and not path.is_dir():
+            # A pipe is waited for, a device read, for ever.
+            raise ModelFormatError(f"{name!r} of the model is neither a file nor a folder")

@@ -1,8 +1,9 @@
 """Which models may run code of their author when they are loaded.
 
 A pickle runs whatever its author wrote. It is loaded when the caller says ``allow_pickle=True``,
-when RUNSTONE_ALLOW_PICKLE is true, or when the model is one's own: made by this process, or logged
-by the same user to the embedded suite, whose folder nobody else writes.
+when RUNSTONE_ALLOW_PICKLE is true, or when the model is one's own: made by this process, or a
+logged model of the same user in the embedded suite, whose folder nobody else writes. Files that a
+run has by ``log_artifacts`` are nobody's own: they may come from anywhere.
 """
 
 from __future__ import annotations

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from runstone._flavors import code_model, registry
 from runstone._flavors.python_model import FunctionModel, PythonModel, PythonModelContext
-from runstone._models import logging, writing
+from runstone._models import environment, loading, logging, paths, writing
 from runstone._pyfunc import saving
 from runstone._pyfunc.loading import load
 from runstone._pyfunc.model import PyFuncModel
+from runstone._values import invalid
 
 if TYPE_CHECKING:
     from runstone._models.info import ModelInfo
@@ -22,6 +23,7 @@ __all__ = [
     "PyFuncModel",
     "PythonModel",
     "PythonModelContext",
+    "get_model_dependencies",
     "load_model",
     "log_model",
     "ray_predict",
@@ -187,6 +189,34 @@ def log_model(
     options = _options(artifacts, model_config, data_path, streamable)
     flavor = registry.flavor("python_function")
     return logging.log(flavor, own, place, saving.described(about, own), options)
+
+
+def get_model_dependencies(model_uri: str | os.PathLike[str], format: str = "pip") -> str:  # noqa: A002 - MLflow's word
+    """The file that says what a model needs, such as for ``pip install -r``.
+
+    Args:
+        model_uri: As ``load_model`` takes it; nothing of the model is run.
+        format: "pip" for its requirements.txt, "conda" for its conda.yaml.
+
+    Returns:
+        The path of the file on this machine.
+
+    Raises:
+        InvalidField: the format is another one.
+        ModelFormatError: there is no such model, or it does not say.
+
+    Example:
+        >>> import pathlib, runstone
+        >>> runstone.pyfunc.save_model("lengths", python_model=len)
+        >>> path = runstone.pyfunc.get_model_dependencies("lengths")
+        >>> pathlib.Path(path).read_text().startswith("runstone==")
+        True
+    """
+    files = {"pip": environment.REQUIREMENTS, "conda": environment.CONDA}
+    if format not in files:
+        raise invalid("format", f'must be "pip" or "conda", not {format!r:.50}')
+    found = loading.fetch(model_uri)
+    return str(paths.file_inside(found.folder, files[format], "env"))
 
 
 def _options(

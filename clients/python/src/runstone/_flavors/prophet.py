@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from runstone._flavors.calls import keep_extra
-from runstone._flavors.libraries import library
+from runstone._flavors.libraries import is_of, library
 from runstone._models import paths
 from runstone._models.flavor import Flavor, Predictor, Written
 from runstone._values import invalid
@@ -64,4 +64,4 @@ class Prophet(Flavor):
         return predict
 
     def owns(self, model: Any) -> bool:
-        return isinstance(model, library("prophet").Prophet)
+        return is_of(model, "prophet", "Prophet")

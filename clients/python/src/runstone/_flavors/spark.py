@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from runstone._flavors.libraries import library
+from runstone._flavors.libraries import is_of, library
 from runstone._models import paths
 from runstone._models.flavor import Flavor, Predictor, Written
 from runstone._values import invalid
@@ -76,7 +76,7 @@ class Spark(Flavor):
         return predict
 
     def owns(self, model: Any) -> bool:
-        return isinstance(model, library("pyspark.ml", "pyspark").Transformer)
+        return is_of(model, "pyspark", "Transformer")
 
 
 def _session() -> Any:

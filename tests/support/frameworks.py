@@ -6,11 +6,12 @@ Keras can be on: a process chooses that once.
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from support.environments import programs
 from support.mlflow_environments import FRAMEWORKS_DEEP
-from support.suites import clean_environment
+from support.suites import clean_environment, suite
 
 ROOT = Path(__file__).parents[2]
 TESTS = "tests/compat/frameworks"
@@ -29,15 +30,20 @@ def main(arguments: list[str]) -> int:
     }
     # Of other people's packages there are warnings enough; ours are errors in the ordinary tests.
     options = ["-q", f"--confcutdir={TESTS}", "-c", "/dev/null", "--rootdir=.", "-W", "default"]
-    results = [
-        subprocess.run(
-            [python, "-m", "pytest", *options, TESTS, *arguments],
-            cwd=ROOT,
-            env={**settings, "KERAS_BACKEND": backend},
-            check=False,
-        ).returncode
-        for backend in ("torch", "tensorflow")
-    ]
+    results: list[int] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="runstone-frameworks-") as folder,
+        suite(Path(folder) / "data", "--no-http", "--grpc-port", "0") as started,
+    ):
+        settings["RUNSTONE_TRACKING_URI"] = f"runstone://{started.status['tcp']}"
+        for backend in ("torch", "tensorflow"):
+            done = subprocess.run(
+                [python, "-m", "pytest", *options, TESTS, *arguments],
+                cwd=ROOT,
+                env={**settings, "KERAS_BACKEND": backend},
+                check=False,
+            )
+            results.append(done.returncode)
     return max(results)
 
 

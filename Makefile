@@ -61,6 +61,10 @@ test-compat: $(VENV)/.dev ## Every MLflow client through everything, compared wi
 	@PYTHONPATH=tests $(BIN)/python -m support.install
 	@RUNSTONE_TEST_COMPAT=1 $(BIN)/python -m pytest tests/compat $(PYTEST_ARGS)
 
+.PHONY: test-frameworks
+test-frameworks: $(VENV)/.dev ## Deep-learning models between MLflow and Runstone (7 GB from PyPI once; about 10 minutes)
+	@PYTHONPATH=tests $(BIN)/python -m support.frameworks $(PYTEST_ARGS)
+
 .PHONY: test-faults
 test-faults: $(VENV)/.dev ## The fault loops of delivery at full length, with their table (about 30 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m support.install

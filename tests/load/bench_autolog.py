@@ -24,7 +24,7 @@ REACH = 3
 """Times less than what MLflow adds."""
 
 
-def measured(python: Path | str, library: str, uri: str) -> dict[str, float]:
+def measured(python: Path | str, library: str, uri: str, folder: str) -> dict[str, float]:
     """Seconds of a fit in each case."""
     environment = clean_environment() if library == "mlflow" else dict(os.environ)
     done = subprocess.run(
@@ -33,6 +33,7 @@ def measured(python: Path | str, library: str, uri: str) -> dict[str, float]:
         stderr=subprocess.DEVNULL,
         text=True,
         env=environment,
+        cwd=folder,  # where MLflow puts files
         check=True,
     )
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -43,12 +44,12 @@ def run(mlflow_python: Path | None = None) -> list[Row]:
     with tempfile.TemporaryDirectory() as place:
         data = Path(place) / "data"
         try:
-            ours = measured(sys.executable, "runstone", data.as_uri())
+            ours = measured(sys.executable, "runstone", data.as_uri(), place)
         finally:
             end_suite(data)
         theirs = None
         if mlflow_python is not None:
-            theirs = measured(mlflow_python, "mlflow", f"sqlite:///{place}/mlflow.db")
+            theirs = measured(mlflow_python, "mlflow", f"sqlite:///{place}/mlflow.db", place)
     return [_row(name, ours, theirs) for name in ours if name != "bare"]
 
 

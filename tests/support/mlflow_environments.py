@@ -81,6 +81,22 @@ FRAMEWORKS = Environment(
 )
 """What makes models, MLflow among it: to see that each loads what the other saved."""
 
+FRAMEWORKS_DEEP = Environment(
+    "frameworks-deep",
+    (
+        f"mlflow=={NEWEST}",
+        *CLIENT_NEEDS,
+        "pytest==9.2.0",
+        # PyPI's torch for Linux brings CUDA's libraries: 4 GB.
+        *("torch==2.15.0", "keras==3.15.1", "tensorflow-cpu==2.21.0"),
+        *("transformers==5.23.0", "accelerate==1.15.0", "sentence-transformers==6.2.0"),
+        *("safetensors==0.8.0", "spacy==3.8.18", "prophet==1.5.0", "pyspark==4.3.0"),
+        *("lightning==2.6.6", "optuna==5.0.0", "optuna-integration==5.0.0", "hydra-core==1.3.8"),
+    ),
+    "constraints-frameworks-deep.txt",
+)
+"""What `make test-frameworks` runs in, and nothing else does."""
+
 CLIENTS = (FULL, SKINNY, OLD_FULL, OLD_SKINNY)
 ENVIRONMENTS = (CALLBACKS, FRAMEWORKS, *CLIENTS, PLUGIN, OLD_PLUGIN)
 """All of them, the largest first."""

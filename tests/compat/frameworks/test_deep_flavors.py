@@ -5,6 +5,8 @@ Runs in the environment ``frameworks-deep`` alone: ``make test-frameworks``.
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import os
 import shutil
 from pathlib import Path
@@ -126,3 +128,24 @@ def test_only_what_can_run_code_needs_trust(case: Case, place: Path) -> None:
         case.ours().load_model(folder)
     with pytest.raises(UntrustedModel):
         runstone.pyfunc.load_model(folder)
+
+
+EXAMPLES = [
+    (flavor, name)
+    for flavor in (
+        ["tensorflow"] if ON_TENSORFLOW else sorted({case.flavor for case in HERE} - {"tensorflow"})
+    )
+    for name in importlib.import_module(f"runstone.{flavor}").__all__
+]
+
+
+@pytest.mark.parametrize(("flavor", "name"), EXAMPLES)
+def test_example(flavor: str, name: str) -> None:
+    """The examples of the public functions, with a suite to log to."""
+    function = getattr(importlib.import_module(f"runstone.{flavor}"), name)
+    said: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    for case in doctest.DocTestFinder(recurse=False).find(function, name, globs={}):
+        runner.run(case, out=said.append)
+    assert runner.tries > 0
+    assert runner.failures == 0, "".join(said)

@@ -67,8 +67,8 @@ def save_model(
 
     Example:
         >>> import runstone.transformers
-        >>> from transformers import BertConfig, BertForSequenceClassification, BertTokenizer,
-            pipeline
+        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> from transformers import BertTokenizer, pipeline
         >>> words = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "good": 5}
         >>> config = BertConfig(
         ...     vocab_size=6, hidden_size=8, num_hidden_layers=1, num_attention_heads=1
@@ -133,8 +133,8 @@ def log_model(
 
     Example:
         >>> import runstone.transformers
-        >>> from transformers import BertConfig, BertForSequenceClassification, BertTokenizer,
-            pipeline
+        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> from transformers import BertTokenizer, pipeline
         >>> words = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "good": 5}
         >>> config = BertConfig(
         ...     vocab_size=6, hidden_size=8, num_hidden_layers=1, num_attention_heads=1
@@ -180,8 +180,8 @@ def load_model(
 
     Example:
         >>> import runstone.transformers
-        >>> from transformers import BertConfig, BertForSequenceClassification, BertTokenizer,
-            pipeline
+        >>> from transformers import BertConfig, BertForSequenceClassification
+        >>> from transformers import BertTokenizer, pipeline
         >>> words = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "good": 5}
         >>> config = BertConfig(
         ...     vocab_size=6, hidden_size=8, num_hidden_layers=1, num_attention_heads=1

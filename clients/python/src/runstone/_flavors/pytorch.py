@@ -145,7 +145,7 @@ class Pytorch(Flavor):
         return predict
 
     def owns(self, model: Any) -> bool:
-        return is_of(model, "torch.nn", "Module")
+        return is_of(model, "torch", "Module")
 
 
 def _must(serialization_format: str | None) -> bool:

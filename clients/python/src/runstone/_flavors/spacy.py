@@ -17,43 +17,25 @@ from runstone.exceptions import ModelFormatError
 DATA = "model.spacy"
 
 _OWN = frozenset(
-    [
-        "attribute_ruler",
-        "beam_ner",
-        "beam_parser",
-        "doc_cleaner",
-        "entity_linker",
-        "entity_ruler",
-        "experimental_edit_tree_lemmatizer",
-        "future_entity_ruler",
-        "lemmatizer",
-        "merge_entities",
-        "merge_noun_chunks",
-        "merge_subtokens",
-        "morphologizer",
-        "ner",
-        "parser",
-        "sentencizer",
-        "senter",
-        "sentencizer",
-        "span_cleaner",
-        "span_finder",
-        "span_ruler",
-        "spancat",
-        "spancat_singlelabel",
-        "tagger",
-        "textcat",
-        "textcat_multilabel",
-        "tok2vec",
-        "token_splitter",
-        "trainable_lemmatizer",
-    ]
+    {
+        *("attribute_ruler", "beam_ner", "beam_parser", "doc_cleaner", "entity_linker"),
+        *("entity_ruler", "experimental_edit_tree_lemmatizer", "future_entity_ruler"),
+        *("lemmatizer", "merge_entities", "merge_noun_chunks", "merge_subtokens", "morphologizer"),
+        *("ner", "parser", "sentencizer", "senter", "span_cleaner", "span_finder", "span_ruler"),
+        *("spancat", "spancat_singlelabel", "tagger", "textcat", "textcat_multilabel", "tok2vec"),
+        *("token_splitter", "trainable_lemmatizer"),
+    }
 )
 """spaCy's own components; others come from packages, or from code beside the model."""
 
 _FACTORY = re.compile(r"^\s*factory\s*=\s*(.*)$", re.MULTILINE)
 _FUNCTION = re.compile(r"^\s*@(\w+)\s*=\s*(.*)$", re.MULTILINE)
-_SPACY = re.compile(r"spacy(-legacy)?\.[\w.]+")
+_SPACY = re.compile(
+    r"spacy(-legacy)?\.[\w.]+"
+    # and what thinc, which spaCy learns with, calls its own
+    r"|(Adam|RAdam|SGD|compounding|constant|constant_then|cyclic_triangular|decaying"
+    r"|slanted_triangular|warmup_linear)\.v\d"
+)
 _LOADS_OTHERS = ("spacy.copy_from_base_model", "spacy.models_and_pipes")
 
 
@@ -119,7 +101,7 @@ class Spacy(Flavor):
         return predict
 
     def owns(self, model: Any) -> bool:
-        return is_of(model, "spacy.language", "Language")
+        return is_of(model, "spacy", "Language")
 
 
 def _folder(folder: Path, configuration: Mapping[str, Any]) -> Path:

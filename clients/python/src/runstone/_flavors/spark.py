@@ -35,7 +35,7 @@ class Spark(Flavor):
                 "spark_model", f"must be a fitted model of Spark ML, not {type(model).__name__}"
             )
         kept = model if isinstance(model, ml.PipelineModel) else ml.PipelineModel([model])
-        kept.write().save(f"file://{folder / DATA}")
+        kept.write().save(f"file://{(folder / DATA).resolve()}")
         return Written(
             {
                 "pyspark_version": pyspark.__version__,
@@ -50,7 +50,7 @@ class Spark(Flavor):
         path = _folder(folder, configuration)
         _session()
         try:
-            return ml.PipelineModel.load(f"file://{path}")
+            return ml.PipelineModel.load(f"file://{path.resolve()}")
         except Exception as error:
             raise ModelFormatError(f"{path.name} cannot be read by Spark: {error}") from error
 

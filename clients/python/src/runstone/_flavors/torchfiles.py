@@ -35,7 +35,7 @@ _TENSORS = re.compile(
 """What a pickle of tensors names."""
 
 _TARGET = re.compile(
-    r"torch\.ops\.(aten|prims|prim)\.(?!from_file)[a-z_]\w*\.[A-Za-z]\w*"
+    r"torch\.ops\.(aten|prims|prim)\.(?!from_file|__)[a-z_]\w*\.[A-Za-z]\w*"
     r"|torch\.ops\.higher_order\.(cond|wrap_with_set_grad_enabled)"
     r"|torch\.sym_(int|float|max|min|not|ite|sqrt|sum)"
     r"|_operator\.(getitem|add|sub|mul|truediv|floordiv|mod|pow|neg|eq|ne|lt|le|gt|ge|and_|or_)"

@@ -102,7 +102,7 @@ def test_missing_values() -> None:
     ],
 )
 def test_texts_that_are_no_times_or_bytes(kind: str, value: str, said: str) -> None:
-    with pytest.raises(Refusal, match="^column 'x'") as caught:
+    with pytest.raises(Refusal, match=r"^column 'x'") as caught:
         read({"dataframe_records": [{"x": value}]}, Schema([ColSpec(kind, "x")]))
     assert caught.value.message.startswith(said)
     assert (caught.value.status, caught.value.code) == (400, "INVALID_PARAMETER_VALUE")

@@ -6,7 +6,7 @@ import pytest
 
 from runstone._serving import supervising
 from runstone._serving.settings import Settings
-from runstone._serving.worker import EXIT_CANNOT_START
+from runstone._serving.worker import EXIT_CANNOT_START, bind
 
 
 class Clock:
@@ -38,6 +38,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(supervising, "time", made)
     monkeypatch.setattr(supervising.subprocess, "Popen", Process)
     return made
+
+
+@pytest.fixture
+def signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signals of the tests stay as they are."""
+    monkeypatch.setattr(supervising.signal, "signal", lambda *_: None)
 
 
 def tend(place: Any) -> Any:
@@ -83,7 +89,9 @@ def test_one_that_could_not_start_is_tried_again_while_others_serve(clock: Clock
     assert not place.failed
 
 
-def test_when_none_can_start_it_ends(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_none_can_start_it_ends(
+    clock: Clock, signals: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[Process] = []
 
     def start(command: list[str], **options: Any) -> Process:
@@ -93,9 +101,15 @@ def test_when_none_can_start_it_ends(clock: Clock, monkeypatch: pytest.MonkeyPat
         return process
 
     monkeypatch.setattr(supervising.subprocess, "Popen", start)
-    monkeypatch.setattr(supervising.signal, "signal", lambda *_: None)
     assert supervising.supervise(Settings("model", port=0, workers=3)) == EXIT_CANNOT_START
     assert len(made) == 3
     ports = {Settings.from_json(each.command[3]).port for each in made}
     assert len(ports) == 1
     assert 0 not in ports
+
+
+def test_a_port_that_is_taken_is_named(signals: None) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"nothing can listen on 127.0.0.1:{port}: Address"):
+            supervising.supervise(Settings("model", port=port, workers=2))

@@ -1,9 +1,11 @@
 """The Open Inference Protocol over real HTTP."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from support.serving import Answer, Serving, ask, serving
@@ -119,6 +121,65 @@ def test_what_the_caller_did_wrong_is_told(served: Serving, body: Any) -> None:
     assert answer.status == 400, answer
     assert answer.json.keys() == {"error"}
     assert infer(served, {"inputs": COLUMNS}).status == 200
+
+
+def behind(
+    body: dict[str, Any], *pieces: bytes, length: str | None = None
+) -> tuple[bytes, dict[str, str]]:
+    text = json.dumps(body).encode()
+    return text + b"".join(pieces), {
+        "Inference-Header-Content-Length": str(len(text)) if length is None else length
+    }
+
+
+def piece(name: str, values: list[Any], kind: str, datatype: str) -> tuple[dict[str, Any], bytes]:
+    data = np.array(values, kind).tobytes()
+    parameters = {"binary_data_size": len(data)}
+    shape = [len(values)]
+    told = {"name": name, "shape": shape, "datatype": datatype, "parameters": parameters}
+    return told, data
+
+
+def test_tensors_as_bytes_behind_the_json(served: Serving) -> None:
+    a, first = piece("a", [1, 4], "<f8", "FP64")
+    c, last = piece("c", [3, 6], "<i8", "INT64")
+    body = {"inputs": [a, COLUMNS[1], c], "parameters": {"binary_data_output": True}}
+    raw, headers = behind(body, first, last)
+    answer = ask(served.port, f"{MODEL}/infer", raw, headers=headers)
+    assert answer.status == 200, answer
+    end = int(answer.headers["inference-header-content-length"])
+    (output,) = json.loads(answer.body[:end])["outputs"]
+    assert output["parameters"] == {"binary_data_size": 16}
+    assert np.frombuffer(answer.body[end:], "<f8") == pytest.approx([321.0, 654.0])
+    # The caller says so for an output of its own.
+    body["outputs"] = [{"name": "predictions", "parameters": {"binary_data": False}}]
+    raw, headers = behind(body, first, last)
+    answer = ask(served.port, f"{MODEL}/infer", raw, headers=headers)
+    assert answer.json["outputs"][0]["data"] == pytest.approx([321.0, 654.0])
+
+
+@pytest.mark.parametrize(
+    ("size", "extra", "length"),
+    [
+        (16, b"x", None),
+        (15, b"", None),
+        (17, b"", None),
+        (-1, b"", None),
+        ("16", b"", None),
+        (True, b"", None),
+        (16, b"", "x"),
+        (16, b"", "-1"),
+        (16, b"", "99999"),
+        (16, b"", "5"),
+    ],
+)
+def test_bytes_that_do_not_fit(served: Serving, size: Any, extra: bytes, length: Any) -> None:
+    told, data = piece("a", [1, 4], "<f8", "FP64")
+    told["parameters"] = {"binary_data_size": size}
+    raw, headers = behind({"inputs": [told, *COLUMNS[1:]]}, data, extra, length=length)
+    answer = ask(served.port, f"{MODEL}/infer", raw, headers=headers)
+    assert answer.status == 400, answer
+    assert answer.json["error"]
 
 
 @pytest.mark.parametrize("path", ["/v2/models/other", f"{MODEL}/versions/2"])

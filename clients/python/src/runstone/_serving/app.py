@@ -11,9 +11,9 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from runstone._serving import inference, parsing, refusals, rendering
+from runstone._serving import infer_http, inference, parsing, refusals, rendering
 from runstone._serving.batching import Batcher
 from runstone._serving.engine import SERVING, STOPPING, Engine, log
 from runstone._serving.refusals import Refusal
@@ -21,12 +21,14 @@ from runstone._version import __version__
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+Body = TypeVar("Body")
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 MOST_WAITING = 1000
 """Requests in one process at once: those behind so many would be late in any case."""
 
 JSON = b"application/json"
+BYTES = b"application/octet-stream"
 TEXT = b"text/plain; charset=utf-8"
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -41,6 +43,7 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     kind: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Gone(Exception):
@@ -150,14 +153,21 @@ class App:
             with self._engine.using() as loaded:
                 return _told(inference.described(self._engine.name, loaded))
 
-        async def work() -> bytes:
+        length = _header(scope, infer_http.LENGTH)
+
+        async def work() -> tuple[bytes, int | None]:
             body = await self._body(scope, receive)
-            answer: bytes = await self._in_pool(lambda: inference.answer(self._engine, body))
+            answer: tuple[bytes, int | None] = await self._in_pool(
+                lambda: infer_http.answer(self._engine, body, length)
+            )
             return answer
 
-        return Answer(200, await self._timed(work()))
+        told, text = await self._timed(work())
+        if text is None:
+            return Answer(200, told)
+        return Answer(200, told, BYTES, ((infer_http.LENGTH, b"%d" % text),))
 
-    async def _timed(self, work: Awaitable[bytes]) -> bytes:
+    async def _timed(self, work: Awaitable[Body]) -> Body:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await work
@@ -245,6 +255,7 @@ async def _send(send: Send, answer: Answer) -> None:
     headers = [
         (b"content-type", answer.kind),
         (b"content-length", b"%d" % len(answer.body)),
+        *answer.headers,
     ]
     if answer.status == 503:
         headers.append((b"retry-after", b"1"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from runstone._serving import frames, parsing, rendering
+from runstone._serving import frames, parsing
 from runstone._serving.engine import Engine, Loaded
 from runstone._serving.refusals import Refusal, mismatch
 from runstone._version import __version__
@@ -46,7 +46,7 @@ OUTPUT = "predictions"
 
 def server() -> dict[str, Any]:
     """What the server says of itself."""
-    return {"name": "runstone", "version": __version__, "extensions": []}
+    return {"name": "runstone", "version": __version__, "extensions": ["binary_tensor_data"]}
 
 
 def check_named(engine: Engine, name: str, version: str | None) -> None:
@@ -85,60 +85,6 @@ def _tensors_of(schema: Any) -> list[dict[str, Any]]:
             datatype, shape = _COLUMNS.get(getattr(each.type, "name", ""), "BYTES"), [-1]
         found.append({"name": str(name), "datatype": datatype, "shape": shape})
     return found
-
-
-def answer(engine: Engine, body: bytes) -> bytes:
-    """The body of an answer to a body of ``…/infer``. Raises Refusal."""
-    import orjson
-
-    asked = parsing.document(body)
-    if type(asked) is not dict:
-        raise Refusal("the body must be a JSON object with inputs")
-    inputs = read_inputs(asked)
-    with engine.using() as loaded:
-        found = predict(engine, loaded, inputs, asked.get("parameters"))
-        tensors = chosen(outputs(found, loaded), asked.get("outputs"))
-        told: dict[str, Any] = {"model_name": engine.name, "model_version": loaded.version}
-    if type(asked.get("id")) is str:
-        told["id"] = asked["id"]
-    told["outputs"] = [
-        {"name": name, "shape": list(each.shape), "datatype": datatype(each), "data": _flat(each)}
-        for name, each in tensors.items()
-    ]
-    return orjson.dumps(told, rendering.other, orjson.OPT_SERIALIZE_NUMPY)
-
-
-def read_inputs(asked: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
-    """The tensors of a request in JSON. Raises Refusal."""
-    inputs = asked.get("inputs")
-    if type(inputs) is not list or not inputs:
-        raise Refusal("inputs must be an array with at least one tensor")
-    found: dict[str, Any] = {}
-    for at, each in enumerate(inputs):
-        if type(each) is not dict or type(each.get("name")) is not str:
-            raise Refusal(f"inputs[{at}] must be an object with a name")
-        name = each["name"]
-        if name in found:
-            raise Refusal(f"inputs has {name!r:.100} more than once")
-        found[name] = _tensor(each, f"input {name!r:.100}")
-    return found
-
-
-def _tensor(given: dict[str, Any], where: str) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    kind, shape = given.get("datatype"), given.get("shape")
-    if type(kind) is not str or kind not in DTYPES:
-        raise Refusal(f"{where}: datatype must be one of {', '.join(DTYPES)}, not {kind!r:.50}")
-    if "data" not in given or type(given["data"]) is not list:
-        raise Refusal(f"{where}: data must be an array")
-    if kind == "BYTES":
-        values = np.array(given["data"], dtype=object)
-        if any(type(value) is not str for value in values.ravel()):
-            raise mismatch(f"{where}: must be BYTES, which is texts in JSON")
-    else:
-        values = frames.as_array(given["data"], np.dtype(DTYPES[kind]), where)
-    return shaped(values, shape, where)
 
 
 def shaped(values: np.ndarray[Any, Any], shape: Any, where: str) -> np.ndarray[Any, Any]:
@@ -230,11 +176,3 @@ def chosen(tensors: dict[str, Any], asked: Any) -> dict[str, Any]:
 def datatype(array: np.ndarray[Any, Any]) -> str:
     """The protocol's name of an array's type; what it has none for is BYTES."""
     return _NAMES.get(array.dtype.name, "BYTES")
-
-
-def _flat(array: np.ndarray[Any, Any]) -> Any:
-    import numpy as np
-
-    if array.dtype.kind in "iufb" and array.dtype.isnative:
-        return np.ascontiguousarray(array).reshape(-1)
-    return array.reshape(-1).tolist()

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from runstone._serving.engine import log
 from runstone._serving.settings import Settings
@@ -24,6 +25,13 @@ from runstone._serving.worker import EXIT_CANNOT_START, bind
 
 RESTART_S = 1.0
 """A worker that dies at once must not take a processor with it."""
+
+RETRY_S = 5.0
+"""Before a worker that could not start, while others serve, is tried again: its model may be out
+of reach for a moment."""
+
+SETTLED_S = 60.0
+"""Who lives so long has started."""
 
 MARGIN_S = 5.0
 """What a worker gets beyond its grace before it is killed."""
@@ -33,6 +41,7 @@ MARGIN_S = 5.0
 class _Place:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
+    failed: bool = False
 
 
 def supervise(settings: Settings, python: Sequence[str] = (sys.executable,)) -> int:
@@ -55,8 +64,9 @@ def supervise(settings: Settings, python: Sequence[str] = (sys.executable,)) -> 
     status = 0
     try:
         while not ending.is_set():
-            alive = [_tend(place, settings, python, pipe_out, figures) for place in places]
-            if not all(alive):
+            for place in places:
+                _tend(place, settings, python, pipe_out, figures)
+            if all(place.failed for place in places):
                 status = EXIT_CANNOT_START
                 break
             ending.wait(0.1)
@@ -71,25 +81,27 @@ def supervise(settings: Settings, python: Sequence[str] = (sys.executable,)) -> 
 
 def _tend(
     place: _Place, settings: Settings, python: Sequence[str], pipe: int, figures: str
-) -> bool:
-    """Start what does not run; whether there is hope that it will."""
-    process = place.process
+) -> None:
+    """Start what does not run; note whether it could not."""
+    process, lived = place.process, time.monotonic() - place.started
     if process is not None:
         code = process.poll()
         if code is None:
-            return True
-        if code == EXIT_CANNOT_START:
-            return False
-        if time.monotonic() < place.started + RESTART_S:
-            return True
+            place.failed = place.failed and lived < SETTLED_S
+            return
+        place.failed = code == EXIT_CANNOT_START
+        if lived < (RETRY_S if place.failed else RESTART_S):
+            return
         log.warning("worker %s ended with %s; another takes its place", process.pid, code)
+        # What it had in flight went with it.
+        for stale in Path(figures).glob(f"gauge_live*_{process.pid}.db"):
+            stale.unlink(missing_ok=True)
     command = [*python, "-m", "runstone._serving", settings.to_json(), "--parent", str(pipe)]
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": figures}
     place.started = time.monotonic()
     place.process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, pass_fds=[pipe], env=environment
     )
-    return True
 
 
 def _end(places: list[_Place], seconds: float) -> None:

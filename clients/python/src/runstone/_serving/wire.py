@@ -28,7 +28,7 @@ CONTENTS = {
 """The field that holds the values of a type; there is none for 16 bit floats."""
 
 
-def from_bytes(raw: bytes, kind: str, shape: list[int], where: str) -> np.ndarray[Any, Any]:
+def from_bytes(raw: bytes, kind: str, shape: Any, where: str) -> np.ndarray[Any, Any]:
     """A tensor of its bytes: row by row, the lowest byte first; texts behind their lengths.
 
     Raises:

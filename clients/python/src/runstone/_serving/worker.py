@@ -42,9 +42,9 @@ def bind(host: str, port: int, *, shared: bool = False, listen: bool = True) -> 
         bound.bind(where)
         if listen:
             bound.listen(BACKLOG)
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        raise OSError(f"nothing can listen on {host}:{port}: {error.strerror}") from error
     return bound
 
 

@@ -26,7 +26,7 @@ import bench_gateway_artifacts as files
 import bench_log_metrics as calls
 import bench_models as models
 import bench_schema as schemas
-import bench_serving as serving
+import bench_serving as served
 import psutil
 import psycopg
 from report import Row, milliseconds, p50, print_table
@@ -287,7 +287,7 @@ def main() -> None:
             *schemas.run(python),
             *fits.run(python),
             *models.run(mlflow_environments.FRAMEWORKS.python),
-            *serving.run(),
+            *served.run(),
         ]
         print_table([*calls.run(loggers()), *run(), *files.run(files_of_mlflow), *of_models])
 

@@ -167,6 +167,10 @@ def test_what_somebody_else_logged_is_not_run(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("RUNSTONE_USER", "mallory")
     runstone._fluent._state.reset()
     assert predicted(info.model_uri) == 6.0
+    # A run that was imported has a user of elsewhere, who may have the same name.
+    runstone.Client().set_tag(run.info.run_id, "runstone.importedRunId", "1" * 32)
+    with pytest.raises(UntrustedModel):
+        pyfunc.load_model(info.model_uri)
 
 
 def test_versions_that_run_code_are_labelled_however_they_are_registered(tmp_path: Path) -> None:

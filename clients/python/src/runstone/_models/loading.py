@@ -25,6 +25,9 @@ from runstone.exceptions import ArtifactNotFound, ModelFormatError, NotFound
 if TYPE_CHECKING:
     from runstone._client import Client
 
+IMPORTED = "runstone.importedRunId"
+"""Tag of a run that `runstone import mlflow` brought."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -91,13 +94,17 @@ def _of_version(client: Client, uri: str, named: ModelUri) -> Source:
 
 
 def _is_own_run(client: Client, run_id: str | None) -> bool:
-    """Whether the run is of this user, in an embedded suite: its folder is closed to others."""
+    """Whether the run is of this user, in an embedded suite: its folder is closed to others.
+
+    One that was imported has the user's name of elsewhere.
+    """
     if not run_id or not client.tracking_uri.startswith("file:"):
         return False
     try:
-        return client.get_run(run_id).info.user_id == client.user
+        run = client.get_run(run_id)
     except NotFound:
         return False
+    return run.info.user_id == client.user and IMPORTED not in run.data.tags
 
 
 def fetch(

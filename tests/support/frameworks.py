@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> int:
         tempfile.TemporaryDirectory(prefix="runstone-frameworks-") as folder,
         suite(Path(folder) / "data", "--no-http", "--grpc-port", "0") as started,
     ):
+        settings["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         settings["RUNSTONE_TRACKING_URI"] = f"runstone://{started.status['tcp']}"
         for backend in ("torch", "tensorflow"):
             done = subprocess.run(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runstone._autolog import libraries
 from runstone._flavors import calls, registry
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from runstone._models.model import Model
     from runstone._schema.signature import ModelSignature
 
-__all__ = ["load_model", "log_model", "save_model"]
+__all__ = ["autolog", "load_model", "log_model", "save_model"]
 
 
 def save_model(
@@ -124,3 +125,57 @@ def load_model(
         'CatBoostRegressor'
     """
     return registry.loaded("catboost", model_uri, dst_path, allow_pickle=allow_pickle)
+
+
+def autolog(
+    log_input_examples: bool = False,
+    log_model_signatures: bool = True,
+    log_models: bool = True,
+    log_datasets: bool = True,
+    disable: bool = False,
+    exclusive: bool = False,
+    disable_for_unsupported_versions: bool = False,
+    silent: bool = False,
+    registered_model_name: str | None = None,
+    extra_tags: Mapping[str, str] | None = None,
+) -> None:
+    """Have each ``fit`` of CatBoost log itself.
+
+    Logged are the parameters, the metrics of each round on the training data and on ``eval_set``,
+    with that also those of the best round, importances of features as JSON and as a plot, and the
+    model.
+
+    Args:
+        log_input_examples: As the arguments not named here, see ``runstone.autolog``.
+        registered_model_name: Register each model under this name.
+
+    Raises:
+        InvalidField: an argument is of the wrong type.
+
+    Example:
+        >>> import runstone.catboost
+        >>> from catboost import CatBoostRegressor
+        >>> runstone.catboost.autolog(log_models=False)
+        >>> model = CatBoostRegressor(iterations=3, verbose=False, allow_writing_files=False)
+        >>> with runstone.start_run() as run:
+        ...     _ = model.fit([[1.0], [2.0], [3.0]], [2.0, 4.0, 6.0])
+        >>> metrics = runstone.Client().get_metric_history(run.info.run_id, "learn-RMSE")
+        >>> [point.step for point in metrics]
+        [0, 1, 2]
+        >>> runstone.catboost.autolog(disable=True)
+    """
+    del disable_for_unsupported_versions
+    libraries.turn(
+        "catboost",
+        disable=disable,
+        options={
+            "log_input_examples": log_input_examples,
+            "log_model_signatures": log_model_signatures,
+            "log_models": log_models,
+            "log_datasets": log_datasets,
+            "exclusive": exclusive,
+            "silent": silent,
+            "registered_model_name": registered_model_name,
+            "extra_tags": extra_tags,
+        },
+    )

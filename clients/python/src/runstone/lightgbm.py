@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runstone._autolog import libraries
 from runstone._flavors import calls, registry
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from runstone._models.model import Model
     from runstone._schema.signature import ModelSignature
 
-__all__ = ["load_model", "log_model", "save_model"]
+__all__ = ["autolog", "load_model", "log_model", "save_model"]
 
 
 def save_model(
@@ -130,3 +131,60 @@ def load_model(
         [2.0]
     """
     return registry.loaded("lightgbm", model_uri, dst_path, allow_pickle=allow_pickle)
+
+
+def autolog(
+    log_input_examples: bool = False,
+    log_model_signatures: bool = True,
+    log_models: bool = True,
+    log_datasets: bool = True,
+    disable: bool = False,
+    exclusive: bool = False,
+    disable_for_unsupported_versions: bool = False,
+    silent: bool = False,
+    registered_model_name: str | None = None,
+    extra_tags: Mapping[str, str] | None = None,
+) -> None:
+    """Have ``lightgbm.train`` and each ``fit`` of its estimators log themselves.
+
+    Logged are the parameters, the metrics of each round on ``valid_sets`` and, with early stopping,
+    of the best one, importances of features by split and by gain as JSON and as plots, and the
+    model: a Booster, or the estimator that was fitted. Rows for its signature are kept of a
+    ``Dataset`` that is made after this was called.
+
+    Args:
+        log_input_examples: As the arguments not named here, see ``runstone.autolog``.
+        registered_model_name: Register each model under this name.
+
+    Raises:
+        InvalidField: an argument is of the wrong type.
+
+    Example:
+        >>> import runstone.lightgbm
+        >>> import lightgbm, numpy
+        >>> runstone.lightgbm.autolog(log_models=False)
+        >>> values = numpy.arange(60.0)
+        >>> data = lightgbm.Dataset(values.reshape(-1, 1), values)
+        >>> seen = {"valid_sets": [data], "valid_names": ["same"]}
+        >>> with runstone.start_run() as run:
+        ...     _ = lightgbm.train({"verbose": -1}, data, 3, **seen)
+        >>> metrics = runstone.Client().get_metric_history(run.info.run_id, "same-l2")
+        >>> [point.step for point in metrics]
+        [0, 1, 2]
+        >>> runstone.lightgbm.autolog(disable=True)
+    """
+    del disable_for_unsupported_versions
+    libraries.turn(
+        "lightgbm",
+        disable=disable,
+        options={
+            "log_input_examples": log_input_examples,
+            "log_model_signatures": log_model_signatures,
+            "log_models": log_models,
+            "log_datasets": log_datasets,
+            "exclusive": exclusive,
+            "silent": silent,
+            "registered_model_name": registered_model_name,
+            "extra_tags": extra_tags,
+        },
+    )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runstone._autolog import libraries
 from runstone._flavors import calls, registry
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from runstone._models.model import Model
     from runstone._schema.signature import ModelSignature
 
-__all__ = ["load_model", "log_model", "save_model"]
+__all__ = ["autolog", "load_model", "log_model", "save_model"]
 
 
 def save_model(
@@ -122,3 +123,50 @@ def load_model(
         [2.0]
     """
     return registry.loaded("statsmodels", model_uri, dst_path, allow_pickle=allow_pickle)
+
+
+def autolog(
+    log_models: bool = True,
+    log_datasets: bool = True,
+    disable: bool = False,
+    exclusive: bool = False,
+    disable_for_unsupported_versions: bool = False,
+    silent: bool = False,
+    registered_model_name: str | None = None,
+    extra_tags: Mapping[str, str] | None = None,
+) -> None:
+    """Have each ``fit`` of a model of statsmodels log itself.
+
+    Logged are the arguments of ``fit``, the measures that its results have, such as ``aic`` and
+    ``rsquared``, their summary as ``model_summary.txt``, and the results as a model.
+
+    Args:
+        log_models: As the arguments not named here, see ``runstone.autolog``.
+        registered_model_name: Register each model under this name.
+
+    Raises:
+        InvalidField: an argument is of the wrong type.
+
+    Example:
+        >>> import runstone.statsmodels
+        >>> import statsmodels.api
+        >>> runstone.statsmodels.autolog(log_models=False)
+        >>> with runstone.start_run() as run:
+        ...     _ = statsmodels.api.OLS([2.0, 4.1, 5.9, 8.0], [1.0, 2.0, 3.0, 4.0]).fit()
+        >>> round(runstone.get_run(run.info.run_id).data.metrics["rsquared"], 2)
+        1.0
+        >>> runstone.statsmodels.autolog(disable=True)
+    """
+    del disable_for_unsupported_versions
+    libraries.turn(
+        "statsmodels",
+        disable=disable,
+        options={
+            "log_models": log_models,
+            "log_datasets": log_datasets,
+            "exclusive": exclusive,
+            "silent": silent,
+            "registered_model_name": registered_model_name,
+            "extra_tags": extra_tags,
+        },
+    )

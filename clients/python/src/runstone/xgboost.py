@@ -6,14 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runstone._autolog import libraries
 from runstone._flavors import calls, registry
+from runstone._values import invalid
 
 if TYPE_CHECKING:
     from runstone._models.info import ModelInfo
     from runstone._models.model import Model
     from runstone._schema.signature import ModelSignature
 
-__all__ = ["load_model", "log_model", "save_model"]
+__all__ = ["autolog", "load_model", "log_model", "save_model"]
 
 
 def save_model(
@@ -126,3 +128,66 @@ def load_model(
         [2.0, 2.0]
     """
     return registry.loaded("xgboost", model_uri, dst_path, allow_pickle=allow_pickle)
+
+
+def autolog(
+    importance_types: Sequence[str] | None = None,
+    log_input_examples: bool = False,
+    log_model_signatures: bool = True,
+    log_models: bool = True,
+    log_datasets: bool = True,
+    disable: bool = False,
+    exclusive: bool = False,
+    disable_for_unsupported_versions: bool = False,
+    silent: bool = False,
+    registered_model_name: str | None = None,
+    model_format: str = "ubj",
+    extra_tags: Mapping[str, str] | None = None,
+) -> None:
+    """Have ``xgboost.train`` and each ``fit`` of its estimators log themselves.
+
+    Logged are the parameters, the metrics of each round on ``evals`` and, with early stopping, of
+    the best one, importances of features as JSON and as plots, and the model: a Booster, or the
+    estimator that was fitted. Rows for its signature are kept of a ``DMatrix`` that is made after
+    this was called.
+
+    Args:
+        importance_types: Kinds of importance, such as "gain"; only "weight" when absent.
+        log_input_examples: As the arguments not named here, see ``runstone.autolog``.
+        registered_model_name: Register each model under this name.
+        model_format: As in ``save_model``.
+
+    Raises:
+        InvalidField: an argument is of the wrong type.
+
+    Example:
+        >>> import runstone.xgboost
+        >>> import xgboost
+        >>> runstone.xgboost.autolog(log_models=False)
+        >>> data = xgboost.DMatrix([[1.0], [2.0]], [2.0, 4.0])
+        >>> with runstone.start_run() as run:
+        ...     _ = xgboost.train({"eta": 1.0}, data, 3, evals=[(data, "train")], verbose_eval=0)
+        >>> metrics = runstone.Client().get_metric_history(run.info.run_id, "train-rmse")
+        >>> [point.step for point in metrics]
+        [0, 1, 2]
+        >>> runstone.xgboost.autolog(disable=True)
+    """
+    del disable_for_unsupported_versions
+    if isinstance(importance_types, str):
+        raise invalid("importance_types", f"must be a list of names, not {importance_types!r:.50}")
+    libraries.turn(
+        "xgboost",
+        disable=disable,
+        options={
+            "importance_types": importance_types,
+            "log_input_examples": log_input_examples,
+            "log_model_signatures": log_model_signatures,
+            "log_models": log_models,
+            "log_datasets": log_datasets,
+            "exclusive": exclusive,
+            "silent": silent,
+            "registered_model_name": registered_model_name,
+            "model_format": model_format,
+            "extra_tags": extra_tags,
+        },
+    )

@@ -13,6 +13,10 @@ from runstone._values import invalid
 
 PLACES: dict[str, tuple[str, str]] = {
     "sklearn": ("sklearn", "runstone._autolog.sklearn"),
+    "xgboost": ("xgboost", "runstone._autolog.xgboost"),
+    "lightgbm": ("lightgbm", "runstone._autolog.lightgbm"),
+    "catboost": ("catboost", "runstone._autolog.catboost"),
+    "statsmodels": ("statsmodels.base.model", "runstone._autolog.statsmodels"),
 }
 """Library to the module of it whose import is waited for, and ours, which has ``turn_on``."""
 

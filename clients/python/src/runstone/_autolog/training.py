@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -9,10 +10,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from runstone import _values
-from runstone._autolog import guard
+from runstone._autolog import guard, switches
 from runstone._autolog.switches import Switch
 from runstone._entities.tracking import DatasetInput, InputTag, Metric
-from runstone._fluent._logging import DATA_CONTEXT
+from runstone._fluent._logging import DATA_CONTEXT, log_metrics
 from runstone._fluent._runs import ActiveRun, active_run, end_run, start_run
 
 if TYPE_CHECKING:
@@ -91,9 +92,15 @@ class Training:
         for chunk in chunks[1:]:
             self.client.log_batch(self.run_id, params=chunk)
 
-    def log_dataset(self, features: Any, targets: Any = None, context: str = "train") -> None:
+    def follow(self, metrics: Mapping[str, Any], step: int) -> None:
+        """Log metrics in the midst of the training, which waits for the local disk alone."""
+        log_metrics(metrics, step=step, run_id=self.run_id)
+
+    def log_dataset(
+        self, features: Any, targets: Any = None, context: str = "train", name: str | None = None
+    ) -> None:
         """Tell the run what it was trained on: a DataFrame or arrays; other data is left out."""
-        dataset = _dataset(features, targets)
+        dataset = _dataset(features, targets, name)
         if dataset is None:
             return
         entity = dataset.to_entity()
@@ -131,6 +138,53 @@ class Training:
 
 
 @contextmanager
+def training_of(library: str) -> Iterator[Training | None]:
+    """The training that a call is, with its run; None when it is a part of another, or left alone.
+
+    What is logged within is guarded by whoever logs it; what the training raises ends its run.
+    """
+    switch = switches.of(library)
+    if switch is None or guard.is_inside():
+        yield None
+        return
+    training = guard.guarded(library, "a run", Training.begin, library, switch)
+    if training is None:
+        yield None
+        return
+    with guard.inside():
+        try:
+            yield training
+        except BaseException as error:
+            training.guarded("the end of the run", training.end, error)
+            raise
+        training.guarded("the end of the run", training.end)
+
+
+def arguments(original: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call is given by name, defaults among it; ``args`` are without ``self``."""
+    found = [
+        each for each in inspect.signature(original).parameters.values() if each.name != "self"
+    ]
+    places = [each.name for each in found if each.kind != inspect.Parameter.KEYWORD_ONLY]
+    defaults = {
+        each.name: each.default for each in found if each.default is not inspect.Parameter.empty
+    }
+    return {**defaults, **dict(zip(places, args, strict=False)), **kwargs}
+
+
+def with_callback(
+    original: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], callback: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call with one more callback; the user's own list stays as it is."""
+    names = [name for name in inspect.signature(original).parameters if name != "self"]
+    place = names.index("callbacks")
+    if place < len(args):
+        more = [*(args[place] or ()), callback]
+        return (*args[:place], more, *args[place + 1 :]), dict(kwargs)
+    return tuple(args), {**kwargs, "callbacks": [*(kwargs.get("callbacks") or ()), callback]}
+
+
+@contextmanager
 def quiet() -> Iterator[None]:
     """No warnings: they are about what the user did not ask for."""
     with warnings.catch_warnings():
@@ -161,21 +215,22 @@ def first_rows(data: Any) -> Any:
         return None
 
 
-def _dataset(features: Any, targets: Any) -> Any:
+def _dataset(features: Any, targets: Any, name: str | None = None) -> Any:
     from runstone import data
 
     kind = type(features)
     if kind.__module__.partition(".")[0] == "pandas" and hasattr(features, "columns"):
         frame = features
         if targets is not None and len(getattr(targets, "shape", ())) == 1:
-            name = getattr(targets, "name", None) or "target"
-            if name not in frame.columns:
-                frame = frame.assign(**{str(name): getattr(targets, "to_numpy", lambda: targets)()})
-                return data.from_pandas(frame, targets=str(name))
-        return data.from_pandas(frame)
+            target = getattr(targets, "name", None) or "target"
+            if target not in frame.columns:
+                values = getattr(targets, "to_numpy", lambda: targets)()
+                frame = frame.assign(**{str(target): values})
+                return data.from_pandas(frame, targets=str(target), name=name)
+        return data.from_pandas(frame, name=name)
     if kind.__module__.partition(".")[0] == "numpy" and hasattr(features, "dtype"):
         same = type(targets).__module__.partition(".")[0] == "numpy"
-        return data.from_numpy(features, targets=targets if same else None)
+        return data.from_numpy(features, targets=targets if same else None, name=name)
     return None
 
 

@@ -71,7 +71,7 @@ def _log_metrics(training: Training, results: Any) -> None:
     for name in METRICS:
         # Many are computed on demand, and need what not every fit has.
         value = training.guarded(name, getattr, results, name, None)
-        if isinstance(value, Number) and not isinstance(value, bool):
+        if isinstance(value, Number) and type(value) is not bool:
             found[name] = value
     training.log(found)
 

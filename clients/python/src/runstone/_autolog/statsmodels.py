@@ -6,9 +6,9 @@ tell of themselves when they are made.
 
 from __future__ import annotations
 
+import numbers
 import tempfile
 from collections.abc import Callable, Iterator
-from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,8 @@ def _log_metrics(training: Training, results: Any) -> None:
     for name in METRICS:
         # Many are computed on demand, and need what not every fit has.
         value = training.guarded(name, getattr, results, name, None)
-        if isinstance(value, Number) and type(value) is not bool:
-            found[name] = value
+        if isinstance(value, numbers.Real) and not isinstance(value, bool):
+            found[name] = float(value)
     training.log(found)
 
 

@@ -71,7 +71,7 @@ def _log_metrics(training: Training, results: Any) -> None:
     for name in METRICS:
         # Many are computed on demand, and need what not every fit has.
         value = training.guarded(name, getattr, results, name, None)
-        if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        if not isinstance(value, bool) and isinstance(value, numbers.Real):
             found[name] = float(value)
     training.log(found)
 

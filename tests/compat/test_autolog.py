@@ -12,11 +12,16 @@ from typing import Any
 import pytest
 
 from support.environments import programs
-from support.mlflow_environments import FULL
-from support.suites import end_suite
+from support.mlflow_environments import FRAMEWORKS, FULL
+from support.mlflow_plugin import CLIENT
+from support.suites import clean_environment, end_suite
 
-SCRIPT = Path(__file__).parent / "scripts" / "autolog_sklearn.py"
+SCRIPTS = Path(__file__).parent / "scripts"
+SCRIPT = SCRIPTS / "autolog_sklearn.py"
 SECONDS = 300
+
+MEANINGLESS = "<class 'inspect._empty'>"
+"""What MLflow logs for ``**kwargs`` of a ``fit`` that was given none."""
 
 
 def held(python: str, *arguments: str, folder: Path) -> dict[str, Any]:
@@ -50,3 +55,76 @@ def test_scikit_learn(tmp_path: Path) -> None:
     assert list(ours) == list(theirs)
     for name, expected in theirs.items():
         assert ours[name] == expected, name
+
+
+def trained(*arguments: str, folder: Path) -> dict[str, Any]:
+    environment = {
+        **clean_environment(),
+        "PYTHONPATH": str(CLIENT / "src"),
+        "RUNSTONE_JOURNAL_DIR": str(folder / "journals"),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MPLBACKEND": "agg",
+    }
+    programs(FRAMEWORKS)
+    done = subprocess.run(
+        [str(FRAMEWORKS.python), str(SCRIPTS / "autolog_frameworks.py"), *arguments],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.whole
+@pytest.mark.timeout(2 * SECONDS)
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm", "statsmodels"])
+def test_a_framework(library: str, tracking_uri: str, tmp_path: Path) -> None:
+    theirs = trained("mlflow", f"sqlite:///{tmp_path}/mlflow.db", library, folder=tmp_path)
+    ours = trained("runstone", tracking_uri, library, folder=tmp_path)
+    assert list(ours) == list(theirs)
+    for name, expected in theirs.items():
+        if isinstance(expected, dict):
+            said = expected["params"].items()
+            expected["params"] = {key: value for key, value in said if value != MEANINGLESS}
+        assert ours[name] == expected, name
+
+
+@pytest.mark.timeout(SECONDS)
+def test_frameworks_without_mlflow(tracking_uri: str, tmp_path: Path) -> None:
+    libraries = "xgboost,lightgbm,catboost,statsmodels"
+    found = trained(
+        *("runstone", tracking_uri, libraries, "followed", "logistic", "failing"), folder=tmp_path
+    )
+    for library in libraries.split(","):
+        assert f"{library}: failing, raised" in found
+        assert found[f"{library}: failing"]["status"] == "FAILED"
+    kinds = {
+        "xgboost": ("weight", "gain"),
+        "lightgbm": ("split", "gain"),
+        "catboost": ("PredictionValuesChange",),
+    }
+    for library, expected in kinds.items():
+        run = found[f"{library}: followed"]
+        assert run["status"] == "FINISHED"
+        [[_, best]] = run["metrics"]["best_iteration"]
+        names = set(run["metrics"]) - {"best_iteration", "stopped_iteration"}
+        assert len(names) >= 2
+        for name in names:
+            points = run["metrics"][name]
+            assert [step for step, _ in points] == list(range(len(points)))
+            # After the last round the best one's value comes again; LightGBM counts from 1.
+            place = int(best) - (library == "lightgbm")
+            assert points[-1][1] == points[place][1], name
+        files = {f"feature_importance_{kind}.{end}" for kind in expected for end in ("json", "png")}
+        assert set(run["files"]) == files
+    assert found["catboost: followed"]["models"] == 1
+    assert found["catboost: followed"]["signature"] is not None
+    summed = found["statsmodels: logistic"]
+    assert summed["files"] == ["model_summary.txt"]
+    assert {"aic", "llf"} <= set(summed["metrics"])
+    assert summed["params"]["maxiter"] == "50"

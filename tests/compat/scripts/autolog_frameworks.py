@@ -1,6 +1,7 @@
-"""Trains with one library while MLflow, or Runstone under its name, logs by itself.
+"""Trains with libraries while MLflow, or Runstone under its name, logs by itself.
 
-Called with the module, the address, and the library. Prints what each run holds.
+Called with the module, the address, the libraries, and names of trainings when it is not to be all
+of them. Prints what each run holds.
 """
 
 import importlib
@@ -12,17 +13,22 @@ from pathlib import Path
 
 import autolog_trainings
 
-module, address, library = sys.argv[1:]
+module, address, libraries, *names = sys.argv[1:]
 warnings.simplefilter("ignore")
 mlflow = importlib.import_module(module)
-flavor = importlib.import_module(f"{module}.{library}")
 mlflow.set_tracking_uri(address)
 mlflow.set_experiment("autolog")
 
 
+LARGEST = sys.float_info.max
+"""What MLflow's stores keep for an infinite value."""
+
+
 def history(client, run_id, key):
     points = client.get_metric_history(run_id, key)
-    return [[point.step, round(float(point.value), 6)] for point in points]
+    return [
+        [point.step, round(max(-LARGEST, min(LARGEST, float(point.value))), 6)] for point in points
+    ]
 
 
 def importances(client, run_id, path):
@@ -50,27 +56,30 @@ def held(run_id):
         "importances": {
             path: importances(client, run_id, path) for path in files if path.endswith(".json")
         },
-        "datasets": sorted(
-            [each.dataset.digest, each.tags[0].value] for each in run.inputs.dataset_inputs
-        ),
+        "datasets": sorted(each.tags[0].value for each in run.inputs.dataset_inputs),
         "models": len(models),
         "signature": signature,
     }
 
 
-def main():
-    found = {}
+def trained(library, found):
+    flavor = importlib.import_module(f"{module}.{library}")
     for name, options, train in getattr(autolog_trainings, library)():
+        if names and name not in names:
+            continue
         flavor.autolog(**options)
         before = mlflow.last_active_run()
+        key = f"{library}: {name}"
         try:
             train(mlflow)
         except Exception as error:
-            found[f"{name}, raised"] = type(error).__name__
+            found[f"{key}, raised"] = type(error).__name__
         run = mlflow.last_active_run()
         same = before is not None and run is not None and before.info.run_id == run.info.run_id
-        found[name] = None if run is None or same else held(run.info.run_id)
-    return found
+        found[key] = None if run is None or same else held(run.info.run_id)
 
 
-print(json.dumps(main()))
+found = {}
+for each in libraries.split(","):
+    trained(each, found)
+print(json.dumps(found))

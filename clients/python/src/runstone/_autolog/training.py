@@ -104,6 +104,8 @@ class Training:
         if dataset is None:
             return
         entity = dataset.to_entity()
+        if context != "train" and self.dataset == (entity.name, entity.digest):
+            return  # a run has each data set once, and was trained on this one
         tags = [InputTag(DATA_CONTEXT, context)]
         self.client.log_inputs(self.run_id, [DatasetInput(entity, tags)])
         if context == "train":

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runstone._autolog import libraries
 from runstone._flavors import calls, registry
 from runstone._flavors.libraries import library
 from runstone._flavors.pytorch import STATE, dynamic_of, example_to_keep, tensors_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from runstone._schema.signature import ModelSignature
 
 __all__ = [
+    "autolog",
     "load_model",
     "load_state_dict",
     "log_model",
@@ -299,3 +301,56 @@ def _given(given: Mapping[str, Any]) -> dict[str, Any]:
     found["dynamic"] = dynamic_of(found["signature"])
     found["input_example"] = example_to_keep(found["input_example"], found["tensors"])
     return found
+
+
+def autolog(
+    log_every_n_epoch: int = 1,
+    log_every_n_step: int | None = None,
+    log_models: bool = True,
+    log_datasets: bool = True,
+    disable: bool = False,
+    exclusive: bool = False,
+    disable_for_unsupported_versions: bool = False,
+    silent: bool = False,
+    registered_model_name: str | None = None,
+    extra_tags: Mapping[str, str] | None = None,
+    log_model_signatures: bool = True,
+) -> None:
+    """Have each ``Trainer.fit`` of PyTorch Lightning log itself; see ``runstone.autolog``.
+
+    Logged are the optimizer and its parameters, early stopping, the metrics of each epoch, the
+    layers as ``model_summary.txt``, and the module as a model.
+
+    Args:
+        log_every_n_epoch: Log metrics at the end of every so many epochs.
+        log_every_n_step: Log metrics after every so many steps, too; None for none.
+        log_models: As the arguments not named here, see ``runstone.autolog``.
+        registered_model_name: Register each model under this name.
+
+    Raises:
+        InvalidField: an argument is of the wrong type.
+
+    Example:
+        >>> import runstone.pytorch
+        >>> runstone.pytorch.autolog(log_every_n_epoch=5)
+        >>> runstone.pytorch.autolog(disable=True)
+    """
+    del disable_for_unsupported_versions
+    every = {"log_every_n_epoch": log_every_n_epoch, "log_every_n_step": log_every_n_step}
+    for name, value in every.items():
+        if value is not None and (type(value) is not int or value < 1):
+            raise invalid(name, f"must be 1 or more, not {value!r:.50}")
+    libraries.turn(
+        "pytorch",
+        disable=disable,
+        options={
+            "log_models": log_models,
+            "log_datasets": log_datasets,
+            "exclusive": exclusive,
+            "silent": silent,
+            "registered_model_name": registered_model_name,
+            "extra_tags": extra_tags,
+            "log_model_signatures": log_model_signatures,
+            "every": every,
+        },
+    )

@@ -17,6 +17,7 @@ PLACES: dict[str, tuple[str, str]] = {
     "lightgbm": ("lightgbm", "runstone._autolog.lightgbm"),
     "catboost": ("catboost", "runstone._autolog.catboost"),
     "statsmodels": ("statsmodels.base.model", "runstone._autolog.statsmodels"),
+    "pytorch": ("torch", "runstone._autolog.pytorch"),
 }
 """Library to the module of it whose import is waited for, and ours, which has ``turn_on``."""
 

@@ -149,5 +149,7 @@ def test_the_same_option_is_the_same_everywhere() -> None:
             if isinstance(parameter, click.Option):
                 helps.setdefault(parameter.opts[0], set()).add(parameter.help)
     # Their examples, or what they stay for when they are not given, differ by command.
-    differ = {name for name, texts in helps.items() if len(texts) > 1}
-    assert differ == {"--filter", "--order-by", "--dry-run", "--data-dir"}
+    own = {"--filter", "--order-by", "--dry-run", "--data-dir"}
+    # Words that MLflow's commands have for more than one thing, and so the same here.
+    own |= {"--name", "--workers", "-t", "--env-manager", "--grpc-port"}
+    assert {name for name, texts in helps.items() if len(texts) > 1} == own

@@ -111,7 +111,7 @@ def test_the_model_may_do_what_it_likes_with_the_features() -> None:
         ({"data": FRAME.assign(y=[1, 2, None, 4])}, "targets must be there for each row; 1 of 4"),
         ({"feature_names": ["a", "z"]}, "feature_names must be columns, and z of data are none"),
         ({"feature_names": ["a", "a"]}, "feature_names must differ"),
-        ({"feature_names": "a"}, r"feature_names must be a list of texts: \['a'\]"),
+        ({"feature_names": "a"}, r"feature_names must be a list of texts, not str: \['a'\]"),
         ({"data": X, "targets": Y, "feature_names": ["a"]}, "feature_names must be as many"),
         ({"model_type": "question"}, "model_type must be of classifier, regressor"),
         ({"model_type": None}, "extra_metrics must be given"),

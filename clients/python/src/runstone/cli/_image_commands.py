@@ -11,7 +11,9 @@ from runstone.cli._serving_commands import absolute, model_uri, point_to
 from runstone.cli._session import Command, Session
 
 pickle_in_image = click.option(
-    "--allow-pickle", is_flag=True, help="The container may load code of the model's author."
+    "--allow-pickle",
+    is_flag=True,
+    help="Load code of the model's author: only where you trust its origin.",
 )
 
 
@@ -78,18 +80,34 @@ def build_docker(session: Session, model_uri: str, name: str, allow_pickle: bool
     cls=Command,
     epilog="""\b
 Examples:
-  runstone models generate-manifest --image iris:1 --name iris | kubectl apply -f -
-  runstone models generate-manifest --image iris:1 --name iris -m models:/iris@champion \\
-    --suite runstone://runstone:5051 -o iris.yaml
+  runstone models generate-manifest --image iris:1 --name iris -o iris.yaml
+  runstone models generate-manifest --image iris:1 --name iris --replicas 3
 """,
 )
 @click.option("--image", required=True, help="That build-docker built.")
 @click.option("--name", required=True, help="Of the Deployment and the Service.")
-@click.option("--replicas", type=click.IntRange(0), default=2, show_default=True)
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option(
+    "--replicas",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Containers that serve.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes of each.",
+)
 @click.option("--cpu", default="1", show_default=True, help="Asked for by each replica.")
 @click.option("--memory", default="1Gi", show_default=True, help="Asked for, and the limit.")
-@click.option("-m", "--model-uri", default="", help="Serve this rather than the image's model.")
+@click.option(
+    "-m",
+    "--model-uri",
+    default="",
+    help="models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/PATH, or a folder.",
+)
 @click.option("--suite", default="", metavar="URI", help="Where that model is, from inside.")
 @click.option(
     "-o", "--output-path", type=click.Path(path_type=Path, dir_okay=False),

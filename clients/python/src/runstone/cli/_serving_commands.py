@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from runstone.cli._session import Command, Session
+from runstone.exceptions import LocalPathMissing
 
 model_uri = click.option(
     "-m",
@@ -146,13 +147,13 @@ def absolute(uri: str) -> str:
     cls=Command,
     epilog="""\b
 Examples:
-  runstone models predict -m models:/iris@champion -i rows.csv -t csv -o predictions.json
+  runstone models predict -m models:/iris@champion -i rows.csv -o out.json
   cat rows.json | runstone models predict -m models:/iris/3
 """,
 )
 @model_uri
 @click.option(
-    "-i", "--input-path", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    "-i", "--input-path", type=click.Path(path_type=Path, dir_okay=False),
     help="Default: standard input.",
 )  # fmt: skip
 @click.option(
@@ -173,6 +174,8 @@ def predict(ctx: click.Context, session: Session, /, **given: Any) -> None:
 
     point_to(session)
     uri, path, manager = absolute(given["model_uri"]), given["input_path"], given["env_manager"]
+    if path is not None and not path.exists():
+        raise LocalPathMissing(f"--input-path: there is no file {path}")
     kind = given["content_type"] or (path.suffix[1:] if path else "")
     kind = kind if kind in {"json", "csv", "parquet"} else "json"
     output = given["output_path"]

@@ -39,6 +39,7 @@ KNOWN_DIFFERENCES: dict[str, dict[str, str]] = {
     "experiments": {
         "get: location / artifact_location": LOCATIONS,
         "run of a location": LOCATIONS,
+        "create: location with ..": LOCATIONS,
         "search: attributes prefix": MORE_FILTERS,
         "search: in": MORE_FILTERS,
         "search: or": MORE_FILTERS,

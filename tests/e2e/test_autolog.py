@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from joblib import parallel_backend
 from sklearn import metrics
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -170,6 +172,16 @@ def test_a_training_that_fails_raises_what_it_raised() -> None:
     with pytest.raises(ValueError, match="requires y to be passed"):
         LogisticRegression().fit(X, None)
     assert last_run().info.status == "FAILED"
+
+
+def test_what_threads_fit_is_part_of_one_training(client: runstone.Client) -> None:
+    runstone.autolog(log_models=False)
+    before = len(client.search_runs(["0"]))
+    forest = IsolationForest(n_estimators=4, n_jobs=2, random_state=0)
+    with parallel_backend("threading"):
+        forest.fit(X)
+    assert len(client.search_runs(["0"])) == before + 1
+    assert last_run().data.tags["estimator_name"] == "IsolationForest"
 
 
 class Stubborn(ClassifierMixin, BaseEstimator):

@@ -131,6 +131,33 @@ def test_an_archive_with_more_than_tensors_may_run_code(
     assert pt2_runs(pt2(tmp_path / "model.pt2", **records)) is not None
 
 
+EVIL = graph(target="torch.hub.os.system")
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        {"z/models/model.json": {}},
+        {"m/Models/model.json": EVIL},
+        {"m/models/MODEL.json": {}},
+        {"Other/version": b"6"},
+    ],
+    ids=",".join,
+)
+def test_an_archive_that_can_be_read_in_two_ways_may_run_code(
+    tmp_path: Path, records: dict[str, Any]
+) -> None:
+    # What is looked at must be what torch reads: the first folder, without regard to case.
+    assert pt2_runs(pt2(tmp_path / "model.pt2", EVIL, **records)) is not None
+
+
+def test_a_checkpoint_with_two_pickles_may_run_code() -> None:
+    file = io.BytesIO(checkpoint(TENSOR))
+    with zipfile.ZipFile(file, "a") as found:
+        found.writestr("archive/DATA.pkl", SYSTEM)
+    assert "two parts" in str(checkpoint_runs(file))
+
+
 def test_an_archive_may_hold_tensors_as_torch_saves_them(tmp_path: Path) -> None:
     records = {"m/data/sample_inputs/model.pt": checkpoint(TENSOR)}
     assert pt2_runs(pt2(tmp_path / "model.pt2", **records)) is None
@@ -200,16 +227,44 @@ def test_a_folder_of_a_hub_runs_what_stands_beside_its_weights(tmp_path: Path) -
         file.unlink()
 
 
+@pytest.mark.parametrize(
+    ("kind", "configuration", "plain"),
+    [
+        ("Pooling", {"word_embedding_dimension": 8}, True),
+        ("Dense", {"activation_function": "torch.nn.modules.activation.Tanh"}, True),
+        ("Dense", {"activation_function": "joblib.load"}, False),
+        ("Dense", {"activation_function": ["torch.nn"]}, False),
+        ("Asym", {"types": {"w": "sklearn.utils.parallel.joblib"}}, False),
+        ("Router", {"types": {"w": "os.system"}}, False),
+        ("WordEmbeddings", {"tokenizer_class": "os.system"}, False),
+    ],
+)
+def test_modules_of_sentence_transformers_that_name_classes_may_run_code(
+    tmp_path: Path, kind: str, configuration: dict[str, Any], plain: bool
+) -> None:
+    place = tmp_path / "model.sentence_transformer"
+    (place / "0_part").mkdir(parents=True)
+    listed = [{"type": f"sentence_transformers.models.{kind}", "path": "0_part"}]
+    (place / "modules.json").write_text(json.dumps(listed))
+    (place / "0_part" / "config.json").write_text(json.dumps(configuration))
+    unsafe = registry.flavor("sentence_transformers").unsafe(tmp_path, {})
+    assert (unsafe is None) is plain
+
+
 def test_a_pipeline_of_spacy_names_what_it_makes(tmp_path: Path) -> None:
     config = tmp_path / "model.spacy" / "config.cfg"
     config.parent.mkdir()
     flavor = registry.flavor("spacy")
     config.write_text('factory = "textcat"\n@readers = "spacy.Corpus.v1"\n@opt = "Adam.v1"\n')
     assert flavor.unsafe(tmp_path, {"data": "model.spacy"}) is None
+    config.write_text("source = null\n")
+    assert flavor.unsafe(tmp_path, {"data": "model.spacy"}) is None
     for line in (
         'factory = "mine"',
         '@callbacks = "mine.v1"',
         '@x = "spacy.copy_from_base_model.v1"',
+        'source = "en_core_web_sm"',
+        'callback = {"@callbacks":"mine.v1"}',
     ):
         config.write_text(f"{line}\n")
         assert "not spaCy's own" in str(flavor.unsafe(tmp_path, {"data": "model.spacy"}))

@@ -50,6 +50,9 @@ def _fit(
         finally:
             added = seen.get("follower")
             trainer.callbacks = [each for each in trainer.callbacks if each is not added]
+            hook = seen.pop("hook", None)
+            if hook is not None:  # the module was never called as a whole
+                hook.remove()
         training.guarded("early stopping", _log_stopped, training, trainer)
         training.guarded("the summary", _log_summary, training, package, trainer)
         if training.switch.log_models:
@@ -101,10 +104,10 @@ class _Follower:
 
     def _look(self, module: Any) -> None:
         def look(_: Any, inputs: Any, result: Any) -> None:
-            handle.remove()
+            self._seen.pop("hook").remove()
             self._training.guarded("the signature", self._keep, inputs, result)
 
-        handle = module.register_forward_hook(look)
+        self._seen["hook"] = module.register_forward_hook(look)
 
     def _keep(self, inputs: Any, result: Any) -> None:
         if len(inputs) == 1:

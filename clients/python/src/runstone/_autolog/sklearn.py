@@ -47,6 +47,41 @@ def turn_on() -> None:
 
     BaseEstimator.__init_subclass__ = classmethod(init_subclass)
     imports.when_imported("sklearn.metrics", later.patch_metrics)
+    imports.when_imported("sklearn.utils.parallel", _patch_workers)
+
+
+def _patch_workers() -> None:
+    """Have joblib's threads know that what they fit is part of a training."""
+    from sklearn.utils.parallel import Parallel
+
+    patching.patch(Parallel, "__call__", _in_workers)
+
+
+def _in_workers(original: Callable[..., Any], parallel: Any, tasks: Any) -> Any:
+    if guard.is_inside():
+        tasks = ((_Inside(call), args, kwargs) for call, args, kwargs in tasks)
+    return original(parallel, tasks)
+
+
+class _Inside:
+    """A task of scikit-learn's, which a thread begins with no context."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def with_config_and_warning_filters(self, *given: Any) -> _Inside:
+        """What scikit-learn does to its own kind of task."""
+        self._call = self._call.with_config_and_warning_filters(*given)
+        return self
+
+    def with_config(self, *given: Any) -> _Inside:
+        """The same in its older versions."""
+        self._call = self._call.with_config(*given)
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with guard.inside():
+            return self._call(*args, **kwargs)
 
 
 def _subclasses(base: type[Any]) -> Iterator[type[Any]]:

@@ -73,9 +73,15 @@ def _log_params(training: Training, given: Mapping[str, Any]) -> None:
 
 
 def _log_data(training: Training, given: Mapping[str, Any]) -> None:
-    training.log_dataset(boosting.dense(given["dtrain"].get_data()))
+    training.log_dataset(_values(given["dtrain"]))
     for matrix, name in given.get("evals") or ():
-        training.log_dataset(boosting.dense(matrix.get_data()), context="eval", name=name)
+        training.log_dataset(_values(matrix), context="eval", name=name)
+
+
+def _values(matrix: Any) -> Any:
+    # A copy of all of it: looked at before, for a large one is not told of anyway.
+    small = matrix.num_row() * matrix.num_col() <= boosting.MAX_CELLS
+    return boosting.dense(matrix.get_data()) if small else None
 
 
 def _follower(rounds: Rounds) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstone._evaluation.examples import Examples
 from runstone._values import invalid
+from runstone.exceptions import UntrustedModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +77,13 @@ def subject(
             raise invalid("model", "must be a model's URI; endpoints cannot be evaluated")
         from runstone._pyfunc.loading import load
 
-        model = load(model, model_config=dict(model_config) if model_config else None)
+        try:
+            model = load(model, model_config=dict(model_config) if model_config else None)
+        except UntrustedModel as error:
+            raise UntrustedModel(
+                f"{error.message}. Here: evaluate takes the loaded model, too:"
+                " runstone.pyfunc.load_model(uri, allow_pickle=True)"
+            ) from None
     found = _subject(model)
     if model_id is not None and found.model_id not in {None, model_id}:
         raise invalid("model_id", f"is {model_id}, and the model's own is {found.model_id}")

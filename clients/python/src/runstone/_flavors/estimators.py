@@ -64,6 +64,9 @@ def keep(model: Any, folder: Path, asked: str | None, field: str) -> Kept:
         try:
             skops.dump(model, path)
             unknown = skops.get_untrusted_types(file=path)
+            lost = [each for each in unknown if each.startswith("__main__.") or "<" in each]
+            if lost:
+                raise ValueError(f"of {', '.join(lost)} it keeps the name alone")
         except Exception as error:
             if asked == SKOPS:
                 raise invalid(field, f"cannot be kept by skops: {error}") from error

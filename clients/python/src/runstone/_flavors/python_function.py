@@ -8,6 +8,7 @@ import lzma
 import os
 import pickle
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -23,7 +24,7 @@ from runstone._flavors.python_model import (
     is_python_model,
     streams,
 )
-from runstone._models import environment, imports, paths
+from runstone._models import environment, imports, paths, writing
 from runstone._models.flavor import Flavor, Predictor, Streamer, Written
 from runstone._modeluri import local_path, parse_artifact_uri
 from runstone._values import invalid
@@ -231,23 +232,24 @@ def _kept(artifacts: Any, target: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for number, (name, given) in enumerate(artifacts.items()):
         uri = os.fspath(given)
-        source = _fetched(name, uri)
-        where = target
-        if source.name.casefold() in taken:
-            where = target / str(number)  # two of one name, from different folders
-        taken.add(source.name.casefold())
-        path = _copied(f"artifacts.{name}", source, where, target.parent)
+        with tempfile.TemporaryDirectory(prefix="runstone-artifacts-") as place:
+            source = _fetched(name, uri, place)
+            where = target
+            if source.name.casefold() in taken:
+                where = target / str(number)  # two of one name, from different folders
+            taken.add(source.name.casefold())
+            path = _copied(f"artifacts.{name}", source, where, target.parent)
         found[name] = {"path": path, "uri": uri}
     return found
 
 
-def _fetched(name: str, uri: str) -> Path:
+def _fetched(name: str, uri: str, place: str) -> Path:
     if parse_artifact_uri(uri) is None:
         return local_path(uri)
     from runstone import artifacts
 
     try:
-        return Path(artifacts.download_artifacts(uri))
+        return Path(artifacts.download_artifacts(uri, dst_path=place))
     except ArtifactNotFound as error:
         raise invalid(f"artifacts.{name}", f"names {uri}, where nothing is") from error
 
@@ -260,7 +262,7 @@ def _copied(field: str, source: Path, where: Path, folder: Path) -> str:
     where.mkdir(parents=True, exist_ok=True)
     target = where / (source.name or "files")
     if source.is_dir():
-        shutil.copytree(source, target)
+        writing.copy_tree(source, target, folder)
     else:
         shutil.copy2(source, target)
     return target.relative_to(folder).as_posix()

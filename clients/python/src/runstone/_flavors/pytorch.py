@@ -100,7 +100,9 @@ class Pytorch(Flavor):
                 model = torch.export.load(path).module()
             else:
                 # The whole module: whether it may be unpickled was asked before.
-                model = torch.load(path, **{"weights_only": False, **options})
+                where = device or (None if torch.cuda.is_available() else "cpu")
+                given = {"map_location": where} if where is not None else {}
+                model = torch.load(path, **{"weights_only": False, **given, **options})
                 model.eval()
         except Exception as error:
             raise ModelFormatError(

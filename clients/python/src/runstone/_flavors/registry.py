@@ -77,7 +77,11 @@ def flavor_of_loader(loader_module: str) -> Flavor | None:
     for name in names():
         if loader_module in {f"mlflow.{name}", f"runstone.{name}"}:
             return flavor(name)
-    for each in map(flavor, names()):
+    for name in names():
+        try:
+            each = flavor(name)
+        except FlavorNotFound:
+            continue  # of another distribution, and broken: this model is none of its
         if loader_module in {each.loader_module, *each.other_loaders}:
             return each
     return None
@@ -124,13 +128,16 @@ def loaded(
         UntrustedModel: loading it would run code, and nobody said that it may.
     """
     found = loading.fetch(model_uri, dst_path)
-    configuration = found.model.flavors.get(name)
-    if configuration is None:
-        raise FlavorNotFound(
-            f"{model_uri} is no model of {name!r}; it is one of {', '.join(found.model.flavors)}"
-        )
-    chosen = flavor(name)
-    described = chosen.unsafe(found.folder, configuration) or trust.code(configuration)
-    trust.check(described, str(model_uri), own=found.own, allow_pickle=allow_pickle)
-    loading.put_on_path(found.folder, configuration)
-    return chosen.read(found.folder, configuration, **options)
+    try:
+        configuration = found.model.flavors.get(name)
+        if configuration is None:
+            kinds = ", ".join(found.model.flavors)
+            raise FlavorNotFound(f"{model_uri} is no model of {name!r}; it is one of {kinds}")
+        chosen = flavor(name)
+        described = chosen.unsafe(found.folder, configuration) or trust.code(configuration)
+        trust.check(described, str(model_uri), own=found.own, allow_pickle=allow_pickle)
+        loading.put_on_path(found.folder, configuration)
+        return chosen.read(found.folder, configuration, **options)
+    except BaseException:
+        found.discard()
+        raise

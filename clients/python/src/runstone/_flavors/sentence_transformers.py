@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,12 @@ from runstone.exceptions import ModelFormatError
 
 DATA = "model.sentence_transformer"
 TASK = "llm/v1/embeddings"
+
+
+PLAIN = frozenset(
+    {"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout", "StaticEmbedding"}
+)
+"""Modules that hold weights; others name classes that they import when they are loaded."""
 
 
 class SentenceTransformers(Flavor):
@@ -131,5 +138,25 @@ def _strange_modules(path: Path) -> str | None:
         kinds = [str(each["type"]) for each in modules]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(f"{path.name}/modules.json cannot be read: {error}") from error
-    strange = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
+    strange = [
+        kind
+        for kind in kinds
+        if not kind.startswith("sentence_transformers.") or kind.rpartition(".")[2] not in PLAIN
+    ]
+    # The last part of a Dense module names its activation, which is imported by that name.
+    dense = [path / str(each.get("path", "")) for each in modules if "Dense" in str(each["type"])]
+    strange += [f"what {folder.name} names" for folder in dense if not _is_plain(folder)]
     return f"a model with modules of others: {', '.join(strange)}" if strange else None
+
+
+def _is_plain(folder: Path) -> bool:
+    try:
+        found = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    activation = found.get("activation_function") if isinstance(found, dict) else 1
+    return activation is None or _is_torch(activation)
+
+
+def _is_torch(name: Any) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"torch\.nn\.modules\.\w+\.\w+", name) is not None

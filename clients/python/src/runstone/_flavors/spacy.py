@@ -30,6 +30,12 @@ _OWN = frozenset(
 
 _FACTORY = re.compile(r"^\s*factory\s*=\s*(.*)$", re.MULTILINE)
 _FUNCTION = re.compile(r"^\s*@(\w+)\s*=\s*(.*)$", re.MULTILINE)
+_SOURCE = re.compile(r"^\s*source\s*=\s*(?!null\b)\S", re.MULTILINE)
+"""A component of an installed package, or of a folder anywhere."""
+
+_INLINE = re.compile(r"""["']@\w+["']\s*:""")
+"""A function that is named inside of a value."""
+
 _SPACY = re.compile(
     r"spacy(-legacy)?\.[\w.]+"
     # and what thinc, which spaCy learns with, calls its own
@@ -84,6 +90,8 @@ class Spacy(Flavor):
             name = found.strip().strip('"')
             if not _SPACY.fullmatch(name) or name.startswith(_LOADS_OTHERS):
                 strange.add(name)
+        if _SOURCE.search(text) or _INLINE.search(text):
+            strange.add("something from elsewhere")
         if strange:
             return f"a pipeline with parts that are not spaCy's own: {', '.join(sorted(strange))}"
         return None

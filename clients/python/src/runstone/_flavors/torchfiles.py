@@ -69,6 +69,8 @@ def pt2_runs(path: Path) -> str | None:
     """What in a ``.pt2`` file could run code; None when nothing could."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if found := _ambiguous(archive):
+                return found
             names = {info.filename.partition("/")[2]: info for info in archive.infolist()}
             raw = _raw_records(archive, names)
             for name, info in names.items():
@@ -84,12 +86,27 @@ def pt2_runs(path: Path) -> str | None:
     return None
 
 
+def _ambiguous(archive: zipfile.ZipFile) -> str | None:
+    """Why torch may read other records than those that are looked at here; None when it cannot.
+
+    It takes the folder of the first record for that of all, and looks them up without regard to
+    case.
+    """
+    names = [info.filename for info in archive.infolist()]
+    if len({name.partition("/")[0] for name in names}) != 1:
+        return "parts in more than one folder"
+    if len({name.casefold() for name in names}) != len(names):
+        return "two parts of one name"
+    return None
+
+
 def _record_runs(name: str, content: bytes) -> str | None:
     if name.rpartition("/")[2] in _TEXTS and re.fullmatch(rb"[\w.\s]{0,100}", content):
         return None
     if name.endswith(".json"):
         found = json.loads(content)
-        return next(_strange(found), None) if name.startswith("models/") else None
+        # Torch looks records up without regard to case.
+        return next(_strange(found), None) if name.casefold().startswith("models/") else None
     if name.startswith("data/"):
         return checkpoint_runs(io.BytesIO(content))
     return "a part that is not known"
@@ -115,6 +132,8 @@ def checkpoint_runs(file: IO[bytes] | Path) -> str | None:
     """What in a file of ``torch.save`` could run code; None when it holds tensors alone."""
     try:
         with zipfile.ZipFile(file) as archive:
+            if found := _ambiguous(archive):
+                return found
             for name in archive.namelist():
                 inner = name.partition("/")[2]
                 last = inner.rpartition("/")[2]

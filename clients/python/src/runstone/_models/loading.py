@@ -9,6 +9,7 @@ file:<path>, <path>       a folder of this machine
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -44,11 +45,20 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A model in a local folder: its description, checked, and whose it is."""
+    """A model in a local folder: its description, checked, and whose it is.
+
+    ``temporary`` says that the folder was made for this call.
+    """
 
     folder: Path
     model: Model
     own: bool
+    temporary: bool = False
+
+    def discard(self) -> None:
+        """Remove the folder, if it was made for this; for a model that is not to be used."""
+        if self.temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def resolve(model_uri: str | os.PathLike[str], client: Client | None = None) -> Source:
@@ -129,8 +139,14 @@ def fetch(
         folder = _download(source, source.path, dst_path, client)
     elif not folder.is_dir():
         raise ModelFormatError(f"{folder} is no folder with a model")
-    paths.refuse_links_outside(folder)
-    return Found(folder, read(folder), source.own)
+    temporary = source.local is None and dst_path is None
+    try:
+        paths.refuse_links_outside(folder)
+        return Found(folder, read(folder), source.own, temporary)
+    except BaseException:
+        if temporary:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def put_on_path(folder: Path, configuration: Mapping[str, Any]) -> None:
@@ -142,13 +158,14 @@ def put_on_path(folder: Path, configuration: Mapping[str, Any]) -> None:
         sys.path.insert(0, found)
 
 
-def description(model_uri: str) -> Path:
-    """The MLmodel file of the model at a URI, fetched alone.
+def described(model_uri: str) -> Model:
+    """What the MLmodel file of the model at a URI says; it is fetched alone.
 
     Raises:
         As ``fetch``.
     """
-    return fetched_description(resolve(model_uri), model_uri)
+    with tempfile.TemporaryDirectory(prefix="runstone-model-") as place:
+        return read(fetched_description(resolve(model_uri), model_uri, target=place))
 
 
 def fetched_description(

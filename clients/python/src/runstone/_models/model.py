@@ -203,7 +203,7 @@ class Model:
         """
         from runstone._models import loading
 
-        return read(loading.description(os.fspath(path)))
+        return loading.described(os.fspath(path))
 
 
 def read(path: Path) -> Model:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runstone._fluent import _state
 from runstone._models import loading, trust
 from runstone._models.info import ModelInfo, info_of
-from runstone._models.model import MLMODEL, Model, read
+from runstone._models.model import MLMODEL, Model
 from runstone._values import invalid
 from runstone.exceptions import FailedPrecondition
 
@@ -36,7 +36,7 @@ def get_model_info(model_uri: str | os.PathLike[str]) -> ModelInfo:
         ['python_function', 'sklearn']
     """
     uri = os.fspath(model_uri)
-    return info_of(read(loading.description(uri)), model_uri=uri)
+    return info_of(loading.described(uri), model_uri=uri)
 
 
 def set_signature(model_uri: str | os.PathLike[str], signature: ModelSignature) -> None:
@@ -70,7 +70,7 @@ def set_signature(model_uri: str | os.PathLike[str], signature: ModelSignature) 
             f"{model_uri} is a registered version, whose files never change; set the signature of"
             " the logged model or run that it came from, and register that again"
         )
-    model = read(loading.description(os.fspath(model_uri)))
+    model = loading.described(os.fspath(model_uri))
     model.signature = signature
     if source.local is not None:
         _replace(source.local, model)

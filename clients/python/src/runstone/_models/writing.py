@@ -182,9 +182,30 @@ def _code(given: Sequence[str | os.PathLike[str]] | None, folder: Path) -> str |
     for each in map(Path, given):
         if not each.exists():
             raise invalid("code_paths", f"names {each}, which is not there")
+        kept = target / each.resolve().name
+        if kept.exists():
+            raise invalid("code_paths", f"names two of {kept.name!r}")
         if each.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-            shutil.copytree(each, target / each.resolve().name, ignore=ignored)
+            copy_tree(each, kept, folder)
         else:
-            shutil.copy2(each, target / each.name)
+            shutil.copy2(each, kept)
     return CODE
+
+
+def copy_tree(source: Path, target: Path, building: Path) -> None:
+    """Copy a folder without what Python leaves there, and without the model that is being built.
+
+    That one stands beside where it is saved, which may be inside of the source.
+    """
+    building = building.resolve()
+
+    def ignored(where: str, names: list[str]) -> set[str]:
+        return {
+            name
+            for name in names
+            if name == "__pycache__"
+            or name.endswith(".pyc")
+            or building.is_relative_to((Path(where) / name).resolve())
+        }
+
+    shutil.copytree(source, target, ignore=ignored)

@@ -26,6 +26,21 @@ def load(
 ) -> PyFuncModel:
     """What ``runstone.pyfunc.load_model`` does."""
     found = loading.fetch(model_uri, dst_path)
+    try:
+        return _loaded(found, str(model_uri), model_config, allow_pickle, quiet=quiet)
+    except BaseException:
+        found.discard()
+        raise
+
+
+def _loaded(
+    found: loading.Found,
+    model_uri: str,
+    model_config: Any,
+    allow_pickle: bool | None,
+    *,
+    quiet: bool,
+) -> PyFuncModel:
     function = found.model.flavors.get(PYTHON_FUNCTION)
     if function is None:
         raise FlavorNotFound(
@@ -44,11 +59,11 @@ def load(
         configuration = found.model.flavors.get(flavor.name, function)
         unsafe = flavor.unsafe(found.folder, configuration)
     unsafe = unsafe or trust.code(configuration) or trust.code(function)
-    trust.check(unsafe, str(model_uri), own=found.own, allow_pickle=allow_pickle)
+    trust.check(unsafe, model_uri, own=found.own, allow_pickle=allow_pickle)
     if not quiet and (differing := environment.mismatches(found.folder)):
         warnings.warn(
             f"{model_uri} was saved with other versions than those of here: {'; '.join(differing)}",
-            stacklevel=3,
+            stacklevel=4,
         )
     loading.put_on_path(found.folder, function)
     if flavor is None:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runstone._fluent import _state
 from runstone._models import loading
+from runstone._modeluri import ModelUri, parse_artifact_uri
 from runstone._pyfunc.loading import load
 from runstone._serving.inference import OUTPUT
 from runstone.exceptions import InvalidArgument, LibraryMissing
@@ -76,9 +78,22 @@ def _allowed(model_uri: str, allow_pickle: bool | None) -> tuple[loading.Found, 
 
     What one may load here because it is one's own, others may load for one.
     """
-    load(model_uri, None, None, allow_pickle, quiet=False)
     found = loading.fetch(model_uri)
-    return found, True if found.own and allow_pickle is None else allow_pickle
+    allowed = True if found.own and allow_pickle is None else allow_pickle
+    load(found.folder, None, None, allowed, quiet=False)
+    return found, allowed
+
+
+def _fixed(model_uri: str) -> str:
+    """The URI of the version that an alias, a stage or ``latest`` means now.
+
+    What is found out of it here (whose it is) holds of no other that may come to have the name.
+    """
+    named = parse_artifact_uri(model_uri)
+    if not isinstance(named, ModelUri):
+        return model_uri
+    version = _state.client().resolve_model_uri(model_uri)
+    return f"models:/{version.name}/{version.version}/{named.path}".rstrip("/")
 
 
 def spark_udf(
@@ -156,8 +171,9 @@ def ray_predict(
     options: Mapping[str, Any],
 ) -> Any:
     """What ``runstone.pyfunc.ray_predict`` does."""
-    found, allow_pickle = _allowed(os.fspath(model_uri), allow_pickle)
-    where = str(found.folder) if Path(model_uri).is_dir() else os.fspath(model_uri)
+    uri = _fixed(os.fspath(model_uri))
+    found, allow_pickle = _allowed(uri, allow_pickle)
+    where = str(found.folder) if Path(uri).is_dir() else uri
     predictor = BatchPredictor(_Fetched(where), params, allow_pickle=allow_pickle)
     return dataset.map_batches(predictor, batch_format="pandas", **options)
 

@@ -248,4 +248,6 @@ def as_array(value: Any, dtype: np.dtype[Any] | None, where: str) -> np.ndarray[
 
 
 def _kind(found: np.ndarray[Any, Any]) -> str:
+    if found.dtype.kind in "US":
+        return "text"
     return "values of several types" if found.dtype.kind == "O" else found.dtype.name

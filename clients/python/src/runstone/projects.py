@@ -1,0 +1,1 @@
+"""Run projects: code in a folder, a git repository or an archive, as its MLproject file says."""

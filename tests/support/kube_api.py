@@ -8,14 +8,16 @@ becomes of a pod, or a `Node` (kube_node.py) runs the commands.
 import itertools
 import json
 import re
+import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import kubernetes_validate
@@ -76,10 +78,11 @@ class FakeCluster:
         self.logs: dict[str, list[str]] = {}
         self.ended_logs: set[str] = set()
         self.requests: list[tuple[str, str]] = []
+        self.problems: list[int] = []
         self.refused: dict[tuple[str, str], tuple[int, str]] = {}
         self.lost_answers = 0
         self.epoch = 0
-        self.log_epoch = 0
+        self.streams = 0
         self.bodies: list[dict[str, Any]] = []
         self.deletions: list[str] = []
         self.on_job: Callable[[dict[str, Any]], None] | None = None
@@ -112,7 +115,7 @@ class FakeCluster:
         path.write_text(yaml.safe_dump(config))
         return path
 
-    def __enter__(self) -> "FakeCluster":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -251,12 +254,17 @@ class FakeCluster:
         with self.changed:
             self._forgotten = self._version + 1
             self._version = next(self._versions)
+            self.changed.notify_all()
 
     def cut_streams(self) -> None:
         """Break every watch and every log in the middle."""
         with self.changed:
             self.epoch += 1
             self.changed.notify_all()
+
+    def answered(self, status: int) -> int:
+        """How often that was the answer."""
+        return self.problems.count(status)
 
     # --- Answers --------------------------------------------------------------------------------
 
@@ -343,6 +351,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Problem(401, "Unauthorized")
             self._route(method, parts.path, query, body)
         except Problem as problem:
+            cluster.problems.append(problem.status)
             self._answer(problem.document(), problem.status)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
@@ -363,13 +372,15 @@ class _Handler(BaseHTTPRequestHandler):
             status, message = cluster.refused[verb, kind]
             raise Problem(status, message)
         if verb == "watch":
-            self._watch(kind, namespace, query)
+            with self._counted():
+                self._watch(kind, namespace, query)
         elif verb == "list":
             self._answer(cluster.list_document(kind, namespace, query))
         elif verb == "create":
             self._create(namespace, body)
         elif kind == "logs":
-            self._log(namespace, name, query)
+            with self._counted():
+                self._log(namespace, name, query)
         else:
             found = cluster.items.get((kind, namespace, name))
             if found is None:
@@ -396,6 +407,17 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._answer(body, 201)
 
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        cluster = self.server.cluster
+        with cluster.changed:
+            cluster.streams += 1
+        try:
+            yield
+        finally:
+            with cluster.changed:
+                cluster.streams -= 1
+
     def _answer(self, document: Any, status: int = 200) -> None:
         data = json.dumps(document).encode()
         self.send_response(status)
@@ -417,6 +439,7 @@ class _Handler(BaseHTTPRequestHandler):
                 except Problem as problem:
                     if not begun:
                         raise
+                    cluster.problems.append(problem.status)
                     events = [(version, {"type": "ERROR", "object": problem.document()})]
                     until = 0
                 if not begun:
@@ -481,4 +504,5 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _break(self) -> None:
         self.close_connection = True
-        self.connection.close()
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)

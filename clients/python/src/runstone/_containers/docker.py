@@ -44,7 +44,7 @@ def call(arguments: Sequence[str], *, stdin: str | None = None) -> None:
         list(arguments),
         check=False,
         text=True,
-        **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),  # type: ignore[call-overload]
+        **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
     )
     if done.returncode != 0:
         raise FailedPrecondition(

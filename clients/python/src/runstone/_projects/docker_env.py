@@ -18,7 +18,7 @@ from typing import Any
 from runstone import _settings, _uri
 from runstone._containers import docker, manifests
 from runstone._containers.manifests import USER_ID
-from runstone._values import invalid
+from runstone._projects.refusals import checked_image, wrong
 
 WORKDIR = "/mlflow/projects/code"
 """Where a built image has the project: MLflow's path, which images made for it know."""
@@ -72,7 +72,7 @@ def run_command(program: str, container: Container) -> tuple[list[str], dict[str
     takes variables that are only named from its environment.
 
     Raises:
-        InvalidField: a volume, a variable or an option is none, or the suite is out of reach.
+        ProjectInvalid: a volume, a variable or an option is none, or the suite is out of reach.
     """
     words = [program, "run", "--rm", "--init", f"--name={container_name(container.run_id)}"]
     words += option_words(container.options)
@@ -83,11 +83,9 @@ def run_command(program: str, container: Container) -> tuple[list[str], dict[str
     variables |= reach.variables
     theirs, copied = _environment(container.environment)
     passed = {name: value for name, value in variables.items() if name not in copied}
-    words += [
-        f"--env={name}={value}" for name, value in theirs.items() if name not in variables
-    ]
+    words += [f"--env={name}={value}" for name, value in theirs.items() if name not in variables]
     words += [f"--env={name}" for name in [*copied, *passed]]
-    return [*words, docker.checked_image(container.image, "docker_env.image")], passed
+    return [*words, checked_image(container.image, "docker_env.image")], passed
 
 
 def option_words(options: Mapping[str, Any]) -> list[str]:
@@ -97,15 +95,15 @@ def option_words(options: Mapping[str, Any]) -> list[str]:
     ['--gpus=all', '-t', '-v=/data:/data']
 
     Raises:
-        InvalidField: a name is none of an option, or is one that Runstone sets.
+        ProjectInvalid: a name is none of an option, or is one that Runstone sets.
     """
     words = []
     for name, value in options.items():
         shown = f"docker_args.{name}"
         if not isinstance(name, str) or not _OPTION.fullmatch(name):
-            raise invalid(shown, "must be an option's name without dashes, such as gpus=all")
+            raise wrong(shown, "must be an option's name without dashes, such as gpus=all")
         if name in _OWN_OPTIONS:
-            raise invalid(shown, "is set by Runstone, which follows and ends the container")
+            raise wrong(shown, "is set by Runstone, which follows and ends the container")
         flag = f"-{name}" if len(name) == 1 else f"--{name}"
         if isinstance(value, bool):
             words.append(flag if value else f"{flag}=false")
@@ -117,7 +115,7 @@ def option_words(options: Mapping[str, Any]) -> list[str]:
 def _volume(value: Any) -> str:
     text = _text("docker_env.volumes", value)
     if ":" not in text:
-        raise invalid("docker_env.volumes", f"must be /here:/there, not {text!r}")
+        raise wrong("docker_env.volumes", f"must be /here:/there, not {text!r}")
     return text
 
 
@@ -128,12 +126,12 @@ def _environment(entries: Sequence[Any]) -> tuple[dict[str, str], list[str]]:
     for each in entries:
         if isinstance(each, list | tuple):
             if len(each) != 2:
-                raise invalid("docker_env.environment", f"must be [name, value], not {each!r}")
+                raise wrong("docker_env.environment", f"must be [name, value], not {each!r}")
             said[_variable(each[0])] = _text("docker_env.environment", each[1])
             continue
         name = _variable(each)
         if name not in os.environ:
-            raise invalid(
+            raise wrong(
                 "docker_env.environment",
                 f"names {name}, which is not set here; set it, or give a value: [{name}, value]",
             )
@@ -143,16 +141,16 @@ def _environment(entries: Sequence[Any]) -> tuple[dict[str, str], list[str]]:
 
 def _variable(name: Any) -> str:
     if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
-        raise invalid("docker_env.environment", f"must name a variable, not {name!r}")
+        raise wrong("docker_env.environment", f"must name a variable, not {name!r}")
     return name
 
 
 def _text(shown: str, value: Any) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise invalid(shown, f"must be a text, not {value!r}")
+        raise wrong(shown, f"must be a text, not {value!r}")
     text = str(value)
     if not text or "\0" in text:
-        raise invalid(shown, f"must be a text without NUL, and not empty: {text!r}")
+        raise wrong(shown, f"must be a text without NUL, and not empty: {text!r}")
     return text
 
 
@@ -170,7 +168,7 @@ def _reach(container: Container) -> _Reach:
         return _Reach([f"--volume={target.data_dir}:{DATA_PLACE}"], {_settings.TRACKING_URI: uri})
     host_network = {container.options.get(name) for name in ("network", "net")} & {"host"}
     if target.host in _LOOPBACK and not host_network:
-        raise invalid(
+        raise wrong(
             "tracking_uri",
             f"{container.tracking_uri} is this machine's loopback, which a container does not"
             " reach: name the machine, or let it have this network: -A network=host",
@@ -178,7 +176,7 @@ def _reach(container: Container) -> _Reach:
     return _Reach([], {_settings.TRACKING_URI: container.tracking_uri})
 
 
-def checked_loopback(tracking_uri: str) -> bool:
+def only_here(tracking_uri: str) -> bool:
     """Whether an address of the suite means something on this machine alone."""
     target = _uri.parse(tracking_uri).tracking
     return isinstance(target, _uri.Embedded) or target.host in _LOOPBACK
@@ -198,13 +196,13 @@ def build(program: str, project: Path, base: str, tag: str) -> None:
     """Build the image of a project: its environment's image with the project's folder in it.
 
     Raises:
-        InvalidField: the base or the tag names no image.
+        ProjectInvalid: the base or the tag names no image.
         FailedPrecondition: docker failed.
     """
     with tempfile.TemporaryDirectory(prefix="runstone-image-") as scratch:
         dockerfile = Path(scratch) / "Dockerfile"
         dockerfile.write_text(
-            f"FROM {docker.checked_image(base, 'docker_env.image')}\n"
+            f"FROM {checked_image(base, 'docker_env.image')}\n"
             f"COPY --chown={USER_ID}:{USER_ID} . {WORKDIR}/\n"
             f"WORKDIR {WORKDIR}\n",
             "utf-8",
@@ -222,19 +220,19 @@ def login(program: str, auth: Mapping[str, Any]) -> None:
     """Log in to a registry. The password goes by standard input: words can be read by everybody.
 
     Raises:
-        InvalidField: it is not username, password and, if any, registry.
+        ProjectInvalid: it is not username, password and, if any, registry.
         FailedPrecondition: docker failed.
     """
     unknown = sorted(set(auth) - {"username", "password", "registry"})
     if unknown:
-        raise invalid(f"docker_auth.{unknown[0]}", "is unknown; username, password, registry")
+        raise wrong(f"docker_auth.{unknown[0]}", "is unknown; username, password, registry")
     texts = {name: _text(f"docker_auth.{name}", value) for name, value in auth.items()}
     for name in ("username", "password"):
         if name not in texts:
-            raise invalid(f"docker_auth.{name}", "is missing")
+            raise wrong(f"docker_auth.{name}", "is missing")
     words = [program, "login", f"--username={texts['username']}", "--password-stdin"]
     if "registry" in texts:
-        words.append(docker.checked_image(texts["registry"], "docker_auth.registry"))
+        words.append(checked_image(texts["registry"], "docker_auth.registry"))
     docker.call(words, stdin=texts["password"])
 
 

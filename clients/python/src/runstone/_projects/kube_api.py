@@ -95,7 +95,10 @@ class Cluster:
     def read_job(self, name: str) -> dict[str, Any] | None:
         """A Job; None when there is none. Raises Refused, Away."""
         try:
-            return self._call(self._batch.read_namespaced_job, name, self.namespace)
+            found: dict[str, Any] = self._call(
+                self._batch.read_namespaced_job, name, self.namespace
+            )
+            return found
         except Refused as error:
             if error.status == 404:
                 return None
@@ -343,10 +346,11 @@ def connect(context: str, namespace: str) -> Cluster:
         raise LibraryMissing(
             "the kubernetes backend needs `pip install 'runstone[kubernetes]'`"
         ) from None
+    config: Any = kubernetes.config  # it has no types
     configuration = kubernetes.client.Configuration()
     try:
-        contexts, current = kubernetes.config.list_kube_config_contexts()
-    except (kubernetes.config.ConfigException, OSError) as error:
+        contexts, current = config.list_kube_config_contexts()
+    except (config.ConfigException, OSError) as error:
         if context:
             raise FailedPrecondition(
                 f"there is no context {context!r}: no kubeconfig can be read: {error}"
@@ -357,10 +361,8 @@ def connect(context: str, namespace: str) -> Cluster:
         names = ", ".join(sorted(each["name"] for each in contexts)) or "none"
         raise FailedPrecondition(f"the kubeconfig has no context {context!r}; it has {names}")
     try:
-        kubernetes.config.load_kube_config(
-            context=context or None, client_configuration=configuration
-        )
-    except (kubernetes.config.ConfigException, OSError, ValueError) as error:
+        config.load_kube_config(context=context or None, client_configuration=configuration)
+    except (config.ConfigException, OSError, ValueError) as error:
         raise FailedPrecondition(f"the kubeconfig cannot be used: {error}") from error
     said = ((chosen or current or {}).get("context") or {}).get("namespace")
     client = kubernetes.client.ApiClient(configuration)
@@ -373,9 +375,10 @@ def _inside(configuration: Any, namespace: str, missing: Exception) -> Cluster:
     import kubernetes.client
     import kubernetes.config
 
+    config: Any = kubernetes.config
     try:
-        kubernetes.config.load_incluster_config(client_configuration=configuration)
-    except kubernetes.config.ConfigException:
+        config.load_incluster_config(client_configuration=configuration)
+    except config.ConfigException:
         raise FailedPrecondition(
             f"no cluster is known: {missing}; set KUBECONFIG, or run inside of a cluster"
         ) from None

@@ -242,7 +242,9 @@ def waiting(pod: Mapping[str, Any]) -> tuple[str, str]:
             return str(found["reason"]), str(found.get("message") or "")
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return str(condition.get("reason") or "Unscheduled"), str(condition.get("message") or "")
+            return str(condition.get("reason") or "Unscheduled"), str(
+                condition.get("message") or ""
+            )
     return "", ""
 
 

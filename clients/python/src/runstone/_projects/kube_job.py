@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runstone._containers import manifests
-from runstone._values import invalid
+from runstone._projects.refusals import wrong
 
 KEPT_S = 86400
 """A finished Job stays for a day, so that its pod and logs can be looked at."""
@@ -97,7 +97,7 @@ def read_template(path: Path) -> dict[str, Any]:
     """A user's template.
 
     Raises:
-        InvalidField: it is no manifest of one Job with a container.
+        ProjectInvalid: it is no manifest of one Job with a container.
     """
     import yaml
 
@@ -105,22 +105,22 @@ def read_template(path: Path) -> dict[str, Any]:
     try:
         found = list(yaml.safe_load_all(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise invalid(field, f"{path} cannot be read: {error}") from error
+        raise wrong(field, f"{path} cannot be read: {error}") from error
     if len(found) != 1 or not isinstance(found[0], dict):
-        raise invalid(field, f"{path} must hold one manifest, of a Job")
+        raise wrong(field, f"{path} must hold one manifest, of a Job")
     template: dict[str, Any] = found[0]
     kind = (template.get("apiVersion"), template.get("kind"))
     if kind != ("batch/v1", "Job"):
-        raise invalid(
+        raise wrong(
             field, f"{path} must say apiVersion: batch/v1 and kind: Job, not {kind[0]}, {kind[1]}"
         )
     containers = _inside(template, path, "spec", "template", "spec").get("containers")
     if not isinstance(containers, list) or not containers or not isinstance(containers[0], dict):
-        raise invalid(
+        raise wrong(
             field, f"spec.template.spec.containers in {path} must be a list with a container"
         )
     if not isinstance(containers[0].get("env") or [], list):
-        raise invalid(field, f"spec.template.spec.containers[0].env in {path} must be a list")
+        raise wrong(field, f"spec.template.spec.containers[0].env in {path} must be a list")
     return template
 
 
@@ -129,7 +129,7 @@ def _inside(template: Mapping[str, Any], path: Path, *keys: str) -> Mapping[str,
     for number, key in enumerate(keys):
         here = here.get(key)
         if not isinstance(here, dict):
-            raise invalid(
+            raise wrong(
                 "backend_config.kube-job-template-path",
                 f"{'.'.join(keys[: number + 1])} in {path} must be a mapping",
             )

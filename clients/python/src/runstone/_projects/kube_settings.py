@@ -9,8 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from runstone._containers.docker import checked_image
-from runstone._values import invalid
+from runstone._projects.refusals import checked_image, wrong
 
 START_TIMEOUT_S = 600.0
 """A container that cannot be made for so long will not be: a wrong name, a missing secret."""
@@ -57,7 +56,7 @@ def read(config: Mapping[str, Any], folder: Path) -> Settings:
     """The settings that a backend_config says; paths are relative to a folder.
 
     Raises:
-        InvalidField: a key is unknown, or its value is not what it must be.
+        ProjectInvalid: a key is unknown, or its value is not what it must be.
     """
     found: dict[str, Any] = {}
     for key, value in config.items():
@@ -65,10 +64,10 @@ def read(config: Mapping[str, Any], folder: Path) -> Settings:
         if name is None:
             near = get_close_matches(str(key), _FIELDS, n=1)
             meant = f"; did you mean {near[0]}?" if near else f"; it may be {', '.join(_FIELDS)}"
-            raise invalid(f"backend_config.{key}", f"is unknown to the kubernetes backend{meant}")
+            raise wrong(f"backend_config.{key}", f"is unknown to the kubernetes backend{meant}")
         found[name] = _value(key, value, folder)
     if found.get("image") and found.get("repository_uri"):
-        raise invalid(
+        raise wrong(
             "backend_config.image",
             "says that nothing is built, and repository-uri where to push what is: keep one",
         )
@@ -80,15 +79,15 @@ def _value(key: str, value: Any, folder: Path) -> Any:
     if key == "start-timeout":
         seconds = value if isinstance(value, int | float) and not isinstance(value, bool) else -1
         if not 0 <= seconds < math.inf:
-            raise invalid(field, f"must be a number of seconds, 0 for no limit, not {value!r}")
+            raise wrong(field, f"must be a number of seconds, 0 for no limit, not {value!r}")
         return float(seconds)
     if not isinstance(value, str) or not value:
-        raise invalid(field, f"must be a text, not {value!r}")
+        raise wrong(field, f"must be a text, not {value!r}")
     if key in {"image", "repository-uri"}:
         return checked_image(value, field)
     if key == "kube-job-template-path":
         path = folder / value
         if not path.is_file():
-            raise invalid(field, f"must be a file: {path}")
+            raise wrong(field, f"must be a file: {path}")
         return path
     return value

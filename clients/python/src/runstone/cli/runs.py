@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from runstone.cli import experiments
+from runstone.cli._diff_command import diff
 from runstone.cli._format import counted
 from runstone.cli._plain import number, plain
 from runstone.cli._runids import (
@@ -183,6 +184,7 @@ def get(session: Session, run_id: str) -> None:
 
 # The word that MLflow's users type.
 command.add_command(get, "describe")
+command.add_command(diff)
 
 
 @command.command()

@@ -32,7 +32,7 @@
     │   ├── RunActive   NoActiveRun        the fluent API's own state
     │   ├── LibraryMissing                 the call needs a library that is not installed here
     │   ├── ExecutionException             a project cannot be run, or its run failed
-    │   │   └── ProjectInvalid             its MLproject, source, entry point or parameters are wrong
+    │   │   └── ProjectInvalid             its files or parameters are wrong
     │   └── OfflineMode                    the call needs a server
     ├── Aborted                            another change came between; read again and retry
     │   └── EtagMismatch   ChunkDamaged   UploadBusy

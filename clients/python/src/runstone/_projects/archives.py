@@ -131,8 +131,8 @@ def _check_url(url: str) -> None:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise ProjectInvalid(
-            f"{parts.scheme}://{parts.hostname}: an archive comes by https, for whoever sits between"
-            " could put anything into it"
+            f"{parts.scheme}://{parts.hostname}: an archive comes by https, for whoever sits"
+            " between could put anything into it"
         )
 
 

@@ -22,7 +22,6 @@ ASK_SECONDS = 60.0
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT = re.compile(r"[0-9a-f]{7,63}")
 _NOT_IN_VERSION = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock$")
-_PASSWORD = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/@]*@", re.IGNORECASE)
 
 _SAFE = (
     *("-c", "core.hooksPath=/dev/null"),
@@ -210,5 +209,5 @@ def changes(folder: Path) -> tuple[bytes, list[str]]:
     """
     plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--binary", "--ignore-submodules")
     patch = call(folder, "diff", *plain, "--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--")
-    listed = call(folder, "ls-files", "--others", "--exclude-standard", "-z")
+    listed = call(folder, "ls-files", "--others", "--exclude-standard", "--directory", "-z")
     return patch, [each.decode("utf-8", "replace") for each in listed.split(b"\0") if each]

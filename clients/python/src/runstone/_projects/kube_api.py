@@ -273,8 +273,8 @@ class Watch(Stream):
     def events(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """`LIST` with all that there is, `CHANGED` or `DELETED` with one, until it is closed.
 
-        Raises:
-            Refused: the server does not allow it, and would not the next time.
+        `REFUSED`, with a message, when the server does not allow it. It is asked again: a token
+        that has expired overnight may be renewed in the morning.
         """
         version: str | None = None
         pause = FIRST_PAUSE_S
@@ -298,7 +298,9 @@ class Watch(Stream):
                     version = None
                     self.pause(POLL_S)
                 else:
-                    raise
+                    version = None
+                    yield "REFUSED", [{"message": error.message}]
+                    self.pause(LONGEST_PAUSE_S)
             except Away as error:
                 if not self.closed:
                     log.info("watching again in %.1f s: %s", pause, error)

@@ -51,12 +51,11 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a watching thread tells: an event, or the error that ended it."""
+    """What a watching thread tells."""
 
     of: Literal["job", "pods"]
     kind: str
     items: list[dict[str, Any]]
-    error: Refused | None = None
 
 
 class Following:
@@ -83,11 +82,7 @@ class Following:
         self._stuck: tuple[float, str] | None = None
 
     def end(self) -> Ended:
-        """Wait for the end. The caller may be interrupted; the Job goes on then.
-
-        Raises:
-            Refused: the Job may not be looked at.
-        """
+        """Wait for the end. The caller may be interrupted; the Job goes on then."""
         watches = {
             "job": self._cluster.job_watch(self._job),
             "pods": self._cluster.pod_watch(self._run_id),
@@ -113,11 +108,8 @@ class Following:
         return ended
 
     def _watch(self, name: Literal["job", "pods"], watch: Watch) -> None:
-        try:
-            for kind, items in watch.events():
-                self._events.put(_Seen(name, kind, items))
-        except Refused as error:
-            self._events.put(_Seen(name, "REFUSED", [], error))
+        for kind, items in watch.events():
+            self._events.put(_Seen(name, kind, items))
 
     def _until_the_end(self) -> Ended:
         while True:
@@ -131,14 +123,8 @@ class Following:
                 return ended
 
     def _take(self, seen: _Seen) -> Ended | None:
-        if seen.error is not None:
-            if seen.of == "job":
-                raise seen.error
-            log.warning(
-                "what becomes of the pod cannot be seen, nor what it writes: the cluster does not"
-                " list pods: %s; the run goes on",
-                seen.error.message,
-            )
+        if seen.kind == "REFUSED":
+            self._tell_refused(seen)
             return None
         if seen.of == "pods":
             if seen.kind != "DELETED":
@@ -147,6 +133,19 @@ class Following:
         if seen.kind == "DELETED" or not seen.items:
             return Ended("KILLED", f"the Job {self._job} was deleted")
         return self.judged(seen.items[0])
+
+    def _tell_refused(self, seen: _Seen) -> None:
+        key = (seen.of, "REFUSED")
+        if key in self._said:
+            return
+        self._said.add(key)
+        if seen.of == "pods":
+            lost = "what becomes of the pod, and what it writes, cannot be seen"
+        else:
+            lost = f"whether the Job {self._job} has ended cannot be seen, and is asked again"
+        log.warning(
+            "%s: the cluster does not let you: %s; the run goes on", lost, seen.items[0]["message"]
+        )
 
     def judged(self, job: Mapping[str, Any]) -> Ended | None:
         """How a Job ended; None while it goes on."""

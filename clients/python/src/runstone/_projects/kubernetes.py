@@ -16,8 +16,10 @@ from typing import Any
 
 from runstone import _settings
 from runstone._containers import docker, manifests
+from runstone._entities.tracking import RunStatus
 from runstone._fluent import _state
 from runstone._projects import docker_env, kube_api, kube_job, kube_settings
+from runstone._projects.docker import IMAGE_ID_TAG, IMAGE_TAG
 from runstone._projects.kube_api import Away, Cluster, Refused
 from runstone._projects.kube_following import Ended, Following
 from runstone._projects.kube_settings import Settings
@@ -38,8 +40,6 @@ GONE_S = 60.0
 """A pod has half a minute to end when it is asked to; Kubernetes kills it then."""
 
 JOB_TAG = "runstone.kubernetes.job"
-IMAGE_TAG = "mlflow.docker.image.uri"
-IMAGE_ID_TAG = "mlflow.docker.image.id"
 
 
 class KubernetesBackend:
@@ -241,19 +241,25 @@ class KubernetesRun:
     def wait(self) -> bool:
         """Wait for the end of the Job, and show what its pod writes.
 
-        Raises:
-            FailedPrecondition, PermissionDenied and their like: the Job may not be looked at. It
-                goes on.
+        A cluster that does not tell of it any more is asked again, for the Job goes on.
         """
         with self._waiting:
             if self._ended is None:
-                try:
-                    ended = self._following().end()
-                except Refused as error:
-                    raise error.told(f"tell of the Job {self.job}, which goes on") from error
+                ended = self._following().end()
                 self._ended = Ended("KILLED", "it was cancelled") if self._cancelled else ended
                 self._cluster.close()
+                if ended.status == "KILLED" and not self._cancelled:
+                    self._note_killed()
             return self._ended.status == "FINISHED"
+
+    def _note_killed(self) -> None:
+        """Whoever waits knows only that it failed; that somebody ended it is known here."""
+        client = _state.client()
+        try:
+            if not RunStatus.is_terminated(client.get_run(self._run_id).info.status):
+                client.set_terminated(self._run_id, "KILLED")
+        except RunstoneException as error:
+            log.warning("run %s could not be marked as killed: %s", self._run_id, error)
 
     def cancel(self) -> None:
         """Delete the Job with its pods, and wait until they are gone.

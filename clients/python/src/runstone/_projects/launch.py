@@ -82,3 +82,20 @@ class Launch:
     build_image: bool = False
     docker_auth: Mapping[str, Any] | None = None
     output_to_stderr: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """How a command is started.
+
+    Attributes:
+        argv: All words, those of the environment first.
+        variables: To be put over those of this process.
+        unset: Those of this process that it must not have.
+        stop: A command that ends what signals to the process do not reach, such as a container.
+    """
+
+    argv: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ key, and what would be right. Nothing of the project runs.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ MAX_BYTES = 1 << 20
 """A file that people write has some kilobytes; more is a mistake, or an attack on the parser."""
 
 TYPES = ("string", "float", "path", "uri", "int", "bool")
-"""MLflow's four; its examples use the other two, which it takes for strings and here are checked."""
+"""MLflow's four, and two that its examples have, which are strings there and checked here."""
 
 _SAME = {"str": "string", "integer": "int", "number": "float", "boolean": "bool"}
 
@@ -257,7 +257,7 @@ def _parameter(name: str, found: Any, where: str, key: str) -> Parameter:
 
 def text(value: Any, where: str, key: str) -> str:
     """A plain value as text, in the form that MLflow gives it. Raises ProjectInvalid."""
-    if isinstance(value, str | int | float | bool | datetime.date):
+    if isinstance(value, str | int | float | bool | dt.date):
         return str(value)
     raise _wrong(where, key, "must be a text, a number or a truth value", value)
 
@@ -299,12 +299,11 @@ def _docker(content: Mapping[str, Any], where: str) -> DockerEnv:
 
 
 def _variable(found: Any, where: str, example: str) -> str | tuple[str, str]:
-    name = found[0] if isinstance(found, list) and len(found) == 2 else found
+    pair = isinstance(found, list) and len(found) == 2
+    name = found[0] if pair else found
     if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
         raise _wrong(where, "docker_env.environment", example, found)
-    if name is found:
-        return name
-    return name, text(found[1], where, f"docker_env.environment.{name}")
+    return (name, text(found[1], where, f"docker_env.environment.{name}")) if pair else name
 
 
 def _inside(folder: Path, path: str, where: str) -> str:
@@ -333,7 +332,7 @@ def _truth(found: Any, where: str, key: str) -> bool:
 
 
 def check_keys(content: Mapping[str, Any], keys: tuple[str, ...], where: str, prefix: str) -> None:
-    """Refuse a key that nobody knows, with the nearest that somebody does. Raises ProjectInvalid."""
+    """Refuse an unknown key, and name the nearest that is known. Raises ProjectInvalid."""
     for key in content:
         if key not in keys:
             raise ProjectInvalid(

@@ -1,4 +1,4 @@
-"""Values of parameters: checked against what an entry point declares, and brought to this machine."""
+"""Values of parameters: checked against what is declared, and brought to this machine."""
 
 from __future__ import annotations
 

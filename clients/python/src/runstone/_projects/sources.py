@@ -109,8 +109,8 @@ def _on_this_machine(uri: str, path: str, subdirectory: str) -> Place:
         return Place("folder", uri)
     if not Path(path).is_dir():
         raise ProjectInvalid(
-            f"there is no folder {path!r:.200}; a project is a folder, an archive PATH.zip, or a git"
-            " repository such as https://example.com/team/project#folder"
+            f"there is no folder {path!r:.200}; a project is a folder, an archive PATH.zip, or a"
+            " git repository such as https://example.com/team/project#folder"
         )
     return Place("folder", path, subdirectory)
 

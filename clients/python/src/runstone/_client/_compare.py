@@ -105,7 +105,9 @@ class CompareCalls(VersionCalls):
         source: dict[str, Value] = {
             name: tags[key] for key, name in SOURCE_TAGS.items() if key in tags
         }
-        source |= {"uncommitted changes": each.sha256 for each in files if each.path == PATCH}
+        for each in files:
+            if each.path == PATCH:
+                source["uncommitted changes"] = each.sha256
         return {
             "source": source,
             "environment": self._environment(run_id, files),

@@ -26,6 +26,7 @@ class Source:
         repository: The remote's URL, without a password; None when there is none.
         digest: SHA-256 of an archive, in hex.
         scratch: A folder that was made for this source and goes with it.
+        changed: Whether changes of an earlier run were put onto a checkout.
     """
 
     uri: str
@@ -39,6 +40,7 @@ class Source:
     repository: str | None = None
     digest: str | None = None
     scratch: Path | None = None
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

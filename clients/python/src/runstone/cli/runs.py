@@ -12,6 +12,7 @@ from runstone.cli import experiments
 from runstone.cli._diff_command import diff
 from runstone.cli._format import counted
 from runstone.cli._plain import number, plain
+from runstone.cli._reproduce_command import reproduce
 from runstone.cli._runids import (
     all_experiments,
     run_id_argument,
@@ -185,6 +186,7 @@ def get(session: Session, run_id: str) -> None:
 # The word that MLflow's users type.
 command.add_command(get, "describe")
 command.add_command(diff)
+command.add_command(reproduce)
 
 
 @command.command()

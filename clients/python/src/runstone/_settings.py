@@ -31,6 +31,9 @@ JOURNAL_MAX_BYTES = "RUNSTONE_JOURNAL_MAX_BYTES"
 MODE = "RUNSTONE_MODE"
 OFFLINE_DIR = "RUNSTONE_OFFLINE_DIR"
 ALLOW_PICKLE = "RUNSTONE_ALLOW_PICKLE"
+TRACKING_TOKEN = "RUNSTONE_TRACKING_TOKEN"  # noqa: S105 - a variable's name
+TRACKING_TOKEN_FILE = "RUNSTONE_TRACKING_TOKEN_FILE"  # noqa: S105 - likewise
+ALLOW_PLAIN_TOKEN = "RUNSTONE_ALLOW_PLAIN_TOKEN"  # noqa: S105 - likewise
 
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 """Not read, but whoever sets it may believe so."""
@@ -55,6 +58,9 @@ CLIENT_VARIABLES = (
     MODE,
     OFFLINE_DIR,
     ALLOW_PICKLE,
+    TRACKING_TOKEN,
+    TRACKING_TOKEN_FILE,
+    ALLOW_PLAIN_TOKEN,
 )
 """Every variable that the client reads; none of them is meant for a server."""
 

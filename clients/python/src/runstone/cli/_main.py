@@ -44,6 +44,7 @@ Completion of commands: runstone completion --help
 """
 
 GROUPS = {
+    "auth": "Tokens, by which a server knows who calls.",
     "artifacts": "Files of runs and model versions.",
     "completion": "Completion for bash, zsh and fish.",
     "db": "The databases behind a server.",

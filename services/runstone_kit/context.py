@@ -14,6 +14,12 @@ REQUEST_ID_METADATA = "x-request-id"
 ACTOR_METADATA = "x-runstone-user"
 """Carries the caller's claimed name; it proves nothing and grants nothing."""
 
+VERSION_METADATA = "x-runstone-version"
+"""Of the server, in the trailing metadata of health's answers."""
+
+TIME_METADATA = "x-runstone-time-us"
+"""The server's clock there: unix microseconds."""
+
 
 AUTHORIZATION_METADATA = "authorization"
 """Carries "Bearer" and the caller's token, where a server asks for one."""

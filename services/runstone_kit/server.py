@@ -23,6 +23,7 @@ from runstone_kit import metricspage, signals, workers
 from runstone_kit.errors import RunstoneError, Unavailable
 from runstone_kit.health import Readiness
 from runstone_kit.ids import SystemIds
+from runstone_kit.interceptors.about import HEALTH_SERVICE, AboutLayer
 from runstone_kit.interceptors.access_log import AccessLogLayer
 from runstone_kit.interceptors.activity import Activity, ActivityLayer
 from runstone_kit.interceptors.actor import ActorLayer
@@ -57,8 +58,6 @@ GC_THRESHOLD = 20_000
 
 START_RETRY_S = 1.0
 """Services may start in any order; a database takes seconds to come up."""
-
-HEALTH_SERVICE = "grpc.health.v1.Health"
 
 _log = structlog.get_logger("runstone_kit.server")
 
@@ -245,9 +244,7 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
         if spec.metrics_address is not None and not reuse_port:
             page = metricspage.open_page(*spec.metrics_address)
         checks = {
-            f"{part.name}: {name}": check
-            for part in parts
-            for name, check in part.readiness.items()
+            f"{part.name}/{name}": check for part in parts for name, check in part.readiness.items()
         }
         readiness = Readiness(servicer, names, checks, interval_s=spec.readiness_interval_s)
         server.start()
@@ -287,6 +284,7 @@ def _layers(
         PermissionLayer(),
         StreamLimitLayer(max(1, spec.max_threads // 2), watches, spec.max_watches),
         DeadlineLayer(),
+        AboutLayer(),
     ]
     return layers
 

@@ -101,6 +101,7 @@ def test_every_command(call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyP
     use_webhooks(call, tmp_path)
     use_governance(call)
     use_sync(call, tmp_path)
+    use_doctor(call)
     use_gc(call, run_id, tmp_path)
     elsewhere = WITHOUT_SUITE | SERVING | WITH_TOKENS | WITH_MLFLOW
     assert call.called | elsewhere == set(all_commands())
@@ -118,6 +119,14 @@ def use_sync(call: Caller, tmp_path: Path) -> None:
     assert call.told("sync", str(kept))["complete"]
     code, _, err = call.raw("sync", str(tmp_path))
     assert (code, err.startswith("Error: ")) == (1, True)
+
+
+def use_doctor(call: Caller) -> None:
+    said = call.said("doctor")
+    assert f"service.tracking\tok\t{call.uri} answers" in said
+    told = call.told("doctor")
+    assert told["counts"]["failure"] == 0
+    assert {"name", "group", "status", "summary", "details", "fix"} == set(told["checks"][0])
 
 
 def use_experiments(call: Caller) -> None:

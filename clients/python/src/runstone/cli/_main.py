@@ -48,6 +48,7 @@ GROUPS = {
     "artifacts": "Files of runs and model versions.",
     "completion": "Completion for bash, zsh and fish.",
     "db": "The databases behind a server.",
+    "doctor": "Whether all is well here, and what to do.",
     "experiments": "Named groups of runs.",
     "export": "Write back to MLflow.",
     "gc": "Remove for good what was deleted.",

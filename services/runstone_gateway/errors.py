@@ -85,6 +85,9 @@ class GatewayError(Exception):
         """What is sent beside it."""
         if self.status == 401:
             return {"www-authenticate": CHALLENGE}
+        if self.status == 408:
+            # What comes of the body after all is nobody's.
+            return {"connection": "close"}
         return {"retry-after": str(RETRY_AFTER_S)} if self.status in (429, 503) else {}
 
 
@@ -123,6 +126,7 @@ _PARAMETERS = (
     (re.compile(r"model_metrics\[\d+\]\.(\w+)"), r"\1"),
     (re.compile(r"files\[\d+\]\.path"), "path"),
     (re.compile(r"page_size"), "max_results"),
+    (re.compile(r"after\.\w+"), "page_token"),
     (re.compile(r"experiment\.name"), "new_name"),
     (re.compile(r"run\.name"), "run_name"),
     (re.compile(r"(?:experiment|run|webhook)\.(\w+)"), r"\1"),

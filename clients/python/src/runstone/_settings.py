@@ -34,6 +34,7 @@ ALLOW_PICKLE = "RUNSTONE_ALLOW_PICKLE"
 TRACKING_TOKEN = "RUNSTONE_TRACKING_TOKEN"  # noqa: S105 - a variable's name
 TRACKING_TOKEN_FILE = "RUNSTONE_TRACKING_TOKEN_FILE"  # noqa: S105 - likewise
 ALLOW_PLAIN_TOKEN = "RUNSTONE_ALLOW_PLAIN_TOKEN"  # noqa: S105 - likewise
+ALLOW_FILE_REPOSITORIES = "RUNSTONE_ALLOW_FILE_REPOSITORIES"
 
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 """Not read, but whoever sets it may believe so."""
@@ -61,6 +62,7 @@ CLIENT_VARIABLES = (
     TRACKING_TOKEN,
     TRACKING_TOKEN_FILE,
     ALLOW_PLAIN_TOKEN,
+    ALLOW_FILE_REPOSITORIES,
 )
 """Every variable that the client reads; none of them is meant for a server."""
 

@@ -54,6 +54,7 @@ GROUPS = {
     "gc": "Remove for good what was deleted.",
     "import": "Bring over what MLflow holds.",
     "models": "Registered models, their versions and stages.",
+    "run": "Run a project: a folder, a git repository or an archive.",
     "runs": "Runs and what they logged.",
     "server": "Serve the whole suite from this machine.",
     "sync": "Deliver what offline mode kept in a folder.",

@@ -268,14 +268,14 @@ def _tell(
 ) -> None:
     host = split_address(settings.listen)[0]
     tcp = _address(host, ports[0]) if ports else ""
-    if folder is not None and place is not None:
-        folder.publish(address=f"unix:{place}", tcp=tcp)
-    if options.background:
-        return
-    uri = f"runstone://{_address(_name_for_clients(host), ports[0])}"
     web = None
     if http_port is not None:
         web = f"http://{_address(_name_for_clients(host), http_port)}"
+    if folder is not None and place is not None:
+        folder.publish(address=f"unix:{place}", tcp=tcp, http=web or "")
+    if options.background:
+        return
+    uri = f"runstone://{_address(_name_for_clients(host), ports[0])}"
     facts: dict[str, Any] = {
         "address": tcp,
         "uri": uri,

@@ -69,8 +69,7 @@ def words(entry: EntryPoint, values: Mapping[str, str]) -> tuple[str, ...]:
         _check_dash(entry, word, filled, found[-1] if found else "")
         found.append(filled)
     for name, value in others.items():
-        # As one word where a program would take the value for an option of its own.
-        found += [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
+        found += [f"--{name}={value}"] if _like_option(value) else [f"--{name}", value]
     return tuple(found)
 
 
@@ -182,6 +181,11 @@ def _check_dash(entry: EntryPoint, word: str, filled: str, before: str) -> None:
     )
 
 
+def _like_option(value: str) -> bool:
+    """Whether a program would take it for an option of its own, in a word of its own."""
+    return value.startswith("-") and not _NUMBER.fullmatch(value)
+
+
 def _in_shell(
     entry: EntryPoint, values: Mapping[str, str], others: Mapping[str, str], where: str
 ) -> tuple[str, ...]:
@@ -191,7 +195,7 @@ def _in_shell(
     given = [values[name] for name in names]
     for name, value in others.items():
         given.append(value)
-        joint = "=" if value.startswith("-") else " "
+        joint = "=" if _like_option(value) else " "
         script += f' --{name}{joint}"${{{len(given)}}}"'
     return ("bash", "-c", script, "runstone", *given)
 

@@ -75,6 +75,17 @@ def complete(entry: EntryPoint, given: Mapping[str, Any] | None) -> dict[str, st
     return found | {name: value for name, value in texts.items() if name not in found}
 
 
+def misspelled(entry: EntryPoint, given: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters that are not declared, and are nearly called as one that is and was not given."""
+    left = [name for name in entry.parameters if name not in given]
+    found = {
+        name: get_close_matches(name, left, n=1, cutoff=0.75)
+        for name in map(str, given)
+        if name not in entry.parameters
+    }
+    return {name: near[0] for name, near in found.items() if near}
+
+
 def _text(name: str, value: Any) -> str:
     if isinstance(value, str | int | float | bool | PurePath):
         return str(value)

@@ -132,6 +132,8 @@ def begin(
         What ``start`` raises.
     """
     values = parameters.complete(entry, given)
+    for name, near in parameters.misspelled(entry, given).items():
+        log.warning("parameter %s is not declared and becomes --%s; is %s meant?", name, name, near)
     argv: tuple[str, ...] = ()
     if not entry.steps:
         brought = parameters.on_this_machine(

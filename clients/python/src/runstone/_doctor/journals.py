@@ -16,7 +16,8 @@ from runstone._journal import folder as folders
 from runstone._journal import format as frames
 from runstone._journal import progress
 from runstone._journal.reader import Points, Reader
-from runstone._offline import layout
+from runstone._offline import layout, records
+from runstone._sync.state import DONE
 
 COUNTED_BYTES = 2**25
 """Of all journals together: what more there is, is told in bytes alone."""
@@ -250,6 +251,7 @@ def offline(asked: Asked, name: str) -> Lines:
         yield Line(name, OK, f"there is no offline folder ({folder})")
         return
     waits = sum(folders.undelivered(each) for each in parts)
+    records_wait = _records_wait(folder, parts)
     live = sum(held(each / folders.OWNER_LOCK) for each in parts)
     delivered = (folder / layout.DELIVERED).exists()
     oldest = min((_began(each) for each in parts), default=time.time())
@@ -258,13 +260,19 @@ def offline(asked: Asked, name: str) -> Lines:
         "processes": len(parts),
         "live_processes": live,
         "waiting_bytes_of_points": waits,
+        "waiting_bytes_of_records": records_wait,
         "synced_before": delivered,
     }
     if not parts:
         yield Line(name, OK, f"nothing is kept in {folder}", details=details)
         return
-    if delivered and not waits:
-        yield Line(name, OK, f"{folder} was synced; no points wait there", details=details)
+    if delivered and not waits and not records_wait:
+        yield Line(
+            name,
+            OK,
+            f"{folder} is delivered (runstone sync --clean removes what is)",
+            details=details,
+        )
         return
     yield Line(
         name,
@@ -274,6 +282,23 @@ def offline(asked: Asked, name: str) -> Lines:
         f"runstone sync {folder}",
         details,
     )
+
+
+def _records_wait(folder: Path, parts: list[Path]) -> int:
+    """Bytes of what is no point and was not applied by a sync."""
+    done = {
+        each.about["part"]: int(each.about["end"])
+        for each in records.read(folder / layout.DELIVERED, final=True).records
+        if each.kind == DONE
+    }
+    left = 0
+    for part in parts:
+        try:
+            size = (part / layout.RECORDS).stat().st_size
+        except FileNotFoundError:
+            continue
+        left += max(size - done.get(part.name, 0), 0)
+    return left
 
 
 def _size(parts: list[Path]) -> int:

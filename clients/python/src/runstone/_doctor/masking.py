@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from runstone._doctor.model import Line
 
@@ -12,6 +13,9 @@ MASK = "***"
 
 SHORTEST = 4
 """A shorter value of the environment is in many texts by chance, and protects nothing."""
+
+_WORDS = frozenset({"true", "false", "none", "auto", "default", "runstone", "postgres"})
+"""Values that protect nothing and are words of ours; in a URL they are masked all the same."""
 
 _SECRET_NAME = re.compile(
     r"token|secret|passw|passphrase|credential|api_?key|access_?key|private_?key|signature|auth$",
@@ -48,15 +52,17 @@ def secrets_of(environment: Mapping[str, str]) -> list[str]:
     """Every text of the environment that must not be shown, longest first."""
     found = set()
     for name, value in environment.items():
-        if is_secret(name) and not name.startswith("GPG_"):
+        if is_secret(name):
             found.add(value.strip())
         for match in _INSIDE_URL.finditer(value):
             user, _, password = match[1].partition(":")
-            found.update((password, match[1]))
+            # A driver that misreads a password complains of a part of it.
+            found.update((match[1], password, unquote(password), *re.split("[:@/]", password)))
             # Of an object store's URL, the user is a key as well.
             if value.startswith("s3"):
                 found.add(user)
-    return sorted((each for each in found if len(each) >= SHORTEST), key=len, reverse=True)
+    kept = (each for each in found if len(each) >= SHORTEST and each.lower() not in _WORDS)
+    return sorted(kept, key=len, reverse=True)
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:

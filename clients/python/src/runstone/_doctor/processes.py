@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import sys
 
+from runstone import _uri
+from runstone._doctor import places
 from runstone._doctor.model import FAILURE, OK, WARNING, Asked, Line, Lines
 from runstone._journal import rules
 
@@ -18,7 +20,8 @@ FORK_SUPPORT = "GRPC_ENABLE_FORK_SUPPORT"
 
 LOCAL_RANK = "LOCAL_RANK"
 
-NOISY = ("GRPC_TRACE", "GRPC_VERBOSITY")
+LOOPBACK = ("localhost:", "127.", "[::1]:")
+"""Calls to this machine pass proxies by."""
 
 PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 
@@ -62,14 +65,6 @@ def grpc_settings(asked: Asked, name: str) -> Lines:
         None,
     )
     details: dict[str, object] = {"variables": found, "proxy": proxy[1] if proxy else None}
-    if proxy:
-        yield Line(
-            f"{name}.proxy",
-            WARNING,
-            f"{proxy[0]}={proxy[1]}: calls to servers beyond this machine go through that proxy",
-            "if the server is not behind it, add its host to no_grpc_proxy (or no_proxy)",
-            details,
-        )
     if found.get("GRPC_TRACE"):
         yield Line(
             name,
@@ -81,6 +76,19 @@ def grpc_settings(asked: Asked, name: str) -> Lines:
     else:
         said = ", ".join(f"{each}={value}" for each, value in found.items())
         yield Line(name, OK, said or "no GRPC_ variable is set", details=details)
+    if proxy and _leaves_the_machine(asked):
+        yield Line(
+            f"{name}.proxy",
+            WARNING,
+            f"{proxy[0]}={proxy[1]}: calls to servers beyond this machine go through that proxy",
+            "if the server is not behind it, add its host to no_grpc_proxy (or no_proxy)",
+            details,
+        )
+
+
+def _leaves_the_machine(asked: Asked) -> bool:
+    remote = (each for each in places.targets(asked).values() if isinstance(each, _uri.Remote))
+    return any(not each.address.startswith(LOOPBACK) for each in remote)
 
 
 def ranks(asked: Asked, name: str) -> Lines:

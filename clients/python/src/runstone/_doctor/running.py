@@ -9,6 +9,7 @@ from importlib import import_module
 
 from runstone._doctor import masking
 from runstone._doctor.model import FAILURE, Asked, Check, Found, Line, Report
+from runstone.exceptions import InvalidUri
 
 ROOM = "runstone._doctor"
 
@@ -49,6 +50,8 @@ class _Job:
             look = getattr(import_module(f"{ROOM}.{module}"), function)
             for line in look(self._asked, self.check.name):
                 self._lines.append(line)
+        except InvalidUri:
+            pass  # what the line of the URI says, once
         except BaseException as error:
             self._lines.append(self._failed(error))
 

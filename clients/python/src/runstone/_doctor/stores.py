@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from runstone._doctor import masking, variables
 from runstone._doctor.model import FAILURE, OK, WARNING, Asked, Line, Lines
 
-DATABASE = "RUNSTONE_DATABASE_URL"
-OBJECTS = "RUNSTONE_OBJECTS_URL"
+DATABASE = "_DATABASE_URL"
+OBJECTS = "_OBJECTS_URL"
 
 SECONDS = 3
 
@@ -20,26 +21,31 @@ SKEWED_SECONDS = 2.0
 
 def look(asked: Asked, name: str) -> Lines:
     """A line for each that is named."""
-    database, objects = (_named(asked, each) for each in (DATABASE, OBJECTS))
-    if database:
-        yield from _database(f"{name}.database", database)
-    if objects:
-        yield _objects(f"{name}.objects", objects)
-    if not database and not objects:
+    databases, objects = (_named(asked, each) for each in (DATABASE, OBJECTS))
+    for url, variable in databases.items():
+        yield from _database(f"{name}.{variable}", url)
+    for url, variable in objects.items():
+        yield _objects(f"{name}.{variable}", url)
+    if not databases and not objects:
         yield Line(
             name, OK, "this environment names no database; services tell of theirs (see above)"
         )
 
 
-def _named(asked: Asked, variable: str) -> str:
-    value = asked.environment.get(variable, "")
-    path = asked.environment.get(f"{variable}_FILE", "")
-    if value or not path:
-        return value
-    try:
-        return Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""  # told by the configuration
+def _named(asked: Asked, suffix: str) -> dict[str, str]:
+    """Every address that is named for all services or for one, with its variable."""
+    found: dict[str, str] = {}
+    for variable in sorted(variables.of_servers(), key=lambda each: (len(each), each)):
+        value = asked.environment.get(variable, "")
+        if not value or not variable.removesuffix("_FILE").endswith(suffix):
+            continue
+        if variable.endswith("_FILE"):
+            try:
+                value = Path(value).read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                continue  # told by the configuration
+        found.setdefault(value, variable)
+    return found
 
 
 def _place(url: str) -> str:
@@ -61,7 +67,7 @@ def _database(name: str, url: str) -> Lines:
             name,
             FAILURE,
             f"{place} is no database of a server",
-            f"{DATABASE}=postgresql://user:password@host:5432/database",
+            "RUNSTONE_DATABASE_URL=postgresql://user:password@host:5432/database",
         )
         return
     if importlib.util.find_spec("psycopg") is None:
@@ -76,7 +82,7 @@ def _database(name: str, url: str) -> Lines:
 
     scheme, _, rest = url.partition("://")
     plain = f"{scheme.partition('+')[0]}://{rest}"
-    clock, wall = time.perf_counter(), time.time()
+    clock = time.perf_counter()
     try:
         with psycopg.connect(plain, connect_timeout=SECONDS, autocommit=True) as connection:
             opened = time.perf_counter() - clock
@@ -87,16 +93,14 @@ def _database(name: str, url: str) -> Lines:
             ).fetchone()
             took = time.perf_counter() - asked_at
     except psycopg.Error as error:
-        said = " ".join(str(error).split())
-        # The driver's own text may have the whole address.
-        for secret in filter(None, (_password(url),)):
-            said = said.replace(secret, "***")
+        # The driver's own text may have the whole address, which may come from a file.
+        said = masking.masked(" ".join(str(error).split()), masking.secrets_of({"url": url}))
         yield Line(
             name,
             FAILURE,
             f"the database {place} cannot be used: {said}",
             "start it, or correct the host, user or password of its URL",
-            {"waited_ms": round((time.time() - wall) * 1000)},
+            {"waited_ms": round((time.perf_counter() - clock) * 1000)},
         )
         return
     assert row is not None
@@ -127,13 +131,6 @@ def _clock(name: str, least: float, most: float) -> Line:
     return Line(name, WARNING, said, "set both clocks by NTP (timedatectl set-ntp true)", details)
 
 
-def _password(url: str) -> str:
-    try:
-        return unquote(urlsplit(url).password or "")
-    except ValueError:
-        return ""
-
-
 def _objects(name: str, url: str) -> Line:
     place = _place(url)
     if not url.startswith(("s3+http://", "s3+https://")):
@@ -143,7 +140,7 @@ def _objects(name: str, url: str) -> Line:
             name,
             FAILURE,
             f"{place} is no object store",
-            f"{OBJECTS}=s3+https://key:secret@host:9000/bucket, or file:///folder",
+            "RUNSTONE_OBJECTS_URL=s3+https://key:secret@host:9000/bucket, or file:///folder",
         )
     if importlib.util.find_spec("minio") is None:
         said = f"{place} was not asked: minio is not installed"

@@ -38,8 +38,8 @@ SERVERS = {
 SECRET_FIELDS = frozenset({"database_url", "objects_url"})
 """They can also come from a file, by their name with _FILE."""
 
-NEAR = 0.7
-"""difflib's ratio, without the prefix that all share: finds TRACKING_URL, DATADIR, TRACKING."""
+NEAR = 0.65
+"""difflib's ratio, without the prefix that all share: finds TRACKING_URL, DATADIR, DB_URL."""
 
 
 def of_servers() -> frozenset[str]:

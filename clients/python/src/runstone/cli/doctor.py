@@ -58,7 +58,7 @@ Examples:
 @click.option("--gateway", metavar="URL", help="Look at MLflow's REST API there: http://host:5000.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.1, max=600),
+    type=click.FloatRange(min=1, max=600),
     metavar="SECONDS",
     help="For each check; they run side by side.  [default: 5]",
 )

@@ -62,7 +62,7 @@ def reproduce(session: Session, run_id: str, tolerance: float, **given: Any) -> 
     begun.check()
     found = session.client.diff_runs(first, begun.run_id, tolerance)
     if not session.as_json:
-        click.echo(f"Run {begun.run_id} repeats {first}.")
+        click.echo(f"Run {begun.run_id} repeats {first}.", err=True)
     show(session, found)
     if not found.same:
         click.get_current_context().exit(DIFFERENT)

@@ -50,9 +50,9 @@ class Called:
 
 
 @pytest.fixture
-def call(uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Called]:
+def call(uri: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Called]:
     with fluent.fresh(tmp_path, RUNSTONE_TRACKING_URI=uri):
-        yield Called(uri, capsys)
+        yield Called(uri, capfd)
 
 
 def made(client: Client, **params: str) -> str:
@@ -152,8 +152,8 @@ def test_a_run_is_repeated_with_its_uncommitted_changes(
     folder = tmp_path / "p"
     project(folder)
     (folder / "train.py").write_text(TRAIN.replace("1 - float", "2 - float"))
-    code, first, _ = call("run", str(folder), "-P", "alpha=0.5")
-    assert code == 0
+    code, first, err = call("run", str(folder), "-P", "alpha=0.5")
+    assert code == 0, err
     # The folder goes on; the run does not.
     (folder / "train.py").write_text("raise SystemExit(1)")
     code, found, _ = call("runs", "reproduce", first["run_id"])

@@ -23,6 +23,8 @@ UNKNOWN_RUN = "0" * 32
 WITHOUT_SUITE = {"completion", "server", "db current", "db upgrade"}
 SERVING = {"models serve"}
 """Called in test_serving.py, as the process that it is."""
+PROJECTS = {"run"}
+"""Called in test_projects.py, in a folder of its own."""
 WITH_MLFLOW = {"import mlflow", "export mlflow"}
 """Called in tests/compat, where an MLflow is."""
 
@@ -100,7 +102,7 @@ def test_every_command(call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyP
     use_governance(call)
     use_sync(call, tmp_path)
     use_gc(call, run_id, tmp_path)
-    assert call.called | WITHOUT_SUITE | SERVING | WITH_MLFLOW == set(all_commands())
+    assert call.called | WITHOUT_SUITE | SERVING | PROJECTS | WITH_MLFLOW == set(all_commands())
 
 
 def use_sync(call: Caller, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ WITH_TOKENS = {"auth create-token", "auth login", "auth logout", "auth status"}
 """Called in test_auth.py, on a server that asks for them."""
 RUN_AGAIN = {"runs diff", "runs reproduce"}
 """Called in test_reproduce.py: the exit code of the first says whether runs differ."""
+PROJECTS = {"run"}
+"""Called in test_projects.py, in a folder of its own."""
 WITH_MLFLOW = {"import mlflow", "export mlflow"}
 """Called in tests/compat, where an MLflow is."""
 
@@ -107,7 +109,7 @@ def test_every_command(call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyP
     use_sync(call, tmp_path)
     use_doctor(call)
     use_gc(call, run_id, tmp_path)
-    elsewhere = WITHOUT_SUITE | SERVING | RUN_AGAIN | WITH_TOKENS | WITH_MLFLOW
+    elsewhere = WITHOUT_SUITE | SERVING | PROJECTS | RUN_AGAIN | WITH_TOKENS | WITH_MLFLOW
     assert call.called | elsewhere == set(all_commands())
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -89,23 +90,24 @@ def command(ctx: click.Context, session: Session, /, uri: str, **given: Any) -> 
         build_image=given["build_image"],
         output_to_stderr=session.as_json,
     )
-    signal.signal(signal.SIGTERM, _terminate)
-    begun = running.start(
-        uri,
-        given["entry_point"],
-        given["version"],
-        _params(given["params"]),
-        lambda: running.experiment(given["experiment_name"], given["experiment_id"]),
-        wishes,
-        run_id=given["run_id"],
-        run_name=given["run_name"],
-    )
-    if given["no_wait"]:
-        session.answer({"run_id": begun.run_id, "status": begun.get_status()}, begun.run_id)
-        return
     try:
-        begun.wait()
-    except _Terminated:
+        with terminable():
+            begun = running.start(
+                uri,
+                given["entry_point"],
+                given["version"],
+                _params(given["params"]),
+                lambda: running.experiment(given["experiment_name"], given["experiment_id"]),
+                wishes,
+                run_id=given["run_id"],
+                run_name=given["run_name"],
+            )
+            if given["no_wait"]:
+                answer = {"run_id": begun.run_id, "status": begun.get_status()}
+                session.answer(answer, f"Run {begun.run_id} has begun.")
+                return
+            begun.wait()
+    except Terminated:
         ctx.exit(TERMINATED)
     begun.check()
     session.answer(
@@ -114,12 +116,22 @@ def command(ctx: click.Context, session: Session, /, uri: str, **given: Any) -> 
     )
 
 
-class _Terminated(BaseException):
+class Terminated(BaseException):
     """SIGTERM came; what runs is ended, as by Ctrl-C."""
 
 
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Inside, SIGTERM raises Terminated."""
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+    raise Terminated
 
 
 def _params(texts: Iterable[str]) -> dict[str, str]:

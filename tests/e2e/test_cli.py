@@ -289,6 +289,7 @@ def use_archives(call: Caller, run_id: str, folder: Path) -> None:
         "artifacts", "restore", str(archive), empty, "--max-unpacked-bytes", "100"
     )
     assert (code, "unpacks to more than 100 bytes" in err) == (1, True)
+    call.told("artifacts", "delete", empty)
 
 
 def use_webhooks(call: Caller, folder: Path) -> None:

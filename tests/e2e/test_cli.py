@@ -27,6 +27,8 @@ SERVING = {"models serve"}
 """Called in test_serving.py, as the process that it is."""
 WITH_TOKENS = {"auth create-token", "auth login", "auth logout", "auth status"}
 """Called in test_auth.py, on a server that asks for them."""
+PROJECTS = {"run"}
+"""Called in test_projects.py, in a folder of its own."""
 WITH_MLFLOW = {"import mlflow", "export mlflow"}
 """Called in tests/compat, where an MLflow is."""
 
@@ -105,7 +107,7 @@ def test_every_command(call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyP
     use_sync(call, tmp_path)
     use_doctor(call)
     use_gc(call, run_id, tmp_path)
-    elsewhere = WITHOUT_SUITE | SERVING | WITH_TOKENS | WITH_MLFLOW
+    elsewhere = WITHOUT_SUITE | SERVING | WITH_TOKENS | PROJECTS | WITH_MLFLOW
     assert call.called | elsewhere == set(all_commands())
 
 

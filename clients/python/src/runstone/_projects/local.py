@@ -15,6 +15,8 @@ from runstone._projects import environments
 from runstone._projects.launch import Launch
 from runstone.exceptions import ExecutionException, ProjectInvalid
 
+STANDARD_ERROR = 2
+
 GRACE_SECONDS = 5.0
 """For a training to end its run and to write what it has; once after SIGINT, once after SIGTERM."""
 
@@ -45,7 +47,7 @@ class LocalBackend:
                 prepared.argv,
                 cwd=launch.source.folder,
                 env=kept | dict(prepared.variables),
-                stdout=sys.stderr.fileno() if launch.output_to_stderr else None,
+                stdout=STANDARD_ERROR if launch.output_to_stderr else None,
                 # One signal reaches all that it starts, and Ctrl-C reaches it through us alone.
                 start_new_session=True,
             )

@@ -167,7 +167,8 @@ def begin(
     try:
         inner = _submitted(job, entry, launch)
     except BaseException as error:
-        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        # What is no Exception is somebody who ends the program.
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
         _end_failed(job.client, made, status)
         if isinstance(error, ExecutionException):
             error.metadata.setdefault("run_id", made)

@@ -33,8 +33,10 @@ if words[:2] == ["image", "inspect"]:
     print(repository + "@sha256:" + 64 * "a" if "RepoDigests" in words[2] else "sha256:" + 64 * "b")
 if words[0] == "run":
     end = next(i for i, word in enumerate(words[1:], 1) if not word.startswith("-"))
-    # Nothing of here is in a container but what it is given.
-    variables = {{"PATH": os.environ["PATH"], "HOME": str(place)}}
+    # Nothing of here is in a container but its programs, and what it is given.
+    path = os.pathsep.join([{programs!r}, os.environ["PATH"]])
+    variables = {{"PATH": path, "HOME": str(place)}}
+    variables["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
     volumes = {{}}
     for word in words[1:end]:
         option, _, value = word.partition("=")
@@ -71,7 +73,11 @@ class FakeDocker:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         program = folder / "docker"
-        program.write_text(SCRIPT.format(python=sys.executable, place=str(folder)))
+        program.write_text(
+            SCRIPT.format(
+                python=sys.executable, place=str(folder), programs=str(Path(sys.executable).parent)
+            )
+        )
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         self.program = str(program)
 

@@ -146,9 +146,9 @@ class FakeCluster:
             self.changed.notify_all()
 
     def job(self) -> dict[str, Any]:
-        """The only Job."""
-        (found,) = [item for (kind, _, _), item in self.items.items() if kind == "jobs"]
-        return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+        """The last Job that was made."""
+        found = [item for (kind, _, _), item in self.items.items() if kind == "jobs"]
+        return json.loads(json.dumps(found[-1]))  # type: ignore[no-any-return]
 
     def jobs(self) -> list[str]:
         return [name for kind, _, name in self.items if kind == "jobs"]
@@ -158,7 +158,7 @@ class FakeCluster:
         return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 
     def make_pod(self, suffix: str = "a1b2c") -> str:
-        """The pod of the only Job, pending, as the Job's controller makes it."""
+        """The pod of the last Job, pending, as the Job's controller makes it."""
         job = self.job()
         template = job["spec"]["template"]
         name = f"{job['metadata']['name']}-{suffix}"

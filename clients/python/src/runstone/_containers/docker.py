@@ -15,6 +15,9 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,511}")
 """Wide: what is no name of an image is docker's to say. It is one word and no option."""
 
 
+STDERR = 2
+
+
 def checked_image(name: object, field: str) -> str:
     """The name of an image, which cannot be anything else of a command line. Raises InvalidField.
 
@@ -35,7 +38,7 @@ def program(instead: str) -> str:
 
 
 def call(arguments: Sequence[str], *, stdin: str | None = None) -> None:
-    """Have docker do something; what it says is shown.
+    """Have docker do something; what it says is shown, on standard error: it is no answer.
 
     Raises:
         FailedPrecondition: it failed.
@@ -44,6 +47,7 @@ def call(arguments: Sequence[str], *, stdin: str | None = None) -> None:
         list(arguments),
         check=False,
         text=True,
+        stdout=STDERR,
         **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
     )
     if done.returncode != 0:

@@ -35,7 +35,7 @@ failed or cannot be run again; 2 as everywhere.
 )
 @click.option("--run-name", metavar="NAME", help="The new run's name. Default: one is made up.")
 @click.pass_obj
-def reproduce(session: Session, run_id: str, tolerance: float, **given: Any) -> None:
+def reproduce(session: Session, /, run_id: str, tolerance: float, **given: Any) -> None:
     """Run again what a run ran, and show what differs.
 
     The source is checked out at its commit, with the changes that were not committed; entry point,

@@ -57,7 +57,7 @@ def _is_near(host: str) -> bool:
 
 
 def _line(asked: Asked, name: str, target: _uri.Remote) -> Line:
-    seconds = min(SECONDS, asked.seconds)
+    seconds = asked.within(SECONDS)
     try:
         trusting = ssl.create_default_context(cafile=_roots())
     except (OSError, ssl.SSLError) as error:

@@ -67,6 +67,8 @@ def secrets_of(environment: Mapping[str, str]) -> list[str]:
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
     """A text without the secrets that are known, and without what looks like one."""
+    # Bytes of the environment that are no UTF-8 cannot be printed.
+    text = text.encode("utf-8", "replace").decode()
     for secret in secrets:
         text = text.replace(secret, MASK)
     text = _USERINFO.sub(f"{MASK}@", text)

@@ -19,6 +19,10 @@ SECONDS = 5.0
 """For each check: a server that needs longer for a probe is of no use to a training either."""
 
 
+SHARE = 0.6
+"""Of a check's time for one call: what it waits for can then be told in its own words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """What was found of one thing.
@@ -55,6 +59,10 @@ class Asked:
     start: bool = False
     seconds: float = SECONDS
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def within(self, limit: float) -> float:
+        """Seconds for one call: at most ``limit``, and less than the whole check has."""
+        return min(limit, self.seconds * SHARE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ class _Job:
         kind = type(error).__name__
         said = " ".join(str(error).split())
         fix = REPORT_IT
+        if isinstance(error, OSError):
+            fix = "correct that path, or its permissions"
         if isinstance(error, ImportError):
             fix = "a library cannot be loaded: pip install --force-reinstall runstone"
             if error.name and not error.name.startswith("runstone"):

@@ -49,23 +49,20 @@ def look(asked: Asked, name: str) -> Lines:
         return
     import grpc
 
+    variable, seconds = _variable(targets, service), asked.within(CALL_SECONDS)
     channel = _open(where)
     try:
-        answers = []
-        try:
-            for _ in range(CALLS):
-                seconds = min(CALL_SECONDS, asked.seconds)
-                answers.append(health.ask(channel, NAMES[service], seconds))
-        except grpc.RpcError as error:
-            yield _away(name, _variable(targets, service), where, error)
-            return
-        except ValueError:
-            yield _stranger(name, where)
-            return
-        yield _reached(name, service, _variable(targets, service), where, answers)
+        answers = [health.ask(channel, NAMES[service], seconds) for _ in range(CALLS)]
+        yield _reached(name, service, variable, where, answers)
         if answers[-1].status is None:
             return
-        yield from _parts(asked, name, service, channel)
+        yield from _parts(name, service, channel, seconds)
+    except grpc.RpcError as error:
+        yield _away(name, variable, where, error)
+        return
+    except ValueError:
+        yield _stranger(name, variable, where)
+        return
     finally:
         channel.close()
     # Services at one address are one process: said once.
@@ -132,10 +129,10 @@ def _reached(
     return Line(name, OK, f"{where.label} answers: {took}", details=details)
 
 
-def _parts(asked: Asked, name: str, service: str, channel: Any) -> Lines:
+def _parts(name: str, service: str, channel: Any, seconds: float) -> Lines:
     for part, called in DEPENDS[service].items():
         own = f"{name}.{part}"
-        answer = health.ask(channel, f"{NAMES[service]}/{part}", min(CALL_SECONDS, asked.seconds))
+        answer = health.ask(channel, f"{NAMES[service]}/{part}", seconds)
         if answer.status == health.SERVING:
             yield Line(own, OK, f"the {called} of the {service} service answers it")
         elif answer.status is None:
@@ -188,12 +185,12 @@ def _away(name: str, variable: str, where: places.Place, error: Any) -> Line:
     return Line(name, FAILURE, said, fix, details)
 
 
-def _stranger(name: str, where: places.Place) -> Line:
+def _stranger(name: str, variable: str, where: places.Place) -> Line:
     return Line(
         name,
         FAILURE,
         f"what answers at {where.label} is no Runstone server",
-        "something else listens there: correct the tracking URI",
+        f"something else listens there: correct {variable}",
         {"target": where.label, "address": where.address},
     )
 

@@ -209,7 +209,7 @@ def changes(folder: Path) -> tuple[bytes, list[str]]:
     """
     plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--binary", "--ignore-submodules")
     # Whole ids, so that the same changes are the same bytes in every clone.
-    plain += ("--full-index",)
-    patch = call(folder, "diff", *plain, "--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--")
+    whole = "--full-index"
+    patch = call(folder, "diff", *plain, whole, "--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--")
     listed = call(folder, "ls-files", "--others", "--exclude-standard", "--directory", "-z")
     return patch, [each.decode("utf-8", "replace") for each in listed.split(b"\0") if each]

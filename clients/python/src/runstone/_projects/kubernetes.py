@@ -287,6 +287,7 @@ class KubernetesRun:
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
         self._ended = self._ended or Ended("KILLED", "it was cancelled")
+        self._cluster.close()
 
     def _has_pods(self) -> bool:
         try:

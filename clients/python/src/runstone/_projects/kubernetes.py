@@ -73,10 +73,13 @@ class KubernetesBackend:
         name = job["metadata"]["name"]
         try:
             _create(cluster, job, launch.run_id)
+            tags = {JOB_TAG: f"{cluster.namespace}/{name}", IMAGE_TAG: image}
+            _tag(launch.run_id, tags)
         except BaseException:
+            # Ctrl-C, or a suite that is away: no Job is to run that nobody follows.
+            _forget(cluster, name, launch.run_id)
             cluster.close()
             raise
-        _tag(launch.run_id, {JOB_TAG: f"{cluster.namespace}/{name}", IMAGE_TAG: image})
         log.info("made the Job %s in namespace %s of %s", name, cluster.namespace, cluster.host)
         return KubernetesRun(
             cluster, name, launch.run_id, settings.start_timeout_s, launch.output_to_stderr
@@ -157,29 +160,33 @@ def _create(cluster: Cluster, job: Mapping[str, Any], run_id: str) -> None:
             cluster.create_job(job)
             return
         except Refused as error:
-            if error.status == 409 and _is_ours(cluster, job, run_id):
+            if error.status == 409 and _was_made(cluster, str(job["metadata"]["name"]), run_id):
                 return
             raise _failed(error.told(f"make the Job in namespace {cluster.namespace}")) from error
         except Away as error:
             if attempt == CREATIONS:
-                _forget(cluster, str(job["metadata"]["name"]))
                 raise _failed(error.told(f"make the Job in {cluster.host}")) from error
             time.sleep(pause)
             pause *= 2
 
 
-def _is_ours(cluster: Cluster, job: Mapping[str, Any], run_id: str) -> bool:
+def _was_made(cluster: Cluster, name: str, run_id: str) -> bool:
     try:
-        found = cluster.read_job(str(job["metadata"]["name"]))
+        return _is_ours(cluster, name, run_id)
     except (Refused, Away):
         return False
-    labels = ((found or {}).get("metadata") or {}).get("labels") or {}
-    return labels.get(manifests.RUN_ID) == run_id
 
 
-def _forget(cluster: Cluster, name: str) -> None:
+def _is_ours(cluster: Cluster, name: str, run_id: str) -> bool:
+    """Whether a Job is there and this run's. Raises Refused, Away."""
+    labels = ((cluster.read_job(name) or {}).get("metadata") or {}).get("labels") or {}
+    return bool(labels.get(manifests.RUN_ID) == run_id)
+
+
+def _forget(cluster: Cluster, name: str, run_id: str) -> None:
     try:
-        cluster.delete_job(name)
+        if _is_ours(cluster, name, run_id):
+            cluster.delete_job(name)
     except (Refused, Away) as error:
         log.warning("whether the Job %s was made is not known: %s", name, error)
 

@@ -11,21 +11,22 @@ from urllib.parse import quote
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
+from runstone_gateway.identity import authorization_of
 from runstone_gateway.settings import GatewaySettings
 from runstone_gateway.upstream import Upstream
-from runstone_kit.context import ACTOR_METADATA, REQUEST_ID_METADATA
+from runstone_kit.context import ACTOR_METADATA, AUTHORIZATION_METADATA, REQUEST_ID_METADATA
 
 MAX_USER = 255
 """Characters of a user's name that are passed on."""
 
 
 class Call:
-    """What a handler works with.
+    """What a handler works with. Raises GatewayError for an Authorization that is none.
 
     ``request`` is the HTTP request, ``settings`` are the gateway's. ``tracking``, ``artifact`` and
     ``registry`` are the services' asyncio stubs, whose methods ``ask`` and ``stream`` call;
     ``opened`` calls one that is written to or read from by hand. ``remembered`` lives as long as
-    the process.
+    the process; ``authorization`` is the caller's, which the services judge.
     """
 
     def __init__(
@@ -41,6 +42,9 @@ class Call:
         self._metadata: list[tuple[str, str]] = [(REQUEST_ID_METADATA, request_id)]
         if user := request.headers.get(ACTOR_METADATA):
             self._metadata.append((ACTOR_METADATA, quote(user[:MAX_USER], safe=" %")))
+        self.authorization = authorization_of(request.headers.get(AUTHORIZATION_METADATA, ""))
+        if self.authorization:
+            self._metadata.append((AUTHORIZATION_METADATA, self.authorization))
 
     async def ask(self, method: Any, message: Any, *, seconds: float | None = None) -> Any:
         """The response of a unary RPC, or of one to which a stream is sent.

@@ -18,6 +18,8 @@ INFO = "/api/3.0/mlflow/server-info"
 BEHIND = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 """Asks the tracking service; no such experiment is an answer too."""
 
+ARGUMENT = "argument"
+
 CALLS = 3
 SECONDS = 3.0
 MOST_BYTES = 65536
@@ -59,9 +61,11 @@ def _strange(url: str, source: str, info: _Answer) -> tuple[Status, str, str] | 
     """What is wrong with the answer of what should be a gateway."""
     if info.json is not None and "runstone_version" in info.json:
         return None
+    # Nobody asked for it by name: it may well be used by none.
+    worst = FAILURE if source == ARGUMENT else WARNING
     if info.status == http.client.FORBIDDEN:
         return (
-            FAILURE,
+            worst,
             f"{url} refuses to be called by this name (HTTP 403)",
             "set RUNSTONE_GATEWAY_ALLOWED_HOSTS there to the names that it is called by",
         )
@@ -73,7 +77,7 @@ def _strange(url: str, source: str, info: _Answer) -> tuple[Status, str, str] | 
         )
     other = "an MLflow server" if info.json is not None else "something else"
     return (
-        WARNING if source.startswith("MLFLOW") else FAILURE,
+        worst,
         f"{url} is {other}, no gateway of Runstone (HTTP {info.status})",
         "name the gateway with --gateway; its port is 5000 unless said",
     )
@@ -103,7 +107,7 @@ def _away(name: str, url: str, error: Exception, details: dict[str, Any]) -> Lin
 
 def _named(asked: Asked) -> tuple[str, str]:
     if asked.gateway:
-        return asked.gateway, "argument"
+        return asked.gateway, ARGUMENT
     theirs = asked.environment.get("MLFLOW_TRACKING_URI", "")
     if theirs.startswith(("http://", "https://")):
         return theirs, "MLFLOW_TRACKING_URI"

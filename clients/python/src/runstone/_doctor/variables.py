@@ -16,7 +16,7 @@ OTHERS = frozenset({TOKEN, "RUNSTONE_DISABLE_PROGRESS", "RUNSTONE_KIT_WORKER"})
 COMMON = (
     *("database_url", "listen", "metrics_port", "workers", "max_threads", "max_waiting"),
     *("pool_size", "default_deadline_s", "shutdown_delay_s", "shutdown_grace_s", "reflection"),
-    *("log_level", "log_format", "access_log"),
+    *("log_level", "log_format", "access_log", "tokens_file", "service_token"),
 )
 """Settings of every server."""
 
@@ -35,7 +35,7 @@ SERVERS = {
 }
 """Settings of each server besides."""
 
-SECRET_FIELDS = frozenset({"database_url", "objects_url"})
+SECRET_FIELDS = frozenset({"database_url", "objects_url", "service_token"})
 """They can also come from a file, by their name with _FILE."""
 
 NEAR = 0.65

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from runstone._environments.wheel import own_wheel
 from runstone._models import environment, loading
 from runstone._serving import NEEDED, environments
 from runstone._values import invalid
@@ -43,7 +44,7 @@ def write_context(model_uri: str, folder: Path, *, allow_pickle: bool = False) -
     if found.folder.resolve() != (folder / "model").resolve():
         shutil.copytree(found.folder, folder / "model")
     lines = environments.requirements(folder / "model")
-    wheel = environments.own_wheel(folder)
+    wheel = own_wheel(folder)
     wishes = [*lines, *NEEDED, "prometheus-client"]
     (folder / "requirements.txt").write_text("\n".join(wishes) + "\n", "utf-8")
     constraints = folder / "model" / environment.CONSTRAINTS

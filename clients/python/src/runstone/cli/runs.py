@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from runstone.cli import experiments
+from runstone.cli import _complete, _run_commands, _tag_commands, experiments
 from runstone.cli._format import counted
 from runstone.cli._plain import number, plain
 from runstone.cli._runids import (
@@ -43,6 +43,9 @@ def command() -> None:
     """Runs and what they logged."""
 
 
+_run_commands.add_to(command)
+command.add_command(_tag_commands.of_runs)
+
 METRIC_COLUMNS = [
     Column("STEP", lambda row: row["step"], right=True),
     Column("TIMESTAMP MS", lambda row: row["timestamp_ms"], right=True),
@@ -54,6 +57,7 @@ experiment_option = click.option(
     "chosen",
     multiple=True,
     metavar="ID|NAME",
+    shell_complete=_complete.experiment,
     help="Can be repeated. Default: every experiment.",
 )
 

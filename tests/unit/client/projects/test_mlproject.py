@@ -183,7 +183,7 @@ ENTRY = "entry_points: {main: {command: python t.py, parameters: {a: %s}}}"
         ("entry_points: {main: {comand: x}}", r"main.comand is no key .*did you mean command\?"),
         ("entry_points: {main: {command: x, shell: 1}}", "main.shell must be true or false"),
         ("entry_points: {main: {command: 'x {a}'}}", r"uses \{a\}, which is not among"),
-        ("entry_points: {main: {command: \"x 'a\"}}", "cannot be split into words"),
+        ('entry_points: {main: {command: "x \'a"}}', "cannot be split into words"),
         ("entry_points: {main: {command: 'x | y'}}", r"main.command has '\|' outside of quotes"),
         (ENTRY % "{type: flaot}", r"type must be one of .* did you mean float|flaot"),
         (ENTRY % "{typ: float}", r"parameters.a.typ is no key .*did you mean type\?"),

@@ -87,9 +87,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("uri", HOSTILE)
-def test_a_uri_that_is_refused(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_uri_that_is_refused(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[object] = []
     monkeypatch.setattr(subprocess, "run", lambda *given, **_: called.append(given))
     monkeypatch.chdir(tmp_path)
@@ -100,7 +98,8 @@ def test_a_uri_that_is_refused(
 
 
 @pytest.mark.parametrize(
-    "version", ["--upload-pack=x", "-x", "a b", "a..b", "a@{1}", "a^", "a:b", "", "a\nb", "../x", "a*"]
+    "version",
+    ["--upload-pack=x", "-x", "a b", "a..b", "a@{1}", "a^", "a:b", "", "a\nb", "../x", "a*"],
 )
 def test_a_version_that_is_refused(version: str, repository: Path) -> None:
     with pytest.raises(ProjectInvalid, match="is no branch, tag or commit"):

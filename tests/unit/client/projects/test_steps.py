@@ -26,7 +26,9 @@ entry_points:
 
 
 def chain(folder: Path, text: str, parts: str = PARTS) -> EntryPoint:
-    (folder / "MLproject").write_text(parts + "".join(f"      {each}\n" for each in text.split("\n")))
+    (folder / "MLproject").write_text(
+        parts + "".join(f"      {each}\n" for each in text.split("\n"))
+    )
     return mlproject.load(folder).entry_point("main")
 
 

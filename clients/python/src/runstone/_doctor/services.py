@@ -180,7 +180,9 @@ def _away(name: str, variable: str, where: places.Place, error: Any) -> Line:
     if "TLS" in said:
         return Line(name, FAILURE, said, f"see the lines of tls; or correct {variable}", details)
     if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return Line(name, FAILURE, said, "log in to that proxy, or set RUNSTONE_TOKEN", details)
+        return Line(
+            name, FAILURE, said, "log in to that proxy, or call the server past it", details
+        )
     if where.address.startswith("unix:"):
         fix = "the suite is ending or hangs: see suite.log in its data folder"
     else:

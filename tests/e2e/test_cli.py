@@ -23,12 +23,18 @@ UNKNOWN_RUN = "0" * 32
 
 # They need no server that runs, and have tests of their own below.
 WITHOUT_SUITE = {"completion", "server", "ui", "db current", "db upgrade"}
-SERVING = {"models serve"}
-"""Called in test_serving.py, as the process that it is."""
-WITH_TOKENS = {"auth create-token", "auth login", "auth logout", "auth status"}
-"""Called in test_auth.py, on a server that asks for them."""
-WITH_MLFLOW = {"import mlflow", "export mlflow"}
-"""Called in tests/compat, where an MLflow is."""
+ELSEWHERE = {
+    "models serve": "test_serving.py, as the process that it is",
+    "run": "test_projects.py, in a folder of its own",
+    "runs diff": "test_reproduce.py: the exit code says whether runs differ",
+    "runs reproduce": "test_reproduce.py",
+    **dict.fromkeys(
+        ("auth create-token", "auth login", "auth logout", "auth status"),
+        "test_auth.py, on a server that asks for tokens",
+    ),
+    **dict.fromkeys(("import mlflow", "export mlflow"), "tests/compat, where an MLflow is"),
+}
+"""Commands that other tests call, and which."""
 
 
 class Caller:
@@ -105,8 +111,7 @@ def test_every_command(call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyP
     use_sync(call, tmp_path)
     use_doctor(call)
     use_gc(call, run_id, tmp_path)
-    elsewhere = WITHOUT_SUITE | SERVING | WITH_TOKENS | WITH_MLFLOW
-    assert call.called | elsewhere == set(all_commands())
+    assert call.called | WITHOUT_SUITE | ELSEWHERE.keys() == set(all_commands())
 
 
 def use_sync(call: Caller, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from runstone._projects.backends import Backend, SubmittedRun
 from runstone._projects.launch import Launch, Source
 from runstone.exceptions import ExecutionException, ProjectInvalid
 
-__all__ = ["Backend", "ExecutionException", "Launch", "Source", "SubmittedRun", "run"]
+__all__ = ["Backend", "ExecutionException", "Launch", "Source", "SubmittedRun", "reproduce", "run"]
 
 
 @checked
@@ -108,6 +108,52 @@ def run(
         begun.check()
     else:
         running.follow(begun)
+    return begun
+
+
+@checked
+def reproduce(
+    run_id: str,
+    *,
+    backend: str | None = None,
+    backend_config: Any = None,
+    env_manager: str | None = None,
+    run_name: str | None = None,
+) -> SubmittedRun:
+    """Run again what a run of a project ran, and wait for it; ``Client.diff_runs`` compares them.
+
+    The source is checked out anew at its commit, with the changes that were not committed; entry
+    point, parameters, environment and backend are the same. The new run is in the same experiment
+    and has the tag ``runstone.reproduces``. It runs the code that the run names: do it with runs
+    whose authors you trust.
+
+    Args:
+        run_id: The run, made by ``run`` or ``runstone run``.
+        backend: Another one than the recorded.
+        backend_config: Another configuration than the recorded.
+        env_manager: Another one than the recorded.
+        run_name: The new run's name; made up when absent.
+
+    Raises:
+        RunNotFound
+        ProjectInvalid: it was not run as a project, its source is gone, or not all of it was
+            recorded; the message says what is there and what is missing.
+        ExecutionException: the new run failed, and is marked so.
+    """
+    from runstone._fluent import _state
+    from runstone._projects import reproducing
+
+    client = _state.client()
+    begun = reproducing.start(
+        client,
+        reproducing.recipe(client, run_id),
+        backend=backend,
+        backend_config=None if backend_config is None else config(backend_config),
+        env_manager=env_manager,
+        run_name=run_name,
+    )
+    begun.wait()
+    begun.check()
     return begun
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from runstone_kit.settings import variable_names
 from runstone_registry.settings import RegistrySettings
 from runstone_suite.settings import SuiteSettings
 from runstone_tracking.settings import TrackingSettings
+from support.binaries import REPOSITORY
 
 Look = Callable[[Asked, str], Iterator[Line]]
 
@@ -42,6 +44,21 @@ def test_the_names_of_the_servers_are_those_that_they_read() -> None:
         for name in variable_names(settings, field)
     }
     assert read == variables.of_servers()
+
+
+def test_every_variable_that_the_code_names_is_known() -> None:
+    sources = [
+        path
+        for root in ("clients/python/src/runstone", "services")
+        for path in (REPOSITORY / root).rglob("*.py")
+    ]
+    named = {
+        name
+        for path in sources
+        for name in re.findall(r'"(RUNSTONE_[A-Z_]*[A-Z])"', path.read_text("utf-8"))
+    }
+    assert "RUNSTONE_TRACKING_URI" in named
+    assert named <= variables.known()
 
 
 def test_a_uri_and_where_it_comes_from(lines: Lines) -> None:

@@ -146,7 +146,7 @@ def test_a_value_does_not_become_an_option(
     if taken:
         assert value in " ".join(commands.words(made, {"a": value}))
         return
-    with pytest.raises(ProjectInvalid, match="would be an option of 'main'.*--a={a}"):
+    with pytest.raises(ProjectInvalid, match=r"would be an option of 'main'.*--a={a}"):
         commands.words(made, {"a": value})
     allowed = {"a": Parameter("a", kind, allow_leading_dash=True)}
     again = EntryPoint("main", command, allowed, shell)
@@ -165,7 +165,7 @@ def test_parameters_that_are_not_declared() -> None:
 @pytest.mark.parametrize("value", ["a\0b", "\udc80"])
 def test_values_that_no_command_can_have(value: str) -> None:
     for values in ({"a": value}, {"a": "1", "b": value}):
-        with pytest.raises(ProjectInvalid, match="NUL|not UTF-8"):
+        with pytest.raises(ProjectInvalid, match=r"NUL|not UTF-8"):
             commands.words(entry("p {a}", a="string"), values)
 
 

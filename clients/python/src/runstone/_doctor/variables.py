@@ -8,7 +8,9 @@ from runstone import _settings
 
 PREFIX = "RUNSTONE_"
 
-OTHERS = frozenset({"RUNSTONE_DISABLE_PROGRESS", "RUNSTONE_KIT_WORKER"})
+OTHERS = frozenset(
+    {"RUNSTONE_DISABLE_PROGRESS", "RUNSTONE_KIT_WORKER", "RUNSTONE_KUBE_TRACKING_URI"}
+)
 """Read by parts of the client that need no setting, and by the kit."""
 
 COMMON = (

@@ -208,6 +208,8 @@ def changes(folder: Path) -> tuple[bytes, list[str]]:
         ProjectInvalid: git cannot tell.
     """
     plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--binary", "--ignore-submodules")
-    patch = call(folder, "diff", *plain, "--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--")
+    # Whole ids, so that the same changes are the same bytes in every clone.
+    whole = "--full-index"
+    patch = call(folder, "diff", *plain, whole, "--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--")
     listed = call(folder, "ls-files", "--others", "--exclude-standard", "--directory", "-z")
     return patch, [each.decode("utf-8", "replace") for each in listed.split(b"\0") if each]

@@ -26,6 +26,7 @@ class Source:
         repository: The remote's URL, without a password; None when there is none.
         digest: SHA-256 of an archive, in hex.
         scratch: A folder that was made for this source and goes with it.
+        changed: Whether changes of an earlier run were put onto a checkout.
     """
 
     uri: str
@@ -39,6 +40,7 @@ class Source:
     repository: str | None = None
     digest: str | None = None
     scratch: Path | None = None
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,10 @@ class Prepared:
         argv: All words, those of the environment first.
         variables: To be put over those of this process.
         unset: Those of this process that it must not have.
+        stop: A command that ends what signals to the process do not reach, such as a container.
     """
 
     argv: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()

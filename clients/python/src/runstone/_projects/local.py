@@ -15,6 +15,8 @@ from runstone._projects import environments
 from runstone._projects.launch import Launch
 from runstone.exceptions import ExecutionException, ProjectInvalid
 
+STANDARD_ERROR = 2
+
 GRACE_SECONDS = 5.0
 """For a training to end its run and to write what it has; once after SIGINT, once after SIGTERM."""
 
@@ -45,13 +47,13 @@ class LocalBackend:
                 prepared.argv,
                 cwd=launch.source.folder,
                 env=kept | dict(prepared.variables),
-                stdout=sys.stderr.fileno() if launch.output_to_stderr else None,
+                stdout=STANDARD_ERROR if launch.output_to_stderr else None,
                 # One signal reaches all that it starts, and Ctrl-C reaches it through us alone.
                 start_new_session=True,
             )
         except OSError as error:
             raise _not_started(prepared.argv[0], error) from error
-        return LocalRun(launch.run_id, process)
+        return LocalRun(launch.run_id, process, prepared.stop)
 
 
 def _not_started(program: str, error: OSError) -> ExecutionException:
@@ -68,9 +70,12 @@ def _not_started(program: str, error: OSError) -> ExecutionException:
 class LocalRun:
     """A process and all that it started."""
 
-    def __init__(self, run_id: str, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, run_id: str, process: subprocess.Popen[bytes], stop: tuple[str, ...] = ()
+    ) -> None:
         self._run_id = run_id
         self._process = process
+        self._stop = stop
         self._cancelled = False
 
     @property
@@ -119,6 +124,10 @@ class LocalRun:
             # Also when somebody is impatient; and what the process left behind in its group.
             self._signal(signal.SIGKILL)
             self._process.wait()
+            if self._stop:
+                subprocess.run(
+                    self._stop, check=False, stdin=subprocess.DEVNULL, capture_output=True
+                )
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):

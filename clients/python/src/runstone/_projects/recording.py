@@ -145,7 +145,7 @@ def _files(launch: Launch) -> dict[str, bytes]:
 
 def _changes(source: Source, files: dict[str, bytes]) -> dict[str, Any] | None:
     """What differs from the commit; the patch goes among the files. None where nothing does."""
-    if source.kind != "folder" or source.commit is None:
+    if source.commit is None or not (source.kind == "folder" or source.changed):
         return None
     try:
         patch, untracked = git.changes(source.root)

@@ -72,11 +72,13 @@ def start(
     *,
     run_id: str | None = None,
     run_name: str | None = None,
+    fetch: Callable[[], Source] | None = None,
 ) -> ProjectRun:
     """Begin a run of a project; ``wait`` follows it to its end.
 
     Args:
         experiment_id: Asked when all else is known to be right: it may make an experiment.
+        fetch: Brings the source, instead of what the URI and the version say.
 
     Raises:
         ProjectInvalid: the project, its source or a parameter is wrong; no run was made.
@@ -85,7 +87,7 @@ def start(
     """
     backend = backends.load(wishes.backend)
     backend.check(wishes.backend_config)
-    source = sources.fetch(uri, version, wishes.storage)
+    source = fetch() if fetch is not None else sources.fetch(uri, version, wishes.storage)
     scratch = Path(tempfile.mkdtemp(prefix="runstone-downloads-", dir=wishes.storage))
 
     def clean() -> None:
@@ -167,7 +169,8 @@ def begin(
     try:
         inner = _submitted(job, entry, launch)
     except BaseException as error:
-        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        # What is no Exception is somebody who ends the program.
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
         _end_failed(job.client, made, status)
         if isinstance(error, ExecutionException):
             error.metadata.setdefault("run_id", made)

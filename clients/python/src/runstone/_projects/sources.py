@@ -186,7 +186,7 @@ def _checkout(uri: str, place: Place, version: str | None, scratch: Path, *, kep
     root = scratch / "checkout"
     root.mkdir()
     branch = git.fetch(url, version, root, local=local)
-    _check_links(root)
+    check_links(root)
     return Source(
         git.without_password(uri),
         "git",
@@ -241,7 +241,7 @@ def _relative(folder: Path, root: Path) -> str:
     return "" if inner == "." else inner
 
 
-def _check_links(root: Path) -> None:
+def check_links(root: Path) -> None:
     """Refuse a checkout in which a link leads out of it, or to git's own files."""
     top = root.resolve()
     for folder, folders, files in os.walk(root):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -89,22 +90,23 @@ def command(ctx: click.Context, session: Session, /, uri: str, **given: Any) -> 
         build_image=given["build_image"],
         output_to_stderr=session.as_json,
     )
-    signal.signal(signal.SIGTERM, _terminate)
-    begun = running.start(
-        uri,
-        given["entry_point"],
-        given["version"],
-        _params(given["params"]),
-        lambda: running.experiment(given["experiment_name"], given["experiment_id"]),
-        wishes,
-        run_id=given["run_id"],
-        run_name=given["run_name"],
-    )
-    if given["no_wait"]:
-        session.answer({"run_id": begun.run_id, "status": begun.get_status()}, begun.run_id)
-        return
     try:
-        begun.wait()
+        with _terminable():
+            begun = running.start(
+                uri,
+                given["entry_point"],
+                given["version"],
+                _params(given["params"]),
+                lambda: running.experiment(given["experiment_name"], given["experiment_id"]),
+                wishes,
+                run_id=given["run_id"],
+                run_name=given["run_name"],
+            )
+            if given["no_wait"]:
+                answer = {"run_id": begun.run_id, "status": begun.get_status()}
+                session.answer(answer, f"Run {begun.run_id} has begun.")
+                return
+            begun.wait()
     except _Terminated:
         ctx.exit(TERMINATED)
     begun.check()
@@ -116,6 +118,15 @@ def command(ctx: click.Context, session: Session, /, uri: str, **given: Any) -> 
 
 class _Terminated(BaseException):
     """SIGTERM came; what runs is ended, as by Ctrl-C."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

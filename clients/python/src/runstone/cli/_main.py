@@ -30,6 +30,7 @@ Exit codes:
   1    it failed: standard error says why in one line, "Error: ..."
   2    the command line is wrong, or a question got no answer
   3    a question was answered no, and nothing was deleted
+  4    runs differ (runs diff, runs reproduce)
   130  interrupted
 
 \b

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from runstone import _settings
-from runstone._projects import archives, git
+from runstone._projects import git
 from runstone._projects.launch import Source
 from runstone.exceptions import ProjectInvalid
 
@@ -209,6 +209,8 @@ def url_shown(url: str) -> str:
 
 
 def _zip(uri: str, place: Place, scratch: Path, *, kept: bool) -> Source:
+    from runstone._projects import archives
+
     archive = Path(place.where)
     if _SCHEME.match(place.where):
         archive = scratch / "project.zip"

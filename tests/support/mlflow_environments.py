@@ -97,6 +97,13 @@ FRAMEWORKS_DEEP = Environment(
 )
 """What `make test-frameworks` runs in, and nothing else does."""
 
+RAY = Environment(
+    "ray",
+    (*CLIENT_NEEDS, "pytest==9.2.0", "ray[train]==2.60.0"),
+    "constraints-ray.txt",
+)
+"""Ray, which goes with none of the others; `make test-frameworks` runs its tests in here."""
+
 CLIENTS = (FULL, SKINNY, OLD_FULL, OLD_SKINNY)
 ENVIRONMENTS = (CALLBACKS, FRAMEWORKS, *CLIENTS, PLUGIN, OLD_PLUGIN)
 """All of them, the largest first."""

@@ -387,6 +387,11 @@ def test_where_the_server_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> 
     assert runstone.get_tracking_uri() == (tmp_path / "there").as_uri()
     runstone.set_tracking_uri(None)
     assert not runstone.is_tracking_uri_set()
+    monkeypatch.setenv("RUNSTONE_TRACKING_URI", "file:over-there")
+    assert runstone.get_tracking_uri() == (tmp_path / "over-there").as_uri()
+    monkeypatch.setenv("RUNSTONE_TRACKING_URI", "runstone://host:1?registry=other:2")
+    assert runstone.get_tracking_uri() == "runstone://host:1?registry=other:2"
+    monkeypatch.delenv("RUNSTONE_TRACKING_URI")
     runstone.set_registry_uri("runstone://registry:1")
     assert runstone.get_registry_uri() == "runstone://registry:1"
     runstone.set_registry_uri(None)

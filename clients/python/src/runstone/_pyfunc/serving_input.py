@@ -62,57 +62,29 @@ def validate_serving_input(
     return _answered(model, serving_input, "serving_input")
 
 
-def predict(
+def predict_here(
     model_uri: str | os.PathLike[str],
-    input_data: Any = None,
-    input_path: str | os.PathLike[str] | None = None,
-    content_type: str = "json",
-    output_path: str | os.PathLike[str] | None = None,
-    env_manager: str = "local",
+    body: Any,
+    field: str,
+    output_path: str | os.PathLike[str] | None,
     *,
-    allow_pickle: bool | None = None,
+    allow_pickle: bool | None,
 ) -> None:
-    """Predict as a model's server would, from data or a file, into a file or standard output.
-
-    Args:
-        model_uri: As ``runstone.pyfunc.load_model`` takes it.
-        input_data: A request's body as text, or data as an input example may be; or
-        input_path: a file with a body. Standard input when both are absent.
-        content_type: Of the body: "json" or "csv".
-        output_path: Where to write ``{"predictions": …}``; standard output when absent.
-        env_manager: "local": the model runs in this Python.
-        allow_pickle: As in ``runstone.pyfunc.load_model``.
-
-    Raises:
-        InvalidField: an argument is wrong, or the body cannot be read.
-        SchemaMismatch: it holds other data than the model takes.
-
-    Example:
-        >>> import json, pathlib, runstone
-        >>> from sklearn.linear_model import LinearRegression
-        >>> model = LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
-        >>> uri = runstone.sklearn.log_model(model, name="doubling").model_uri
-        >>> runstone.models.predict(uri, [[2.0]], output_path="out.json")
-        >>> round(json.loads(pathlib.Path("out.json").read_text())["predictions"][0], 6)
-        4.0
-    """
-    if env_manager != "local":
-        raise invalid("env_manager", f'must be "local" here, not {env_manager!r:.50}')
-    if content_type not in {"json", "csv"}:
-        raise invalid("content_type", f'must be "json" or "csv", not {content_type!r:.50}')
-    if input_data is not None and input_path is not None:
-        raise invalid("input_path", "cannot stand beside input_data; give one of them")
-    body = _body(input_data, input_path, content_type)
+    """Answer a body as a server would; ``field`` is the argument that it came by."""
     model = load(model_uri, None, None, allow_pickle, quiet=True)
-    found = _answered(model, body, "input_data" if input_path is None else "input_path")
-    text = json_text({"predictions": _rows(found)})
+    text = json_text({"predictions": _rows(_answered(model, body, field))})
     if output_path is None:
         print(text)  # noqa: T201 - what it is for
     else:
         Path(output_path).write_text(text + "\n", "utf-8")
 
 
-def _body(data: Any, path: str | os.PathLike[str] | None, content_type: str) -> Any:
+def body_of(data: Any, path: str | os.PathLike[str] | None, content_type: str) -> Any:
+    """The body of a request: of data, of a file, or of standard input.
+
+    Raises:
+        InvalidField: it cannot be read.
+    """
     field = "input_path"
     if data is not None and not isinstance(data, str):
         return json.loads(example_of(data).serving_json())

@@ -100,6 +100,7 @@ if TYPE_CHECKING:
         onnx,
         prophet,
         pyfunc,
+        pyspark,
         pytorch,
         sentence_transformers,
         sklearn,
@@ -222,6 +223,7 @@ __all__ = [
     "spacy",
     "prophet",
     "spark",
+    "pyspark",
     "__version__",
 ]
 
@@ -237,6 +239,7 @@ _LAZY_MODULES = {
     "onnx",
     "prophet",
     "pyfunc",
+    "pyspark",
     "pytorch",
     "sentence_transformers",
     "sklearn",

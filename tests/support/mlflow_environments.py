@@ -97,15 +97,23 @@ FRAMEWORKS_DEEP = Environment(
 )
 """What `make test-frameworks` runs in, and nothing else does."""
 
+UV = Environment("uv", ("uv==0.13.9",))
+"""The program that makes environments of models, for `make test-serving`."""
+
 RAY = Environment(
     "ray",
-    (*CLIENT_NEEDS, "pytest==9.2.0", "ray[train]==2.60.0"),
+    (
+        *CLIENT_NEEDS,
+        *("cloudpickle==3.1.2", "numpy==2.4.6", "pandas==3.1.1", "pytest==9.2.0"),
+        *("scikit-learn==1.9.1", "ray[data,train]==2.60.0"),
+    ),
     "constraints-ray.txt",
 )
-"""Ray, which goes with none of the others; `make test-frameworks` runs its tests in here."""
+"""Ray, which goes with none of the others: its hooks (`make test-frameworks`), and data sets of it
+that are predicted for (`make test-compat`)."""
 
 CLIENTS = (FULL, SKINNY, OLD_FULL, OLD_SKINNY)
-ENVIRONMENTS = (CALLBACKS, FRAMEWORKS, *CLIENTS, PLUGIN, OLD_PLUGIN)
+ENVIRONMENTS = (CALLBACKS, FRAMEWORKS, *CLIENTS, PLUGIN, OLD_PLUGIN, RAY)
 """All of them, the largest first."""
 
 

@@ -101,6 +101,7 @@ if TYPE_CHECKING:
         projects,
         prophet,
         pyfunc,
+        pyspark,
         pytorch,
         sentence_transformers,
         sklearn,
@@ -227,6 +228,7 @@ __all__ = [
     "spacy",
     "prophet",
     "spark",
+    "pyspark",
     "__version__",
 ]
 
@@ -243,6 +245,7 @@ _LAZY_MODULES = {
     "projects",
     "prophet",
     "pyfunc",
+    "pyspark",
     "pytorch",
     "sentence_transformers",
     "sklearn",

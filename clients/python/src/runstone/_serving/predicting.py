@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from runstone._fluent import _state
-from runstone._modeluri import local_path, parse_artifact_uri
 from runstone._models.example import example_of
+from runstone._modeluri import local_path, parse_artifact_uri
 from runstone._serving import check_installed, environments, files
 from runstone._values import invalid
 from runstone.exceptions import FailedPrecondition

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from runstone._models.example import example_of, json_text
-from runstone._serving import check_installed, files
+from runstone._serving import check_installed
 from runstone._values import invalid
 
 

@@ -101,18 +101,19 @@ class Streamed(Response):
 
 
 @asynccontextmanager
-async def read_ahead(source: AsyncIterator[T], count: int) -> AsyncIterator[AsyncIterator[T]]:
+async def read_ahead(source: AsyncGenerator[T], count: int) -> AsyncIterator[AsyncIterator[T]]:
     """A source of which up to ``count`` items are read before they are asked for: so a slow client
-    does not keep a service waiting, if what it wants is not very much."""
+    does not keep a service waiting, if what it wants is not very much. It is closed in the end."""
     room = asyncio.Semaphore(count)
     waiting: asyncio.Queue[Any] = asyncio.Queue()
     end = object()
 
     async def read() -> None:
         try:
-            async for item in source:
-                await room.acquire()
-                waiting.put_nowait(item)
+            async with aclosing(source):
+                async for item in source:
+                    await room.acquire()
+                    waiting.put_nowait(item)
         finally:
             waiting.put_nowait(end)
 

@@ -1,8 +1,7 @@
 """Streams of a service and answers in pieces: who ends them, and what is left when they break."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -29,7 +28,7 @@ class Rpc:
         self.cancelled = True
         self._over.set()
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    async def __aiter__(self) -> AsyncGenerator[Any]:
         for each in self.answers:
             if isinstance(each, Exception):
                 raise each
@@ -78,14 +77,21 @@ def test_a_stream_that_is_not_read_to_its_end_is_ended() -> None:
     assert asyncio.run(broken_off(ValueError("a handler's"))).cancelled
 
 
+async def answers_of(rpc: Rpc, receive: Callable[[], Awaitable[Any]]) -> AsyncGenerator[Any]:
+    async with call(receive).stream(lambda *_, **__: rpc, None) as answers:
+        async for each in answers:
+            yield each
+
+
 async def read_all(rpc: Rpc, receive: Callable[[], Awaitable[Any]], ahead: int = 0) -> None:
-    async with AsyncExitStack() as stack:
-        stream = call(receive).stream(lambda *_, **__: rpc, None)
-        answers = await stack.enter_async_context(stream)
-        if ahead:
-            answers = await stack.enter_async_context(read_ahead(answers, ahead))
+    answers = answers_of(rpc, receive)
+    if not ahead:
         async for _ in answers:
             pass
+    else:
+        async with read_ahead(answers, ahead) as read:
+            async for _ in read:
+                pass
 
 
 @pytest.mark.parametrize("ahead", [0, 2])
@@ -116,7 +122,7 @@ def test_so_much_is_read_ahead_and_no_more() -> None:
     async def read() -> tuple[list[int], list[int]]:
         asked: list[int] = []
 
-        async def source() -> AsyncIterator[int]:
+        async def source() -> AsyncGenerator[int]:
             for number in range(9):
                 asked.append(number)
                 yield number
@@ -134,7 +140,7 @@ def test_so_much_is_read_ahead_and_no_more() -> None:
 
 def test_what_breaks_a_source_off_is_raised_behind_what_came() -> None:
     async def read(found: list[int]) -> None:
-        async with read_ahead(aiter(Rpc([1, 2, refused()])), 5) as ahead:
+        async with read_ahead(answers_of(Rpc([1, 2, refused()]), stays), 5) as ahead:
             async for each in ahead:
                 found.append(each)  # noqa: PERF401 - what came before the error counts
 

@@ -42,30 +42,31 @@ class LocalTree:
                 return []
             if self._root.is_file():
                 return [SourceFile(self._root.name, self._root.stat().st_size)]
-            return sorted(self._walk(self._root, ()), key=lambda each: each.path)
+            return sorted(self._walk(), key=lambda each: each.path)
         except OSError as error:
             raise _unread(error) from None
 
-    def _walk(self, folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[SourceFile]:
-        """The files below a folder, links followed.
+    def _walk(self) -> Iterator[SourceFile]:
+        """The files below the root, links followed.
 
         What is out of reach, a link to nothing, a folder that may not be read, a link to a folder
         that it stands in, is given as a file: who copies it is told why it cannot be.
         """
-        said = folder.stat()
-        for path in [*folder.iterdir()]:
+        waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(self._root, frozenset())]
+        while waiting:
+            path, above = waiting.pop()
             inside = path.relative_to(self._root).as_posix()
-            here = (*above, (said.st_dev, said.st_ino))
             try:
                 found = path.stat()
+                here = found.st_dev, found.st_ino
                 if stat.S_ISREG(found.st_mode):
                     yield SourceFile(inside, found.st_size)
+                elif stat.S_ISDIR(found.st_mode) and here in above:
+                    yield SourceFile(inside, 0)
                 elif stat.S_ISDIR(found.st_mode):
-                    if (found.st_dev, found.st_ino) in here:
-                        raise OSError(errno.ELOOP, "links to a folder that it stands in")
-                    yield from self._walk(path, here)
+                    waiting += ((each, above | {here}) for each in path.iterdir())
             except OSError as error:
-                if error.errno in AWAY:
+                if path == self._root or error.errno in AWAY:
                     raise
                 yield SourceFile(inside, 0)
 

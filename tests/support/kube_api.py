@@ -357,7 +357,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             raise Problem(404, "the server could not find the requested resource")
         verb = {"POST": "create", "DELETE": "delete"}.get(method) or (
-            "get" if name else "watch" if query.get("watch") == "true" else "list"
+            "get" if name else "watch" if query.get("watch", "").lower() == "true" else "list"
         )
         if (verb, kind) in cluster.refused:
             status, message = cluster.refused[verb, kind]
@@ -456,14 +456,15 @@ class _Handler(BaseHTTPRequestHandler):
             raise Problem(404, f'pods "{name}" not found')
         if name not in cluster.logs:
             raise Problem(400, "container is waiting to start: ContainerCreating")
-        assert query["timestamps"] == "true"
+        assert query["timestamps"].lower() == "true"
         epoch = cluster.epoch
         self._begin("text/plain")
         sent = 0
         while True:
             with cluster.changed:
                 lines = cluster.logs[name][sent:]
-                over = name in cluster.ended_logs or query.get("follow") != "true"
+                gone = ("pods", namespace, name) not in cluster.items
+                over = gone or name in cluster.ended_logs or query["follow"].lower() != "true"
                 if not lines and not over and cluster.epoch == epoch:
                     cluster.changed.wait()
                     continue

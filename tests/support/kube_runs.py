@@ -1,7 +1,7 @@
 """Runs of projects as Jobs of the cluster of tests."""
 
+import threading
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,17 +67,26 @@ class Waiting:
     """A run that is waited for in another thread."""
 
     def __init__(self, run: KubernetesRun) -> None:
-        self._pool = ThreadPoolExecutor(1)
-        self.answer: Future[bool] = self._pool.submit(run.wait)
+        self._run = run
+        self._answers: list[bool] = []
+        # One that hangs must not hide why.
+        self._thread = threading.Thread(target=self._wait, daemon=True)
+
+    def _wait(self) -> None:
+        self._answers.append(self._run.wait())
 
     def __enter__(self) -> Self:
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
+        """What waits is looked at by ``result``."""
 
     def result(self) -> bool:
-        return self.answer.result(30)
+        """What ``wait`` gave."""
+        self._thread.join(30)
+        (answer,) = self._answers
+        return answer
 
 
 class Closing:

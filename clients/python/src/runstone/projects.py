@@ -18,7 +18,7 @@ __all__ = ["Backend", "ExecutionException", "Launch", "Source", "SubmittedRun", 
 
 @checked
 def run(
-    uri: str,
+    uri: str | os.PathLike[str],
     entry_point: str = "main",
     version: str | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -94,7 +94,7 @@ def run(
         docker_auth=docker_auth,
     )
     begun = running.start(
-        uri,
+        os.fspath(uri),
         entry_point,
         version,
         dict(parameters or {}),

@@ -180,7 +180,7 @@ def test_which_manager(folder: Path) -> None:
         ("pyhton: '3.11'", "pyhton is no key of it"),
         ("dependencies: a", "must be a list of requirements"),
         ("dependencies: [{a: b}]", "must be a list of requirements"),
-        ('dependencies: ["a\\n--index-url=x"]', "is more than one requirement"),
+        ('dependencies: ["a\\n--pre"]', "is more than one requirement"),
         ("dependencies: [-r nowhere.txt]", "names nowhere.txt, which cannot be read"),
         ("dependencies: [-r ../out.txt]", "names .*out.txt, which is not in the project"),
         ("dependencies: [-r /etc/passwd]", "is not in the project"),

@@ -116,12 +116,12 @@ def _tags(user: str, launch: Launch, parent_run_id: str | None) -> dict[str, str
 
 
 def source_name(source: Source) -> str:
-    """What MLflow calls a source: its URI; a folder in git is ``file://repository#folder``."""
+    """What MLflow calls a source: its URI; what is in git here is ``file://repository#folder``."""
     if source.kind == "folder":
         if source.commit is None:
             return str(source.folder)
         return f"file://{source.root}" + (f"#{source.subdirectory}" if source.subdirectory else "")
-    return source.uri
+    return f"file://{source.uri}" if source.uri.startswith("/") else source.uri
 
 
 def _files(launch: Launch) -> dict[str, bytes]:

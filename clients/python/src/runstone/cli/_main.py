@@ -28,7 +28,8 @@ NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
 EPILOG = """\b
 Exit codes:
   0    done
-  1    it failed: standard error says why in one line, "Error: ..."
+  1    it failed: standard error says why in one line, "Error: ..."; or it
+       compared (scrub, verify, sync, import, export) and not all is well
   2    the command line is wrong, or a question got no answer
   3    a question was answered no, and nothing was deleted
   130  interrupted

@@ -57,7 +57,7 @@ class Status:
 
     address: the unix socket as a gRPC target; empty until it serves.
     tcp: host:port when it also listens there.
-    http: the gateway's URL when it serves HTTP, too.
+    http: URL of MLflow's REST API, when it serves that.
     """
 
     pid: int

@@ -23,10 +23,18 @@ UNKNOWN_RUN = "0" * 32
 
 # They need no server that runs, and have tests of their own below.
 WITHOUT_SUITE = {"completion", "server", "ui", "db current", "db upgrade"}
-SERVING = {"models serve"}
-"""Called in test_serving.py, as the process that it is."""
-WITH_MLFLOW = {"import mlflow", "export mlflow"}
-"""Called in tests/compat, where an MLflow is."""
+ELSEWHERE = {
+    "models serve": "test_serving.py, as the process that it is",
+    "run": "test_projects.py, in a folder of its own",
+    "runs diff": "test_reproduce.py: the exit code says whether runs differ",
+    "runs reproduce": "test_reproduce.py",
+    **dict.fromkeys(
+        ("auth create-token", "auth login", "auth logout", "auth status"),
+        "test_auth.py, on a server that asks for tokens",
+    ),
+    **dict.fromkeys(("import mlflow", "export mlflow"), "tests/compat, where an MLflow is"),
+}
+"""Commands that other tests call, and which."""
 
 
 class Caller:
@@ -101,8 +109,9 @@ def test_every_command(call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyP
     use_webhooks(call, tmp_path)
     use_governance(call)
     use_sync(call, tmp_path)
+    use_doctor(call)
     use_gc(call, run_id, tmp_path)
-    assert call.called | WITHOUT_SUITE | SERVING | WITH_MLFLOW == set(all_commands())
+    assert call.called | WITHOUT_SUITE | ELSEWHERE.keys() == set(all_commands())
 
 
 def use_sync(call: Caller, tmp_path: Path) -> None:
@@ -117,6 +126,14 @@ def use_sync(call: Caller, tmp_path: Path) -> None:
     assert call.told("sync", str(kept))["complete"]
     code, _, err = call.raw("sync", str(tmp_path))
     assert (code, err.startswith("Error: ")) == (1, True)
+
+
+def use_doctor(call: Caller) -> None:
+    said = call.said("doctor")
+    assert f"service.tracking\tok\t{call.uri} answers" in said
+    told = call.told("doctor")
+    assert told["counts"]["failure"] == 0
+    assert {"name", "group", "status", "summary", "details", "fix"} == set(told["checks"][0])
 
 
 def use_experiments(call: Caller) -> None:

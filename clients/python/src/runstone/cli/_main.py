@@ -50,14 +50,17 @@ AWAY = "; start it by `runstone server`, or name another by --tracking-uri or RU
 """What to do about a server that does not answer."""
 
 GROUPS = {
+    "auth": "Tokens, by which a server knows who calls.",
     "artifacts": "Files of runs and model versions.",
     "completion": "Completion for bash, zsh and fish.",
     "db": "The databases behind a server.",
+    "doctor": "Whether all is well here, and what to do.",
     "experiments": "Named groups of runs.",
     "export": "Write back to MLflow.",
     "gc": "Remove for good what was deleted.",
     "import": "Bring over what MLflow holds.",
     "models": "Registered models, their versions and stages.",
+    "run": "Run a project: a folder, a git repository or an archive.",
     "runs": "Runs and what they logged.",
     "server": "Serve the whole suite from this machine.",
     "sync": "Deliver what offline mode kept in a folder.",

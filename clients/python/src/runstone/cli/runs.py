@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from runstone.cli import _complete, _run_commands, _tag_commands, experiments
+from runstone.cli._diff_command import diff
 from runstone.cli._format import counted
 from runstone.cli._plain import number, plain
+from runstone.cli._reproduce_command import reproduce
 from runstone.cli._runids import (
     all_experiments,
     run_id_argument,
@@ -187,6 +189,8 @@ def get(session: Session, run_id: str) -> None:
 
 # The word that MLflow's users type.
 command.add_command(get, "describe")
+command.add_command(diff)
+command.add_command(reproduce)
 
 
 @command.command()

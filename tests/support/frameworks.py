@@ -1,7 +1,7 @@
-"""Runs the tests of deep-learning models where their frameworks are: `make test-frameworks`.
+"""Runs the tests of deep-learning frameworks and of Ray where they are: `make test-frameworks`.
 
-They share no package with `.venv`, so pytest runs in that environment, once for each framework that
-Keras can be on: a process chooses that once.
+They share no package with `.venv`, so pytest runs in their environments; in that of deep learning
+once for each framework that Keras can be on: a process chooses that once.
 """
 
 import subprocess
@@ -10,17 +10,20 @@ import tempfile
 from pathlib import Path
 
 from support.environments import programs
-from support.mlflow_environments import FRAMEWORKS_DEEP
+from support.mlflow_environments import FRAMEWORKS_DEEP, RAY
 from support.suites import clean_environment, suite
 
 ROOT = Path(__file__).parents[2]
 TESTS = "tests/compat/frameworks"
+CLUSTERS = "tests/compat/clusters"
 SOURCES = ("services", "clients/python/src", "tests")
 
 
 def main(arguments: list[str]) -> int:
     """Run them; 0 when all passed. Raises Unobtainable."""
-    python = programs(FRAMEWORKS_DEEP) / "python"
+    runs = [(FRAMEWORKS_DEEP, TESTS, {"KERAS_BACKEND": name}) for name in ("torch", "tensorflow")]
+    runs.append((RAY, CLUSTERS, {}))
+    pythons = {each: programs(each) / "python" for each in (FRAMEWORKS_DEEP, RAY)}
     settings = {
         **clean_environment(),
         "PYTHONPATH": ":".join(str(ROOT / source) for source in SOURCES),
@@ -29,7 +32,7 @@ def main(arguments: list[str]) -> int:
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
     # Of other people's packages there are warnings enough; ours are errors in the ordinary tests.
-    options = ["-q", f"--confcutdir={TESTS}", "-c", "/dev/null", "--rootdir=.", "-W", "default"]
+    options = ["-q", "--noconftest", "-c", "/dev/null", "--rootdir=.", "-W", "default"]
     results: list[int] = []
     with (
         tempfile.TemporaryDirectory(prefix="runstone-frameworks-") as folder,
@@ -37,11 +40,11 @@ def main(arguments: list[str]) -> int:
     ):
         settings["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         settings["RUNSTONE_TRACKING_URI"] = f"runstone://{started.status['tcp']}"
-        for backend in ("torch", "tensorflow"):
+        for environment, tests, more in runs:
             done = subprocess.run(
-                [python, "-m", "pytest", *options, TESTS, *arguments],
+                [pythons[environment], "-m", "pytest", *options, tests, *arguments],
                 cwd=ROOT,
-                env={**settings, "KERAS_BACKEND": backend},
+                env={**settings, **more},
                 check=False,
             )
             results.append(done.returncode)

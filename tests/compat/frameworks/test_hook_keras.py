@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import runstone
-from compat.frameworks.held import held, runs_of
+from support.held import held, runs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

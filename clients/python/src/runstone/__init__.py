@@ -93,6 +93,7 @@ if TYPE_CHECKING:
         catboost,
         data,
         entities,
+        integrations,
         keras,
         lightgbm,
         metrics,
@@ -204,6 +205,7 @@ __all__ = [
     "data",
     "entities",
     "exceptions",
+    "integrations",
     # models
     "models",
     "types",
@@ -230,6 +232,7 @@ _LAZY_MODULES = {
     "catboost",
     "data",
     "entities",
+    "integrations",
     "keras",
     "lightgbm",
     "metrics",

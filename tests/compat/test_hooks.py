@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+import runstone
 from support.environments import programs
 from support.mlflow_environments import FRAMEWORKS
 from support.mlflow_plugin import CLIENT
+from support.processes import wait_until
 from support.suites import clean_environment
 
 SCRIPT = Path(__file__).parent / "scripts" / "hooks_boosting.py"
@@ -90,7 +92,7 @@ def test_trainings_that_raise(found: Any) -> None:
     for name in ("xgboost_fails", "lightgbm_fails", "lightgbm_forgotten"):
         assert found[name]["status"] == "FAILED", name
     assert found["xgboost_fails"]["points"] == {"train-rmse": [0, 1, 2]}
-    assert found["lightgbm_fails"]["points"] == {"training-l2": [0, 1, 2]}
+    assert found["lightgbm_fails"]["points"] == {"training-l2": [0, 1]}
 
 
 @pytest.mark.timeout(SECONDS)
@@ -98,5 +100,12 @@ def test_a_training_that_is_killed_goes_on_in_its_run(tracking_uri: str, tmp_pat
     ran(tracking_uri, tmp_path, "killed", code=-9)
     run = ran(tracking_uri, tmp_path, "killed")["killed"]
     assert run["status"] == "FINISHED"
-    # What the first one had logged when it was killed, and all of the second.
-    assert run["points"]["train-rmse"] == [0, 0, 1, 1, 2, 2, 3]
+    client = runstone.Client(tracking_uri)
+
+    def steps() -> list[int]:
+        return sorted(each.step for each in client.get_metric_history(run["id"], "train-rmse"))
+
+    # What the first had logged when it was killed, and all of the second. The first one's journal
+    # is delivered by whoever comes next on this machine.
+    expected = [0, 0, 1, 1, 2, 2, 3]
+    wait_until(lambda: steps() == expected, 60, "the points of the training that was killed")

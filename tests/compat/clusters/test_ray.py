@@ -23,7 +23,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def cluster() -> Iterator[None]:
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    for attempt in range(4):
+        try:
+            ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+            break
+        except Exception:
+            # It gives itself half a minute, on a machine that may do something else too.
+            ray.shutdown()
+            if attempt == 3:
+                raise
     yield
     ray.shutdown()
 

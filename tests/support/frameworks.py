@@ -1,7 +1,7 @@
-"""Runs the tests of deep-learning models where their frameworks are: `make test-frameworks`.
+"""Runs the tests of deep-learning frameworks and of Ray where they are: `make test-frameworks`.
 
-They share no package with `.venv`, so pytest runs in that environment, once for each framework that
-Keras can be on: a process chooses that once.
+They share no package with `.venv`, so pytest runs in their environments; in that of deep learning
+once for each framework that Keras can be on: a process chooses that once.
 """
 
 import subprocess
@@ -9,20 +9,27 @@ import sys
 import tempfile
 from pathlib import Path
 
-from support.environments import programs
-from support.mlflow_environments import FRAMEWORKS_DEEP
+from support.environments import Environment, programs
+from support.mlflow_environments import FRAMEWORKS_DEEP, RAY
 from support.suites import clean_environment, suite
 
 ROOT = Path(__file__).parents[2]
 TESTS = "tests/compat/frameworks"
 OF_NO_BACKEND = ("test_lightning_autolog.py", "test_spark_autolog.py", "test_spark_udf.py")
 """Tests without Keras: run once, and not where TensorFlow is, which torch does not load after."""
+CLUSTERS = "tests/compat/clusters"
 SOURCES = ("services", "clients/python/src", "tests")
 
 
 def main(arguments: list[str]) -> int:
     """Run them; 0 when all passed. Raises Unobtainable."""
-    python = programs(FRAMEWORKS_DEEP) / "python"
+    left_out = [f"--ignore={TESTS}/{name}" for name in OF_NO_BACKEND]
+    runs: list[tuple[Environment, list[str], dict[str, str]]] = [
+        (FRAMEWORKS_DEEP, [TESTS], {"KERAS_BACKEND": "torch"}),
+        (FRAMEWORKS_DEEP, [TESTS, *left_out], {"KERAS_BACKEND": "tensorflow"}),
+        (RAY, [CLUSTERS], {}),
+    ]
+    pythons = {each: programs(each) / "python" for each in (FRAMEWORKS_DEEP, RAY)}
     settings = {
         **clean_environment(),
         "PYTHONPATH": ":".join(str(ROOT / source) for source in SOURCES),
@@ -30,10 +37,10 @@ def main(arguments: list[str]) -> int:
         "CUDA_VISIBLE_DEVICES": "",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         # Spark's own processes take the first python3 of PATH.
-        "PYSPARK_PYTHON": str(python),
+        "PYSPARK_PYTHON": str(pythons[FRAMEWORKS_DEEP]),
     }
     # Of other people's packages there are warnings enough; ours are errors in the ordinary tests.
-    options = ["-q", f"--confcutdir={TESTS}", "-c", "/dev/null", "--rootdir=.", "-W", "default"]
+    options = ["-q", "--noconftest", "-c", "/dev/null", "--rootdir=.", "-W", "default"]
     results: list[int] = []
     with (
         tempfile.TemporaryDirectory(prefix="runstone-frameworks-") as folder,
@@ -41,13 +48,11 @@ def main(arguments: list[str]) -> int:
     ):
         settings["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         settings["RUNSTONE_TRACKING_URI"] = f"runstone://{started.status['tcp']}"
-        for backend in ("torch", "tensorflow"):
-            left_out = OF_NO_BACKEND if backend == "tensorflow" else ()
-            ignored = [f"--ignore={TESTS}/{name}" for name in left_out]
+        for environment, tests, more in runs:
             done = subprocess.run(
-                [python, "-m", "pytest", *options, *ignored, TESTS, *arguments],
+                [pythons[environment], "-m", "pytest", *options, *tests, *arguments],
                 cwd=ROOT,
-                env={**settings, "KERAS_BACKEND": backend},
+                env={**settings, **more},
                 check=False,
             )
             results.append(done.returncode)

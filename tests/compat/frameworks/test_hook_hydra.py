@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import runstone
-from compat.frameworks.held import Held, runs_of
+from support.held import Held, runs_of
 
 PROGRAM = """\
 import logging, os, sys

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import runstone
-from compat.frameworks.held import held, runs_of
+from support.held import held, runs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -41,7 +41,7 @@ def line(fail_at: int | None = None, error: type[BaseException] = ValueError) ->
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), lr=self.hparams.rate)
 
-    return Line(0.1, {"layers": [4, 2], "act": torch.nn.ReLU})
+    return Line(0.1, {"layers": [4, 2], "act": "relu"})
 
 
 def fit(logger: Any, folder: Path, module: Any = None, **settings: Any) -> Any:
@@ -78,7 +78,7 @@ def test_a_training(tmp_path: Path) -> None:
     assert (run.name, run.status) == ("fit", "FINISHED")
     assert run.params["rate"] == "0.1"
     assert run.params["model/layers"] == "[4, 2]"
-    assert run.params["model/act"] == "torch.nn.modules.activation.ReLU"
+    assert run.params["model/act"] == "relu"
     assert run.points["a-train_loss"] == [0, 1, 2, 3]
     assert run.points["a-val_loss"] == [1, 3]
     folder = "epoch=1-step=4"

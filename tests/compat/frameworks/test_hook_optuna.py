@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import runstone
-from compat.frameworks.held import held, runs_of
+from support.held import held, runs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -93,6 +93,7 @@ if TYPE_CHECKING:
         catboost,
         data,
         entities,
+        integrations,
         keras,
         lightgbm,
         metrics,
@@ -210,6 +211,7 @@ __all__ = [
     "data",
     "entities",
     "exceptions",
+    "integrations",
     # models
     "models",
     "types",
@@ -237,6 +239,7 @@ _LAZY_MODULES = {
     "catboost",
     "data",
     "entities",
+    "integrations",
     "keras",
     "lightgbm",
     "metrics",

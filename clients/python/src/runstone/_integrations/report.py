@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from runstone import _values
 from runstone._entities.tracking import LifecycleStage
@@ -71,6 +71,14 @@ PARAMS_IN_A_CALL = 100
 _log = logging.getLogger("runstone")
 
 
+class Waiting(NamedTuple):
+    """A call that is to be made; one that sends files lasts as long as their bytes do."""
+
+    what: str
+    call: Callable[[], object]
+    sends: bool
+
+
 class Report:
     """The run of one training, and what is logged to it. Safe for many threads.
 
@@ -92,10 +100,11 @@ class Report:
         self.ended = False
         self.pid = os.getpid()
         self._lock = threading.RLock()
-        self._waiting: deque[tuple[str, Callable[[], object]]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._not_before = 0.0
         self._said: set[str] = set()
-        if self.own:
+        # Of a run that another process began, that one's exit knows.
+        if self.own and is_open(self.run_id):
             _open.append(self)
 
     @classmethod
@@ -130,7 +139,13 @@ class Report:
 
     @classmethod
     def rejoin(
-        cls, library: str, run_id: str, choice: Choice, *, active: bool = True
+        cls,
+        library: str,
+        run_id: str,
+        choice: Choice,
+        *,
+        active: bool = True,
+        endless: bool = True,
     ) -> Report | None:
         """Go on with the run of a checkpoint; None when it is over, or not to be found here."""
         from runstone._fluent import _state
@@ -145,7 +160,8 @@ class Report:
         goes_on = before.status != "FINISHED" and before.lifecycle_stage == LifecycleStage.ACTIVE
         if not goes_on or (current is not None and current.info.run_id != run_id):
             return None
-        return cls.begin(library, dataclasses.replace(choice, run_id=run_id), active=active)
+        again = dataclasses.replace(choice, run_id=run_id)
+        return cls.begin(library, again, active=active, endless=endless)
 
     def guarded(self, what: str, call: Callable[..., T], *args: Any, **kwargs: Any) -> T | None:
         """What the call gives; None when it fails, which is said once for each ``what``."""
@@ -278,42 +294,47 @@ class Report:
             send(kept.path)
             kept.discard()
 
-        if not self.call(path.name, call):
+        if not self.call(path.name, call, sends=True):
             self.guarded(path.name, kept.keep)
 
-    def call(self, what: str, call: Callable[[], object]) -> bool:
+    def call(self, what: str, call: Callable[[], object], *, sends: bool = False) -> bool:
         """Make a call to the server, or keep it while that is away; whether nothing waits."""
         with self._lock:
             if len(self._waiting) >= MAX_WAITING:
                 self.say("more", f"{MAX_WAITING} calls wait for the server already")
-                return False
-            self._waiting.append((what, call))
+                return True
+            self._waiting.append(Waiting(what, call, sends))
             if time.monotonic() < self._not_before:
                 return False
             return self._work(CALL_SECONDS)
 
     def _work(self, seconds: float) -> bool:
         """Make the calls that wait, in their order, until the server is away."""
-        from runstone._embedded import no_longer_than
-
         while self._waiting:
-            what, call = self._waiting[0]
+            next_one = self._waiting[0]
             try:
-                with no_longer_than(seconds):
-                    if self._not_before:
-                        # Before a file, which is tried for longer.
-                        self.client.update_run(self.run_id)
-                        self._not_before = 0.0
-                    call()
+                self._make(next_one, seconds)
+                self._not_before = 0.0
             except AWAY as error:
                 self._not_before = time.monotonic() + PAUSE_SECONDS
                 self.say("something at once", f"it is kept, and logged later: {error}")
                 return False
             except Exception as error:
-                self.say(what, f"{type(error).__name__}: {error}")
+                self.say(next_one.what, f"{type(error).__name__}: {error}")
             # What stops the program (Ctrl-C) leaves it for the end.
             self._waiting.popleft()
         return True
+
+    def _make(self, waiting: Waiting, seconds: float) -> None:
+        from runstone._embedded import no_longer_than
+
+        with no_longer_than(seconds):
+            if not waiting.sends:
+                waiting.call()
+                return
+            # A transfer has much more patience: looked at first, whether there is a server.
+            self.client.update_run(self.run_id)
+        waiting.call()
 
     def end(self, status: str = "FINISHED", wait: bool | float = True) -> None:
         """End the run if it is the training's own, when all that waits is on the server.

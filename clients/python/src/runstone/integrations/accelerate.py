@@ -22,8 +22,9 @@ class RunstoneTracker(_Base):
     ``accelerator.log`` logs metrics, and ``end_training`` ends the run. Where that is not called,
     it ends with the program: FINISHED, FAILED after an error, KILLED by Ctrl-C.
 
+    Accelerate calls its trackers in the main process alone.
+
     Args:
-        every_rank: Have each process log its metrics, with its rank; else the main process alone.
         where: Which run; see ``runstone.integrations.Where``. The project's name that
             ``init_trackers`` takes is not told to a tracker: say ``experiment_name`` here.
 
@@ -41,15 +42,9 @@ class RunstoneTracker(_Base):
     name = "runstone"
     requires_logging_directory = False
 
-    def __init__(
-        self,
-        *,
-        every_rank: bool = False,
-        **where: Unpack[Where],
-    ) -> None:
+    def __init__(self, **where: Unpack[Where]) -> None:
         super().__init__()
         self._choice = Choice.of(where)
-        self.main_process_only = not every_rank
         self._report: Report | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -66,21 +61,15 @@ class RunstoneTracker(_Base):
         return self._report.run_id if self._report is not None else None
 
     def start(self) -> None:
-        """Begin the run."""
-        state = library("accelerate.state", "accelerate").PartialState()
-        if state.is_main_process:
+        """Begin the run, in the main process."""
+        if library("accelerate.state", "accelerate").PartialState().is_main_process:
             if self._report is not None and not self._report.ended:
                 self._report.end("FAILED")  # a cell of a notebook that raised, and is run again
             self._report = Report.begin("accelerate", self._choice, endless=False)
-        if not self.main_process_only and state.num_processes > 1:
-            told = [self.run_id]
-            library("accelerate.utils", "accelerate").broadcast_object_list(told)
-            if self._report is None and told[0] is not None:
-                self._report = Report.join("accelerate", told[0], own=False)
 
     def store_init_configuration(self, values: Mapping[str, Any]) -> None:
         """Log a configuration as parameters."""
-        if self._report is not None and _is_main():
+        if self._report is not None:
             self._report.params(values)
 
     def log(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
@@ -89,15 +78,14 @@ class RunstoneTracker(_Base):
         if self._report is None:
             return
         texts = {key: value for key, value in values.items() if isinstance(value, str)}
-        if texts and _is_main():
-            self._report.tags(texts)
+        self._report.tags(texts)
         self._report.metrics({k: v for k, v in values.items() if k not in texts}, step)
 
     def log_images(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
         """Log images, one or a list of them under each key, as arrays or of PIL."""
         del kwargs
         report = self._report
-        if report is None or not _is_main():
+        if report is None:
             return
         for key, found in values.items():
             for image in found if isinstance(found, list | tuple) else [found]:
@@ -109,7 +97,7 @@ class RunstoneTracker(_Base):
     def log_figure(self, figure: Any, artifact_file: str, **save_kwargs: Any) -> None:
         """Log a figure of matplotlib or plotly."""
         report = self._report
-        if report is not None and _is_main():
+        if report is not None:
             call = report.client.log_figure
             report.guarded(
                 "figures", call, report.run_id, figure, artifact_file, save_kwargs=save_kwargs
@@ -119,21 +107,17 @@ class RunstoneTracker(_Base):
         self, local_path: str | os.PathLike[str], artifact_path: str | None = None
     ) -> None:
         """Log a file, or a folder under its own name."""
-        if self._report is not None and _is_main():
+        if self._report is not None:
             self._report.artifact(local_path, artifact_path)
 
     def log_artifacts(
         self, local_dir: str | os.PathLike[str], artifact_path: str | None = None
     ) -> None:
         """Log what stands in a folder."""
-        if self._report is not None and _is_main():
+        if self._report is not None:
             self._report.artifacts(local_dir, artifact_path)
 
     def finish(self) -> None:
         """End the run."""
-        if self._report is not None and _is_main():
+        if self._report is not None:
             self._report.end()
-
-
-def _is_main() -> bool:
-    return bool(library("accelerate.state", "accelerate").PartialState().is_main_process)

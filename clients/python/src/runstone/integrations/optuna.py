@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextvars
 import functools
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Unpack
 
 from runstone._flavors.libraries import library
 from runstone._fluent._runs import active_run
-from runstone._integrations.report import Report, status_of_error
-from runstone._integrations.where import Choice, Where
+from runstone._integrations.report import AWAY, Report, status_of_error
+from runstone._integrations.where import Choice, Where, say
 from runstone._values import invalid
+from runstone.exceptions import NotFound
 
 __all__ = ["RunstoneCallback"]
 
@@ -96,27 +98,40 @@ class RunstoneCallback:
         self._parent = active.info.run_id if active is not None else None
         self._lock = threading.Lock()
         self._reports: dict[tuple[str, int], Report] = {}
+        self._over: deque[tuple[Any, Any]] = deque()
+        self._begun = False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_lock": None, "_reports": {}}
+        return {**self.__dict__, "_lock": None, "_reports": {}, "_over": deque()}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
 
     def __call__(self, study: Any, trial: Any) -> None:
-        """Log a trial that is over."""
+        """Log a trial that is over, and those before it that found no server."""
         with self._lock:
-            report = self._reports.pop((study.study_name, trial.number), None)
+            self._over.append((study, trial))
+            while self._over:
+                try:
+                    self._log(*self._over[0])
+                except AWAY as error:
+                    say("optuna", f"the run of trial {trial.number}", f"{error}; it is kept")
+                    return
+                except Exception as error:
+                    say("optuna", f"the run of trial {trial.number}", error)
+                self._over.popleft()
+
+    def _log(self, study: Any, trial: Any) -> None:
+        report = self._reports.pop((study.study_name, trial.number), None)
         if report is None:
             report = self._of_trial(study, trial)
-        if report is not None:
-            report.params(trial.params)
-            for step, value in trial.intermediate_values.items():
-                report.metrics({"intermediate_value": value}, step)
-            report.metrics(report.guarded("values", self._values, trial) or {})
-            report.tags(report.guarded("tags", self._tags, study, trial) or {})
-            report.end(_STATUS.get(trial.state.name, "FAILED"))
+        report.params(trial.params)
+        for step, value in trial.intermediate_values.items():
+            report.metrics({"intermediate_value": value}, step)
+        report.metrics(report.guarded("values", self._values, trial) or {})
+        report.tags(report.guarded("tags", self._tags, study, trial) or {})
+        report.end(_STATUS.get(trial.state.name, "FAILED"))
 
     def track_in_runstone(self) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """A decorator of objectives: the trial's run is active while they are computed."""
@@ -126,7 +141,13 @@ class RunstoneCallback:
             def tracked(trial: Any, *args: Any, **kwargs: Any) -> Any:
                 # The run is active in there alone, so that trials may run beside each other.
                 inside = contextvars.copy_context()
-                report = inside.run(self._begin, trial.study, trial, active=True)
+                try:
+                    report = inside.run(self._begin, trial.study, trial, active=True)
+                except AWAY as error:
+                    if not self._begun:
+                        raise  # nothing has been computed yet
+                    say("optuna", f"the run of trial {trial.number}", error)
+                    return objective(trial, *args, **kwargs)
                 report.guarded("the run's id", trial.set_user_attr, RUN_ID, report.run_id)
                 with self._lock:
                     self._reports[trial.study.study_name, trial.number] = report
@@ -142,17 +163,17 @@ class RunstoneCallback:
 
         return decorated
 
-    def _of_trial(self, study: Any, trial: Any) -> Report | None:
+    def _of_trial(self, study: Any, trial: Any) -> Report:
         """The report of a trial that was not tracked here: in another process, or not at all."""
         run_id = trial.user_attrs.get(RUN_ID)
         if run_id is not None:
-            with suppress(Exception):
+            with suppress(NotFound):
                 return Report.join("optuna", run_id, own=True)
         return self._begin(study, trial, active=False)
 
     def _begin(self, study: Any, trial: Any, *, active: bool) -> Report:
         current = active_run()
-        return Report.begin(
+        report = Report.begin(
             "optuna",
             self._choice.within(study.study_name if self._create else None),
             active=active,
@@ -160,6 +181,8 @@ class RunstoneCallback:
             run_name=str(trial.number),
             parent_run_id=self._parent or (current.info.run_id if current is not None else None),
         )
+        self._begun = True
+        return report
 
     def _values(self, trial: Any) -> dict[str, Any]:
         values = trial.values

@@ -101,7 +101,11 @@ class RunstoneLoggerCallback(_Base):
 
     def _begin(self, trial: Any) -> Report:
         before = self._runs.get(trial.trial_id)
-        found = Report.rejoin("ray", before, self._choice, active=False) if before else None
+        found = (
+            Report.rejoin("ray", before, self._choice, active=False, endless=False)
+            if before
+            else None
+        )
         return found or Report.begin(
             "ray",
             self._choice.alone(),
@@ -239,7 +243,7 @@ def setup_runstone(
         return Session(Report.join("ray", run_id, own=False))
     if trial and not said:
         before = places.tagged(_TRIAL, trial, choice)
-        report = Report.rejoin("ray", before, choice) if before else None
+        report = Report.rejoin("ray", before, choice, endless=False) if before else None
     if report is None:
         tags = {_TRIAL: trial} if trial and not said else None
         report = Report.begin("ray", choice, endless=False, run_name=name or None, tags=tags)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack
 
 from runstone import _settings
 from runstone._flavors.libraries import library
+from runstone._integrations import flatten
 from runstone._integrations.report import Report
 from runstone._integrations.where import TRUE, Choice, Where
 from runstone._values import invalid
@@ -18,8 +19,6 @@ __all__ = ["RunstoneCallback"]
 _callbacks = library("transformers.trainer_callback", "transformers")
 _Base: Any = _callbacks.TrainerCallback
 _State: Any = _callbacks.ExportableState
-
-_NAME = "RunstoneCallback"
 
 
 class RunstoneCallback(_Base, _State):
@@ -83,7 +82,11 @@ class RunstoneCallback(_Base, _State):
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps: the run that goes on with it."""
-        arguments = {"log_model": self._log_model, **self._where}
+        # Transformers writes it as JSON, and a training must not fail of that.
+        tags = {
+            str(key): flatten.text(each) for key, each in (self._where.get("tags") or {}).items()
+        }
+        arguments = {"log_model": self._log_model, **self._where, "tags": tags}
         return {"args": arguments, "attributes": {"resumed_run_id": self.run_id}}
 
     resumed_run_id: str | None = None
@@ -117,7 +120,7 @@ class RunstoneCallback(_Base, _State):
         """The run that wrote the checkpoint, when this training goes on from one."""
         if not state.global_step:
             return None
-        kept = (state.stateful_callbacks or {}).get(_NAME) or {}
+        kept = (state.stateful_callbacks or {}).get(type(self).__name__) or {}
         kept = kept[0] if isinstance(kept, list) else kept
         found = kept.get("attributes", {}).get("resumed_run_id") or self.resumed_run_id
         return found if isinstance(found, str) else None

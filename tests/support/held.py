@@ -11,6 +11,7 @@ import runstone
 class Held:
     """A run in plain words: points are steps, files are paths."""
 
+    id: str
     name: str
     status: str
     params: dict[str, str]
@@ -30,6 +31,7 @@ def held(run_id: str | None) -> Held:
     for each in outputs:
         assert client.get_logged_model(each.model_id).status == "READY"
     return Held(
+        run_id,
         run.info.run_name,
         run.info.status,
         run.data.params,

@@ -98,6 +98,7 @@ if TYPE_CHECKING:
         metrics,
         models,
         onnx,
+        projects,
         prophet,
         pyfunc,
         pytorch,
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
     from runstone._client import Client as MlflowClient
     from runstone._evaluation.evaluate import evaluate
     from runstone._evaluation.thresholds import validate_evaluation_results
+    from runstone.projects import run
 
 __all__ = [
     # where
@@ -196,6 +198,9 @@ __all__ = [
     "evaluate",
     "validate_evaluation_results",
     "metrics",
+    # projects
+    "run",
+    "projects",
     # the rest
     "Client",
     "MlflowClient",
@@ -235,6 +240,7 @@ _LAZY_MODULES = {
     "metrics",
     "models",
     "onnx",
+    "projects",
     "prophet",
     "pyfunc",
     "pytorch",
@@ -250,6 +256,7 @@ _LAZY_MODULES = {
     "xgboost",
 }
 _LAZY_NAMES = {
+    "run": "runstone.projects",
     "evaluate": "runstone._evaluation.evaluate",
     "validate_evaluation_results": "runstone._evaluation.thresholds",
 }

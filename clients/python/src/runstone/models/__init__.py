@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runstone._models.info import ModelInfo
     from runstone._models.model import Model
     from runstone._models.signatures import get_model_info, set_signature
-    from runstone._pyfunc.serving_input import (
+    from runstone._serving.serving_input import (
         convert_input_example_to_serving_input,
         predict,
         validate_serving_input,
@@ -52,7 +52,7 @@ _HOMES = {
     **dict.fromkeys(("get_model_info", "set_signature"), "runstone._models.signatures"),
     **dict.fromkeys(
         ("convert_input_example_to_serving_input", "predict", "validate_serving_input"),
-        "runstone._pyfunc.serving_input",
+        "runstone._serving.serving_input",
     ),
     **dict.fromkeys(("ModelConfig", "set_model"), "runstone._flavors.code_model"),
     "EvaluationArtifact": "runstone._evaluation.artifacts",

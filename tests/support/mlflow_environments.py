@@ -101,19 +101,19 @@ UV = Environment("uv", ("uv==0.13.9",))
 """The program that makes environments of models, for `make test-serving`."""
 
 
-RAY = Environment(
-    "ray",
+RAY_DATA = Environment(
+    "ray-data",
     (
         *CLIENT_NEEDS,
         "cloudpickle==3.1.2",
         *("numpy==2.4.6", "pandas==3.1.1", "scikit-learn==1.9.1", "ray[data]==2.60.0"),
     ),
-    "constraints-ray.txt",
+    "constraints-ray-data.txt",
 )
 """Where a data set of Ray is predicted for, by `make test-compat`."""
 
 CLIENTS = (FULL, SKINNY, OLD_FULL, OLD_SKINNY)
-ENVIRONMENTS = (CALLBACKS, FRAMEWORKS, *CLIENTS, PLUGIN, OLD_PLUGIN, RAY)
+ENVIRONMENTS = (CALLBACKS, FRAMEWORKS, *CLIENTS, PLUGIN, OLD_PLUGIN, RAY_DATA)
 """All of them, the largest first."""
 
 

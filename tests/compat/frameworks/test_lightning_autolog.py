@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as lightning
 import pytest
+import pytorch_lightning as lightning
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 

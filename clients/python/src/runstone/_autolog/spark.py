@@ -112,7 +112,7 @@ def _log_end(training: Training, described: Described, model: Any, frame: Any) -
 
 
 def _log_model(training: Training, model: Any, frame: Any) -> None:
-    classes: Collection[str] | None = training.switch.others.get("log_model_allowlist")
+    classes: Collection[str] | None = training.switch.others.get("allowed")
     if classes is None:
         classes = spark_models.allowed()
     if not spark_models.is_logged(model, classes):

@@ -75,7 +75,7 @@ def autolog(
             "registered_model_name": registered_model_name,
             "log_input_examples": log_input_examples,
             "log_model_signatures": log_model_signatures,
-            "log_model_allowlist": None if not named else {each.strip() for each in named},
+            "allowed": None if not named else {each.strip() for each in named},
             "extra_tags": extra_tags,
         },
     )

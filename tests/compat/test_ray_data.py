@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.environments import programs
-from support.mlflow_environments import RAY
+from support.mlflow_environments import RAY_DATA
 from support.mlflow_plugin import CLIENT
 from support.suites import clean_environment
 
@@ -18,9 +18,9 @@ SECONDS = 300
 @pytest.mark.whole
 @pytest.mark.timeout(3 * SECONDS)
 def test_data_sets_of_ray(tracking_uri: str, tmp_path: Path) -> None:
-    programs(RAY)
+    programs(RAY_DATA)
     done = subprocess.run(
-        [str(RAY.python), str(SCRIPT), str(tmp_path), tracking_uri],
+        [str(RAY_DATA.python), str(SCRIPT), str(tmp_path), tracking_uri],
         env={
             **clean_environment(),
             "PYTHONPATH": str(CLIENT / "src"),

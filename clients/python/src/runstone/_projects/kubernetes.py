@@ -253,20 +253,29 @@ class KubernetesRun:
         with self._waiting:
             if self._ended is None:
                 ended = self._following().end()
-                self._ended = Ended("KILLED", "it was cancelled") if self._cancelled else ended
+                if self._cancelled:
+                    ended = Ended("KILLED", "it was cancelled")
+                elif ended.status == "KILLED":
+                    ended = self._as_its_run_says(ended)
+                self._ended = ended
                 self._cluster.close()
-                if ended.status == "KILLED" and not self._cancelled:
-                    self._note_killed()
             return self._ended.status == "FINISHED"
 
-    def _note_killed(self) -> None:
-        """Whoever waits knows only that it failed; that somebody ended it is known here."""
+    def _as_its_run_says(self, ended: Ended) -> Ended:
+        """How a run ended whose Job is gone: a day after its end the cluster deletes it, too.
+
+        Whoever waits knows only that it failed; that somebody ended it is known here.
+        """
         client = _state.client()
         try:
-            if not RunStatus.is_terminated(client.get_run(self._run_id).info.status):
+            status = client.get_run(self._run_id).info.status
+            if status == "FINISHED":
+                return Ended("FINISHED")
+            if not RunStatus.is_terminated(status):
                 client.set_terminated(self._run_id, "KILLED")
         except RunstoneException as error:
             log.warning("run %s could not be marked as killed: %s", self._run_id, error)
+        return ended
 
     def cancel(self) -> None:
         """Delete the Job with its pods, and wait until they are gone.

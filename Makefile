@@ -62,7 +62,7 @@ test-compat: $(VENV)/.dev ## Every MLflow client through everything, compared wi
 	@RUNSTONE_TEST_COMPAT=1 $(BIN)/python -m pytest tests/compat $(PYTEST_ARGS)
 
 .PHONY: test-frameworks
-test-frameworks: $(VENV)/.dev ## Deep-learning models between MLflow and Runstone (7 GB from PyPI once; about 10 minutes)
+test-frameworks: $(VENV)/.dev ## Deep-learning models between MLflow and Runstone, hooks in frameworks (7.6 GB from PyPI once; about 20 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m support.frameworks $(PYTEST_ARGS)
 
 .PHONY: test-faults

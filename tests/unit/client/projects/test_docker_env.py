@@ -50,12 +50,16 @@ def test_volumes_variables_and_options_as_mlflow_has_them(monkeypatch: pytest.Mo
     assert passed == {"RUNSTONE_RUN_ID": RUN_ID, "RUNSTONE_TRACKING_URI": SUITE}
 
 
-def test_a_variable_of_the_run_beats_those_of_the_project() -> None:
+def test_a_variable_of_the_run_beats_those_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNSTONE_TRACKING_URI", "of this process")
     words, passed = command(
-        environment=[["RUNSTONE_RUN_ID", "other"]], variables={"RUNSTONE_RUN_ID": RUN_ID}
+        environment=[["RUNSTONE_RUN_ID", "other"], ["EMPTY", ""], "RUNSTONE_TRACKING_URI"],
+        variables={"RUNSTONE_RUN_ID": RUN_ID},
     )
-    assert "--env=RUNSTONE_RUN_ID=other" not in words
-    assert passed["RUNSTONE_RUN_ID"] == RUN_ID
+    assert [word for word in words if word.startswith("--env=")] == [
+        *("--env=EMPTY=", "--env=RUNSTONE_TRACKING_URI", "--env=RUNSTONE_RUN_ID")
+    ]
+    assert passed == {"RUNSTONE_RUN_ID": RUN_ID, "RUNSTONE_TRACKING_URI": SUITE}
 
 
 def test_the_folder_of_an_embedded_suite_goes_along(tmp_path: Path) -> None:

@@ -82,10 +82,9 @@ def run_command(program: str, container: Container) -> tuple[list[str], dict[str
     words += reach.words
     variables |= reach.variables
     theirs, copied = _environment(container.environment)
-    passed = {name: value for name, value in variables.items() if name not in copied}
     words += [f"--env={name}={value}" for name, value in theirs.items() if name not in variables]
-    words += [f"--env={name}" for name in [*copied, *passed]]
-    return [*words, checked_image(container.image, "docker_env.image")], passed
+    words += [f"--env={name}" for name in dict.fromkeys([*copied, *variables])]
+    return [*words, checked_image(container.image, "docker_env.image")], variables
 
 
 def option_words(options: Mapping[str, Any]) -> list[str]:
@@ -127,7 +126,8 @@ def _environment(entries: Sequence[Any]) -> tuple[dict[str, str], list[str]]:
         if isinstance(each, list | tuple):
             if len(each) != 2:
                 raise wrong("docker_env.environment", f"must be [name, value], not {each!r}")
-            said[_variable(each[0])] = _text("docker_env.environment", each[1])
+            name = _variable(each[0])
+            said[name] = _text(f"docker_env.environment.{name}", each[1]) if each[1] != "" else ""
             continue
         name = _variable(each)
         if name not in os.environ:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_an_import_that_was_interrupted_goes_on(
     client = runstone.Client(uri)
     assert len(client.search_model_versions("name = 'brought'")) == 2
     second = client.get_model_version_by_alias("brought", "champion")
-    assert (second.version, second.current_stage, second.status) == ("2", "Production", "READY")
+    assert (second.version, second.current_stage, second.status) == (2, "Production", "READY")
     assert len(second.tags) == 121
     got = client.read_bytes(None, "deep/weights", model_version_id=second.model_version_id)
     assert got == bytes([2]) * 2_000_000
@@ -82,8 +83,12 @@ def test_an_archive_that_is_not_what_it_says_is_refused(
     for old, new, why in (
         (b'"size": 2000000', b'"size": 2000001', "differ in 'versions/"),
         (b'"runstone-models"', b'"runstone-others"', "cannot be read"),
-        (b"runstone-models.json", b"runstone-others.json", "it has no runstone-models.json"),
+        (b'"PRODUCTION"', b'"PRODUCTIVE"', "cannot be read"),
     ):
         exported.write_bytes(gzip.compress(whole.replace(old, new)))
         assert main(["models", "import", str(exported), "--name", "refused"]) == 1
         assert why in capsys.readouterr().err
+    with zipfile.ZipFile(exported, "w") as other:
+        other.writestr("notes", "of somebody")
+    assert main(["models", "import", str(exported)]) == 1
+    assert "it has no runstone-models.json" in capsys.readouterr().err

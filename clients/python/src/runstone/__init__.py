@@ -93,6 +93,7 @@ if TYPE_CHECKING:
         catboost,
         data,
         entities,
+        integrations,
         keras,
         lightgbm,
         metrics,
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
         projects,
         prophet,
         pyfunc,
+        pyspark,
         pytorch,
         sentence_transformers,
         sklearn,
@@ -209,6 +211,7 @@ __all__ = [
     "data",
     "entities",
     "exceptions",
+    "integrations",
     # models
     "models",
     "types",
@@ -227,6 +230,7 @@ __all__ = [
     "spacy",
     "prophet",
     "spark",
+    "pyspark",
     "__version__",
 ]
 
@@ -235,6 +239,7 @@ _LAZY_MODULES = {
     "catboost",
     "data",
     "entities",
+    "integrations",
     "keras",
     "lightgbm",
     "metrics",
@@ -243,6 +248,7 @@ _LAZY_MODULES = {
     "projects",
     "prophet",
     "pyfunc",
+    "pyspark",
     "pytorch",
     "sentence_transformers",
     "sklearn",

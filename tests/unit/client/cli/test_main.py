@@ -7,6 +7,7 @@ import click
 import pytest
 
 from runstone.cli import main
+from runstone.cli._diff_command import DIFFERENT
 from runstone.cli._examples import EXAMPLES
 from runstone.cli._main import DECLINED, FAILED, INTERRUPTED, WRONG_USAGE
 from runstone.cli._session import Declined, Session
@@ -96,7 +97,8 @@ def test_a_group_alone_shows_its_help(
 def test_the_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     told = re.findall(r"^ {4}(\d+) {2,}", capsys.readouterr().out, re.MULTILINE)
-    assert [int(code) for code in told] == [0, FAILED, WRONG_USAGE, DECLINED, INTERRUPTED]
+    known = [0, FAILED, WRONG_USAGE, DECLINED, DIFFERENT, INTERRUPTED]
+    assert [int(code) for code in told] == known
 
 
 @pytest.mark.parametrize("path", list(commands()), ids=" ".join)

@@ -137,9 +137,11 @@ class Rest:
             given = {**parameters, **({"page_token": token} if token else {})}
             answer = self.get(call, **given) if method == "GET" else self.post(call, given)
             yield from answer.get(field, ())
-            token = answer.get("next_page_token", "")
+            before, token = token, answer.get("next_page_token", "")
             if not token:
                 return
+            if token == before:
+                raise RestError(f"{self.where} answered {call} with the same page again", 200)
 
     def fetch(self, path: str, target: Path) -> None:
         """The bytes that a path answers with, into a file; memory does not grow with them."""
@@ -271,7 +273,7 @@ def _tls() -> ssl.SSLContext:
 def _seconds(answer: http.client.HTTPResponse) -> float | None:
     """What Retry-After says, when it is a number of seconds; at most what is waited for in all."""
     said = answer.getheader("Retry-After", "")
-    return min(float(said), PATIENCE_SECONDS) if said.isdigit() else None
+    return min(float(said), PATIENCE_SECONDS) if said.isascii() and said.isdigit() else None
 
 
 def quoted(path: str) -> str:

@@ -32,6 +32,7 @@ Exit codes:
        compared (scrub, verify, sync, import, export) and not all is well
   2    the command line is wrong, or a question got no answer
   3    a question was answered no, and nothing was deleted
+  4    runs differ (runs diff, runs reproduce)
   130  interrupted
 
 \b

@@ -139,6 +139,4 @@ def test_the_same_option_is_the_same_everywhere() -> None:
     own |= {"--name", "--workers", "-t", "--env-manager", "--grpc-port"}
     # Of a run and of many; of a run and of a webhook; of a page and of a webhook.
     own |= {"--experiment", "--version", "--status", "--url", "-o"}
-    # Of a run that is begun, and of one that is repeated, which has them of the first.
-    own |= {"-b", "-c", "--run-name"}
     assert {name for name, texts in helps.items() if len(texts) > 1} == own

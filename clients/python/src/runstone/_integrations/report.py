@@ -364,7 +364,7 @@ class Report:
                     len(self._waiting),
                     self.run_id,
                     ", ".join(
-                        dict.fromkeys(what for what, _ in itertools.islice(self._waiting, 5))
+                        dict.fromkeys(each.what for each in itertools.islice(self._waiting, 5))
                     ),
                 )
                 self._waiting.clear()

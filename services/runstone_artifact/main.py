@@ -135,7 +135,11 @@ def build(
         closers.append(database.dispose)
     if runs is None:
         if tracking_channel is None:
-            tracking_channel = channel(settings.tracking_address, service_config=service_config())
+            tracking_channel = channel(
+                settings.tracking_address,
+                service_config=service_config(),
+                token=settings.own_token,
+            )
             closers.append(tracking_channel.close)
         runs = RpcRunDirectory(tracking_channel)
     clock, ids = clock or SystemClock(), ids or SystemIds()

@@ -15,11 +15,16 @@ from runstone_gateway.settings import GatewaySettings
 from runstone_gateway.table import TABLE
 from runstone_gateway.upstream import Addresses, Upstream
 from runstone_kit.logs import access_writer
+from runstone_kit.tokens import TokenFile
 
 
 def build(settings: GatewaySettings, addresses: Addresses) -> Starlette:
-    """The application; it connects to the services when its event loop starts."""
-    dispatcher = Dispatcher(Routes(TABLE), settings, _access(settings))
+    """The application; it connects to the services when its event loop starts.
+
+    Raises TokensError when the file of tokens cannot be used.
+    """
+    tokens = None if settings.tokens_file is None else TokenFile(settings.tokens_file)
+    dispatcher = Dispatcher(Routes(TABLE), settings, _access(settings), tokens)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

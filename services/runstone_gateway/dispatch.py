@@ -19,11 +19,13 @@ from runstone_gateway.body import read_json
 from runstone_gateway.call import Call
 from runstone_gateway.errors import GatewayError, of_failure
 from runstone_gateway.fields import Fields, read_object, wrong
+from runstone_gateway.identity import OPEN, check
 from runstone_gateway.routing import Route, Routes
 from runstone_gateway.settings import GatewaySettings
 from runstone_gateway.upstream import Upstream
 from runstone_kit.ids import SystemIds
 from runstone_kit.peers import failure
+from runstone_kit.tokens import TokenFile
 
 REQUEST_ID = "x-request-id"
 
@@ -48,9 +50,14 @@ class Dispatcher:
     """The ASGI application below the guards. ``upstream`` is set once the event loop runs."""
 
     def __init__(
-        self, routes: Routes, settings: GatewaySettings, write_access: AccessWriter | None
+        self,
+        routes: Routes,
+        settings: GatewaySettings,
+        write_access: AccessWriter | None,
+        tokens: TokenFile | None = None,
     ) -> None:
         self._routes = routes
+        self._tokens = tokens
         self._settings = settings
         self._write_access = write_access
         self._ids = SystemIds()
@@ -88,8 +95,10 @@ class Dispatcher:
         self, route: Route, request: Request, request_id: str, found: dict[str, str]
     ) -> Response:
         assert self.upstream is not None, "the application was not started"
-        call = Call(request, request_id, self.upstream, self._settings)
         try:
+            call = Call(request, request_id, self.upstream, self._settings)
+            if self._tokens is not None and route.path not in OPEN:
+                check(self._tokens, call.authorization)
             values = read_object(route.fields, await self._given(route, request))
             _require_one_meaning(values, found)
             answer = await route.handler(call, **{**values, **found})

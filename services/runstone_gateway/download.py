@@ -22,14 +22,12 @@ from starlette.types import Receive, Scope, Send
 
 from runstone.artifact.v1 import artifact_pb2 as messages
 from runstone_gateway import mimes
-from runstone_gateway.call import Call
+from runstone_gateway.call import Call, left
 from runstone_gateway.errors import refused
 from runstone_gateway.places import Place
+from runstone_gateway.streaming import STALLED_S
 from runstone_gateway.upload import STREAM_S, slot
 from runstone_kit.peers import failure
-
-STALLED_S = 60.0
-"""A client that takes nothing for so long is given up: others wait for its place."""
 
 PATIENCE_S = 30.0
 """How long a service that went away, or has no place, is asked again."""
@@ -217,7 +215,7 @@ class _Passing(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. A broken one stays without its end, upon which the HTTP server hangs up."""
-        gone = asyncio.ensure_future(_gone(receive))
+        gone = asyncio.ensure_future(left(receive))
         try:
             async with self._held:
                 await self._pass(send, gone)
@@ -240,8 +238,3 @@ class _Passing(Response):
             await send({"type": "http.response.body", "body": b""})
         finally:
             fetching.cancel()
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

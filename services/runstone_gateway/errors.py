@@ -62,6 +62,10 @@ RETRY_AFTER_S = 1
 """Told with 429 and 503; MLflow's clients wait longer each time by themselves."""
 
 
+CHALLENGE = 'Basic realm="Runstone", charset="UTF-8"'
+"""Told with 401: a browser asks for a name and a token; MLflow's clients know what to send."""
+
+
 class GatewayError(Exception):
     """A request that is answered by an error; the message is for its sender."""
 
@@ -79,6 +83,11 @@ class GatewayError(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """What is sent beside it."""
+        if self.status == 401:
+            return {"www-authenticate": CHALLENGE}
+        if self.status == 408:
+            # What comes of the body after all is nobody's.
+            return {"connection": "close"}
         return {"retry-after": str(RETRY_AFTER_S)} if self.status in (429, 503) else {}
 
 
@@ -117,6 +126,7 @@ _PARAMETERS = (
     (re.compile(r"model_metrics\[\d+\]\.(\w+)"), r"\1"),
     (re.compile(r"files\[\d+\]\.path"), "path"),
     (re.compile(r"page_size"), "max_results"),
+    (re.compile(r"after\.\w+"), "page_token"),
     (re.compile(r"experiment\.name"), "new_name"),
     (re.compile(r"run\.name"), "run_name"),
     (re.compile(r"(?:experiment|run|webhook)\.(\w+)"), r"\1"),

@@ -83,10 +83,19 @@ def read_object(fields: Fields, given: Mapping[str, Any], path: str = "") -> dic
 
 def wrong(value: object, path: str, wanted: str) -> GatewayError:
     """The error of a value that is not what the field must be."""
-    shown = json.dumps(value, default=str)
-    if len(shown) > SHOWN_CHARACTERS:
-        shown = shown[:SHOWN_CHARACTERS] + "…"
-    return invalid(path, shown, f"it must be {wanted}.")
+    return invalid(path, _shown(value), f"it must be {wanted}.")
+
+
+def _shown(value: object) -> str:
+    """The beginning of a value as JSON. All of it may be long, and a thousand levels deep."""
+    if type(value) is str:
+        value = value[: SHOWN_CHARACTERS + 1]
+    shown = ""
+    for piece in json.JSONEncoder(default=str).iterencode(value):
+        shown += piece[: SHOWN_CHARACTERS + 1]
+        if len(shown) > SHOWN_CHARACTERS:
+            return shown[:SHOWN_CHARACTERS] + "…"
+    return shown
 
 
 def _text(value: Any, path: str) -> str:
@@ -145,7 +154,7 @@ def _time(value: Any, path: str) -> Timestamp:
     found = Timestamp()
     try:
         found.FromJsonString(_text(value, path))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise wrong(value, path, 'a time such as "2025-01-31T12:00:00.250Z"') from None
     return found
 
@@ -154,7 +163,7 @@ def _duration(value: Any, path: str) -> Duration:
     found = Duration()
     try:
         found.FromJsonString(_text(value, path))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise wrong(value, path, 'seconds such as "1.5s"') from None
     return found
 
@@ -200,12 +209,13 @@ def nested(**fields: Field) -> Field:
 def one_of(numbers: Mapping[str, int]) -> Field:
     """A value of an enum, by its name or its number; the handler gets the name."""
     names = {number: name for name, number in numbers.items()}
+    by_text = {str(number): name for number, name in names.items()}
 
     def read(value: Any, path: str) -> str:
         if type(value) is str and value in numbers:
             return value
-        if type(value) is str and value.isdigit() and int(value) in names:
-            return names[int(value)]
+        if type(value) is str and value in by_text:
+            return by_text[value]
         if type(value) is int and value in names:
             return names[value]
         raise wrong(value, path, "one of " + ", ".join(numbers))

@@ -15,6 +15,7 @@ from runstone_kit import logs, memory, metricspage, signals, workers
 from runstone_kit.server import ServerSpec
 from runstone_kit.settings import SettingsError
 from runstone_kit.spec import split_address
+from runstone_kit.tokens import TokensError
 
 _log = structlog.get_logger("runstone_gateway")
 
@@ -40,7 +41,7 @@ def main() -> int:
         if settings.workers > 1 and not workers.is_worker():
             return workers.supervise(_spec(settings))
         return serve(settings)
-    except (OSError, StartError, metricspage.PageError) as error:
+    except (OSError, StartError, TokensError, metricspage.PageError) as error:
         _log.error("cannot start", listen=settings.listen, reason=str(error))
         return workers.EXIT_CANNOT_START
 

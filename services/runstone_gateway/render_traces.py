@@ -37,6 +37,9 @@ MAX_DEPTH = 30
 """Of lists and objects in an attribute; deeper ones are sent as JSON text. MLflow's clients read
 messages of at most a hundred levels, of which an object takes three."""
 
+FLAT = 200
+"""Brackets of a JSON text that cannot be nested too deep to be sent."""
+
 PIECE_BYTES = 256 * 2**10
 """Of an answer, written at a time."""
 
@@ -217,16 +220,18 @@ def file_span(found: pb.Span) -> Json:
 
 
 def loaded(text: str) -> Any:
-    """The value of an attribute's JSON; the very text when it is none."""
+    """The value of an attribute's JSON; the very text when it is none, or cannot be sent."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        # Python writes NaN and Infinity as bare words, and MLflow's clients with it.
-        value = json.loads(text)
-        # Half of a surrogate pair and longer integers cannot be sent.
-        orjson.dumps(value)
+        try:
+            value = orjson.loads(text)
+            if text.count("[") + text.count("{") < FLAT:
+                return value
+        except orjson.JSONDecodeError:
+            # Python writes NaN and Infinity as bare words, and MLflow's clients with it.
+            value = json.loads(text)
+        # Half of a surrogate pair, longer integers and more than 254 levels cannot be sent; there
+        # are some levels around it.
+        orjson.dumps([[[[[[[[value]]]]]]]])
     except (ValueError, TypeError, RecursionError):
         return text
     return value

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
 import orjson
-from starlette.responses import StreamingResponse
 
 from runstone.artifact.v1 import artifact_pb2 as messages
 from runstone_gateway import places
+from runstone_gateway.body import declared_size
 from runstone_gateway.call import Call
 from runstone_gateway.download import download
 from runstone_gateway.errors import refused
 from runstone_gateway.places import Place
-from runstone_gateway.upload import declared_size, upload
+from runstone_gateway.streaming import Streamed, aside
+from runstone_gateway.upload import upload
 from runstone_kit.peers import failure
 
 MAX_POSTED_BYTES = 10 * 2**20
@@ -23,6 +24,9 @@ MAX_POSTED_BYTES = 10 * 2**20
 
 MAX_ANSWER_BYTES = 64 * 2**20
 """Of artifacts/list; a larger directory goes on with a token."""
+
+PLAIN_FILES = 500
+"""Are written in the event loop: a millisecond."""
 
 PAGE_FILES = 10_000
 """What one page of the service holds at most."""
@@ -43,7 +47,7 @@ async def list_below(call: Call, root: str, place: Place, page_token: str) -> by
     size = 0
     while True:
         page = await _page(call, place, page_token)
-        pieces.append(_files(page, place, within="")[1:-1])
+        pieces.append(await _files(page, place, within=""))
         size += len(pieces[-1])
         page_token = page.next_page_token
         if not page_token or size > MAX_ANSWER_BYTES:
@@ -59,14 +63,14 @@ async def list_directory(call: Call, path: str = "") -> Any:
     place = places.as_directory(await places.find(call, path))
     # Before the answer begins, so that an error is told as one.
     first = await _page(call, place, "")
-    return StreamingResponse(_listing(call, place, first), media_type="application/json")
+    return Streamed(_listing(call, place, first))
 
 
-async def _listing(call: Call, place: Place, page: Any) -> AsyncIterator[bytes]:
+async def _listing(call: Call, place: Place, page: Any) -> AsyncGenerator[bytes]:
     between = b'{"files":['
     while True:
         within = place.path + "/" if place.path else ""
-        if files := _files(page, place, within=within)[1:-1]:
+        if files := await _files(page, place, within=within):
             yield between + files
             between = b","
         if not page.next_page_token:
@@ -82,8 +86,13 @@ async def _page(call: Call, place: Place, page_token: str) -> Any:
     return await call.ask(call.artifact.ListArtifacts, request)
 
 
-def _files(page: Any, place: Place, *, within: str) -> bytes:
-    """A page's entries as JSON, by their paths behind ``within``.
+async def _files(page: Any, place: Place, *, within: str) -> bytes:
+    large = len(page.artifacts) > PLAIN_FILES
+    return await aside(large, _written, page, place, within=within)
+
+
+def _written(page: Any, place: Place, *, within: str) -> bytes:
+    """A page's entries as JSON with commas between them, by their paths behind ``within``.
 
     The service lists a file as itself; to MLflow's clients that would be a directory that holds it.
     """
@@ -95,7 +104,7 @@ def _files(page: Any, place: Place, *, within: str) -> bytes:
         if not found.is_directory:
             file["file_size"] = found.size
         files.append(file)
-    return orjson.dumps(files)
+    return orjson.dumps(files)[1:-1]
 
 
 async def get(call: Call, artifact_path: str) -> Any:

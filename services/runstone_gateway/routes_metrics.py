@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from array import array
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 
 from runstone._writer import writers
 from runstone.tracking.v1 import metric_pb2, run_pb2
 from runstone.tracking.v1.logged_model_pb2 import ModelMetric
+from runstone_gateway import history
 from runstone_gateway.call import Call
 from runstone_gateway.errors import of_failure, parameter, refused
-from runstone_gateway.fields import INT, NUMBER, TEXT, read_object, wrong
-from runstone_gateway.render_tracking import number
+from runstone_gateway.fields import INT, INT64, NUMBER, TEXT, read_object, wrong
 from runstone_gateway.routes_runs import MAX_PARAM_VALUE, MAX_TAG_VALUE, cut
+from runstone_gateway.streaming import aside, begun
 from runstone_kit.peers import failure
 
 MAX_HISTORY = 25_000
@@ -29,6 +28,9 @@ MAX_HISTORY_RUNS = 100
 
 MAX_INTERVAL = 2_500
 """Points of each run in an answer of get-history-bulk-interval, as MLflow has it."""
+
+PLAIN_BATCH = 5_000
+"""Points that are gathered in the event loop, in some milliseconds; MLflow's clients send 1,000."""
 
 POINT = {
     "key": TEXT.required,
@@ -156,7 +158,7 @@ def place(
 async def _write_batch(
     call: Call, run_id: str, points: Sequence[Any], params: dict[str, str], tags: dict[str, str]
 ) -> None:
-    series, of_models = series_of(points)
+    series, of_models = await aside(len(points) > PLAIN_BATCH, series_of, points)
     params, tags = cut(params, MAX_PARAM_VALUE), cut(tags, MAX_TAG_VALUE)
     if series:
         await _append(call, run_id, series, of_models, params, tags)
@@ -196,68 +198,27 @@ async def _append(
             await call.ask(call.tracking.AppendMetrics, request)
 
 
-class Columns(NamedTuple):
-    """Points of one metric of one run, by (timestamp, step, value)."""
-
-    steps: array[int]
-    timestamps: array[int]
-    values: array[float]
-
-
-async def _columns(call: Call, run_id: str, key: str, limit: int | None = None) -> Columns:
-    """The points, or the first ``limit`` of them and perhaps more.
-
-    None for a metric that the run lacks, and as MLflow has it none for a run that is not there.
-    """
-    found = Columns(array("q"), array("q"), array("d"))
-    request = metric_pb2.GetMetricHistoryRequest(run_id=run_id, key=key)
-    try:
-        async for page in call.stream(call.tracking.GetMetricHistory, request):
-            found.steps.extend(page.steps)
-            found.timestamps.extend(page.timestamps_ms)
-            found.values.extend(page.values)
-            if limit is not None and len(found.steps) >= limit:
-                break
-    except grpc.aio.AioRpcError as error:
-        if failure(error).reason not in ("METRIC_NOT_FOUND", "RUN_NOT_FOUND"):
-            raise
-    return found
-
-
-def _points(found: Columns, which: Iterable[int], key: str, **more: str) -> list[dict[str, Any]]:
-    """Points as JSON, each with its ``key`` and what else there is to tell of all of them."""
-    steps, timestamps, values = found
-    # NaN and infinities are rare, and one shows in the sum.
-    plain = math.isfinite(sum(values))
-    return [
-        {
-            "key": key,
-            "value": values[index] if plain else number(values[index]),
-            "timestamp": timestamps[index],
-            "step": steps[index],
-            **more,
-        }
-        for index in which
-    ]
-
-
 async def get_history(
     call: Call, run_id: str, metric_key: str, max_results: int | None = None, page_token: str = ""
 ) -> Any:
-    """GET metrics/get-history: every point, or a page of them from an offset."""
+    """GET metrics/get-history: every point, or a page of them; sent as the service gives them."""
     if max_results is not None and max_results <= 0:
         raise wrong(max_results, "max_results", "a positive whole number")
-    if not page_token.isdigit() and page_token:
-        raise wrong(page_token, "page_token", "the next_page_token of the page before")
-    first = int(page_token or 0)
-    end = None if max_results is None else first + max_results
-    found = await _columns(call, run_id, metric_key, None if end is None else end + 1)
-    total = len(found.steps)
-    last = total if end is None else min(end, total)
-    answer: dict[str, Any] = {"metrics": _points(found, range(min(first, total), last), metric_key)}
-    if last < total:
-        answer["next_page_token"] = str(last)
-    return answer
+    request = metric_pb2.GetMetricHistoryRequest(
+        run_id=run_id, key=metric_key, after=history.place(page_token)
+    )
+    try:
+        return await begun(history.pieces(call, request, max_results))
+    except grpc.aio.AioRpcError as error:
+        _require_absence(error)
+        return {"metrics": []}
+
+
+def _require_absence(error: grpc.aio.AioRpcError) -> None:
+    """Raise the error unless it says that a run or metric is not there: as MLflow has it, these
+    have no points."""
+    if failure(error).reason not in ("METRIC_NOT_FOUND", "RUN_NOT_FOUND"):
+        raise error
 
 
 async def get_history_bulk(
@@ -268,14 +229,29 @@ async def get_history_bulk(
         raise refused("GetMetricHistoryBulk request must specify at least one run_id.")
     _check_runs("GetMetricHistoryBulk", run_id)
     left = max(0, min(max_results, MAX_HISTORY))
-    points: list[dict[str, Any]] = []
+    pieces: list[bytes] = []
     for each in sorted(set(run_id)):
-        found = await _columns(call, each, metric_key, left)
-        points += _points(found, range(min(left, len(found.steps))), metric_key, run_id=each)
-        left = min(max_results, MAX_HISTORY) - len(points)
+        request = metric_pb2.GetMetricHistoryRequest(run_id=each, key=metric_key)
+        try:
+            found = await history.first_points(call, request, left)
+        except grpc.aio.AioRpcError as error:
+            _require_absence(error)
+            continue
+        pieces.append(await _written(found, metric_key, each))
+        left -= len(found)
         if left <= 0:
             break
-    return {"metrics": points}
+    return _answer(pieces)
+
+
+async def _written(found: history.Columns, key: str, run_id: str) -> bytes:
+    return await aside(
+        len(found) > history.PLAIN_POINTS, history.written, found, key, run_id=run_id
+    )
+
+
+def _answer(pieces: Iterable[bytes]) -> bytes:
+    return b'{"metrics":[' + b",".join(filter(None, pieces)) + b"]}"
 
 
 async def get_history_bulk_interval(
@@ -297,19 +273,20 @@ async def get_history_bulk_interval(
             "end_step must be greater than start_step."
             f" Found start_step={start_step} and end_step={end_step}."
         )
-    points: list[dict[str, Any]] = []
+    start = INT64[0] if start_step is None else start_step
+    end = INT64[-1] if end_step is None else end_step
+    pieces: list[bytes] = []
     for run_id in run_ids:
-        found = await _columns(call, run_id, metric_key)
-        inside = [
-            index
-            for index, step in enumerate(found.steps)
-            if start_step is None or end_step is None or start_step <= step <= end_step
-        ]
-        chosen = _spread(sorted({found.steps[index] for index in inside}), max_results)
-        which = [index for index in inside if found.steps[index] in chosen]
-        which.sort(key=lambda index: (found.steps[index], found.timestamps[index]))
-        points += _points(found, which[:max_results], metric_key, run_id=run_id)
-    return {"metrics": points}
+        request = metric_pb2.GetMetricHistoryRequest(run_id=run_id, key=metric_key)
+        try:
+            found = await history.points_between(call, request, start, end)
+        except grpc.aio.AioRpcError as error:
+            _require_absence(error)
+            continue
+        large = len(found) > history.PLAIN_POINTS
+        found = await aside(large, history.sampled, found, max_results)
+        pieces.append(await _written(found, metric_key, run_id))
+    return _answer(pieces)
 
 
 def _check_runs(name: str, run_ids: Sequence[str]) -> None:
@@ -318,12 +295,3 @@ def _check_runs(name: str, run_ids: Sequence[str]) -> None:
             f"{name} request cannot specify more than {MAX_HISTORY_RUNS} run_ids."
             f" Received {len(run_ids)} run_ids."
         )
-
-
-def _spread(steps: Sequence[int], count: int) -> frozenset[int]:
-    """At most ``count`` of the steps, at equal distances, the first and the last among them."""
-    if len(steps) <= count:
-        return frozenset(steps)
-    if count == 1:
-        return frozenset(steps[-1:])
-    return frozenset(steps[round(i * (len(steps) - 1) / (count - 1))] for i in range(count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +15,13 @@ from runstone.tracking.v1 import run_pb2 as messages
 from runstone.tracking.v1.logged_model_pb2 import ModelInput, ModelOutput
 from runstone_gateway import render_runs
 from runstone_gateway import render_tracking as render
+from runstone_gateway.body import parse
 from runstone_gateway.call import Call
-from runstone_gateway.errors import refused
+from runstone_gateway.errors import GatewayError, refused
 from runstone_gateway.fields import wrong
 from runstone_gateway.pages import MAX_ANSWER_BYTES
 from runstone_gateway.routes_experiments import VIEWS
+from runstone_gateway.streaming import aside
 
 DEFAULT_EXPERIMENT = "0"
 
@@ -30,6 +33,9 @@ STATUSES = {
 
 MAX_RESULTS = 50_000
 """Runs of one answer, as MLflow has it."""
+
+PLAIN_RUNS = 20
+"""Are written in the event loop: a millisecond."""
 
 MAX_PARAM_VALUE = 6000
 MAX_TAG_VALUE = 8000
@@ -148,14 +154,16 @@ async def search(
     size = 0
     token = ""
     request = run_columns_pb2.SearchRunColumnsRequest(search=search)
-    async for found in call.stream(call.tracking.SearchRunColumns, request):
-        # Written part by part: the messages of a large answer would weigh as much again.
-        if found.run_ids:
-            pieces.append(render_runs.runs(found))
-            size += len(pieces[-1])
-        token = found.next_page_token
-        if size > MAX_ANSWER_BYTES:
-            break
+    async with call.stream(call.tracking.SearchRunColumns, request) as parts:
+        async for found in parts:
+            # Written part by part: the messages of a large answer would weigh as much again.
+            if found.run_ids:
+                large = len(found.run_ids) > PLAIN_RUNS
+                pieces.append(await aside(large, render_runs.runs, found))
+                size += len(pieces[-1])
+            token = found.next_page_token
+            if size > MAX_ANSWER_BYTES:
+                break
     if not pieces:
         return {}
     told = b',"next_page_token":' + orjson.dumps(token) if token else b""
@@ -217,17 +225,26 @@ _MODEL_KEYS = ("artifact_path", "flavors", "utc_time_created", "run_id")
 async def log_model(call: Call, run_id: str, model_json: str) -> Any:
     """POST runs/log-model: notes a model in the run's tag of models, as MLflow 2 reads it."""
     try:
-        model = orjson.loads(model_json)
-    except orjson.JSONDecodeError:
+        model = parse(model_json.encode())
+    except (GatewayError, UnicodeError):
         raise refused("Malformed model info. The JSON of 'model_json' cannot be read.") from None
     lacking = [key for key in _MODEL_KEYS if not isinstance(model, dict) or key not in model]
     if lacking:
         raise refused(f"Model json is missing mandatory fields: {set(lacking)}")
     found = await call.ask(call.tracking.GetRun, messages.GetRunRequest(run_id=run_id))
     try:
-        history = orjson.loads(found.run.tags.get(HISTORY_TAG, "[]"))
-    except orjson.JSONDecodeError:
-        history = []
-    tags = {HISTORY_TAG: orjson.dumps([*history, model]).decode()}
+        history = parse(found.run.tags.get(HISTORY_TAG, "[]").encode())
+    except GatewayError:
+        history = None
+    if not isinstance(history, list):
+        # Anything else would be lost by it.
+        raise refused(
+            f"The tag '{HISTORY_TAG}' of the run must be a JSON list of models; delete the tag."
+        )
+    try:
+        # Python's words for NaN and infinities, which orjson would make null.
+        tags = {HISTORY_TAG: json.dumps([*history, model])}
+    except RecursionError:
+        raise refused("Malformed model info. 'model_json' is nested too deep.") from None
     await call.ask(call.tracking.LogBatch, messages.LogBatchRequest(run_id=run_id, tags=tags))
     return {}

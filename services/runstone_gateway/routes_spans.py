@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 import grpc
 import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.concurrency import iterate_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from runstone.tracking.v1 import trace_pb2 as messages
 from runstone_gateway import otlp, trace_file
@@ -18,9 +17,10 @@ from runstone_gateway import render_traces as render
 from runstone_gateway.body import read_bytes
 from runstone_gateway.call import Call
 from runstone_gateway.errors import GatewayError, missing, not_found, refused
+from runstone_gateway.streaming import JSON, Streamed, aside, begun
 from runstone_kit.peers import failure
 
-PROTOBUF, JSON = "application/x-protobuf", "application/json"
+PROTOBUF = "application/x-protobuf"
 
 EXPERIMENT_HEADER, RUN_HEADER = "x-mlflow-experiment-id", "x-mlflow-run-id"
 
@@ -50,7 +50,7 @@ async def export(call: Call) -> Any:
     if not experiment_id:
         raise refused(f"The header {EXPERIMENT_HEADER} must say which experiment the spans are of.")
     body = await read_bytes(call.request, call.settings.max_json_bytes)
-    calls, ended = await _read(_read_export, body, kind, experiment_id)
+    calls, ended = await aside(len(body) > LARGE_BODY, _read_export, body, kind, experiment_id)
     for each in calls:
         await call.ask(call.tracking.LogSpans, each)
     if (run_id := headers.get(RUN_HEADER)) and ended:
@@ -65,12 +65,6 @@ def _read_export(
 ) -> tuple[list[messages.LogSpansRequest], list[str]]:
     read = otlp.read_protobuf if kind == PROTOBUF else otlp.read_json
     return otlp.requests(read(body), experiment_id)
-
-
-async def _read(read: Any, body: bytes, *arguments: Any) -> Any:
-    if len(body) < LARGE_BODY:
-        return read(body, *arguments)
-    return await asyncio.to_thread(read, body, *arguments)
 
 
 async def _link(call: Call, run_id: str, trace_ids: Sequence[str]) -> None:
@@ -94,7 +88,7 @@ async def get(call: Call, trace_id: str, allow_partial: bool = False) -> Any:
     trace = await _trace(call, trace_id)
     if not trace.complete and not allow_partial:
         raise not_found(f"Trace with ID '{trace_id}' is not fully exported yet.")
-    return _streamed(_framed(b'{"trace":', render.traces([trace]), b"}"))
+    return await begun(_framed(b'{"trace":', render.traces([trace]), b"}"))
 
 
 async def _trace(call: Call, trace_id: str) -> messages.Trace:
@@ -111,7 +105,7 @@ async def batch_get(
         raise missing("trace_ids")
     # Before the answer begins, so that an error is told as one.
     first = await _batch(call, trace_ids)
-    return _streamed(_batches(call, first, experiment_ids))
+    return Streamed(_batches(call, first, experiment_ids))
 
 
 async def _batch(call: Call, trace_ids: Sequence[str]) -> messages.BatchGetTracesResponse:
@@ -122,7 +116,7 @@ async def _batch(call: Call, trace_ids: Sequence[str]) -> messages.BatchGetTrace
 
 async def _batches(
     call: Call, page: messages.BatchGetTracesResponse, experiment_ids: Sequence[str] | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     between = b'{"traces":['
     while True:
         wanted = [
@@ -141,15 +135,11 @@ async def _batches(
     yield b"]}" if between == b"," else b"{}"
 
 
-async def _framed(before: bytes, pieces: Any, after: bytes) -> AsyncIterator[bytes]:
-    yield before
+async def _framed(before: bytes, pieces: Iterator[bytes], after: bytes) -> AsyncGenerator[bytes]:
     async for piece in iterate_in_threadpool(pieces):
-        yield piece
-    yield after
-
-
-def _streamed(pieces: AsyncIterator[bytes]) -> StreamingResponse:
-    return StreamingResponse(pieces, media_type=JSON)
+        yield before + piece
+        before = b""
+    yield before + after
 
 
 async def artifact(call: Call, request_id: str = "", path: str = "") -> Any:
@@ -164,9 +154,9 @@ async def artifact(call: Call, request_id: str = "", path: str = "") -> Any:
     return _file(trace)
 
 
-def _file(trace: messages.Trace) -> StreamingResponse:
-    return StreamingResponse(
-        iterate_in_threadpool(render.trace_data(trace)),
+def _file(trace: messages.Trace) -> Streamed:
+    return Streamed(
+        _framed(b"", render.trace_data(trace), b""),
         media_type="application/octet-stream",
         headers={
             "content-disposition": f"attachment; filename={DATA_FILE}",
@@ -189,7 +179,8 @@ async def write_file(call: Call, experiment_id: str, trace_id: str) -> Any:
     found = await call.ask(call.tracking.GetTrace, messages.GetTraceRequest(trace_id=trace_id))
     _require_home(found.trace, experiment_id)
     body = await read_bytes(call.request, call.settings.max_json_bytes)
-    for each in await _read(trace_file.read, body, experiment_id, trace_id):
+    large = len(body) > LARGE_BODY
+    for each in await aside(large, trace_file.read, body, experiment_id, trace_id):
         await call.ask(call.tracking.LogSpans, each)
     return {}
 

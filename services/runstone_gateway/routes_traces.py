@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -13,7 +13,9 @@ from runstone_gateway import render_traces as render
 from runstone_gateway.call import Call
 from runstone_gateway.errors import refused
 from runstone_gateway.fields import wrong
+from runstone_gateway.pages import PLAIN_ITEMS
 from runstone_gateway.routes_runs import MAX_TAG_VALUE, cut, timestamp
+from runstone_gateway.streaming import aside
 from runstone_kit.ids import SystemIds
 
 MAX_RESULTS = 500
@@ -116,11 +118,12 @@ async def batch_get_infos(
     infos = []
     while True:
         found = await call.ask(call.tracking.BatchGetTraces, request)
-        infos += [
-            render.info(each.info)
+        wanted = [
+            each.info
             for each in found.traces
             if experiment_ids is None or each.info.experiment_id in experiment_ids
         ]
+        infos += await _rendered(wanted, render.info)
         if not found.left_out_trace_ids:
             return {"trace_infos": infos} if infos else {}
         request = messages.BatchGetTracesRequest(trace_ids=found.left_out_trace_ids)
@@ -141,7 +144,7 @@ async def search(
         if "mlflow_experiment" in each
     ]
     found, token = await _search(call, experiment_ids, filter, max_results, order_by, page_token)
-    return _page([render.info(each) for each in found], token)
+    return _page(await _rendered(found, render.info), token)
 
 
 async def older_search(
@@ -154,7 +157,13 @@ async def older_search(
 ) -> Any:
     """GET 2.0 traces."""
     found, token = await _search(call, experiment_ids, filter, max_results, order_by, page_token)
-    return _page([render.older_info(each) for each in found], token)
+    return _page(await _rendered(found, render.older_info), token)
+
+
+async def _rendered(
+    infos: Sequence[messages.TraceInfo], written: Callable[[messages.TraceInfo], Any]
+) -> list[dict[str, Any]]:
+    return await aside(len(infos) > PLAIN_ITEMS, lambda: list(map(written, infos)))
 
 
 def _page(infos: list[dict[str, Any]], token: str) -> dict[str, Any]:

@@ -23,6 +23,10 @@ _STATUS = {
 }
 
 
+_WRONG = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What reading a span raises that is none: the file is a stranger's."""
+
+
 def read(body: bytes, experiment_id: str, trace_id: str) -> list[pb.LogSpansRequest]:
     """The calls that store the file of one trace. Raises GatewayError."""
     found = parse(body)
@@ -33,7 +37,7 @@ def read(body: bytes, experiment_id: str, trace_id: str) -> list[pb.LogSpansRequ
     for place, each in enumerate(given):
         try:
             spans.append(_span(each, trace_id))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except _WRONG as error:
             raise refused(
                 f"spans[{place}] of traces.json is no span of MLflow's: {str(error)[:100]}"
             ) from None

@@ -8,16 +8,15 @@ anything fails, the client's going away included, the upload is aborted.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
 import structlog
-from starlette.requests import Request
 
 from runstone._transfer.wire import UploadChunk
 from runstone.artifact.v1 import artifact_pb2 as messages
+from runstone_gateway.body import Body, declared_size
 from runstone_gateway.call import Call
 from runstone_gateway.errors import GatewayError, refused
 from runstone_gateway.places import Place
@@ -28,9 +27,6 @@ CHUNK_BYTES = 2**20
 
 SMALL_BYTES = 4 * 2**20 - 2**16
 """What one PutArtifacts takes, with room for owner and path."""
-
-SILENCE_S = 45.0
-"""A client that sends nothing for so long is given up, before the service gives us up."""
 
 LINGER_S = 5.0
 """A slow client's bytes are passed on after so long, though they are no whole chunk yet."""
@@ -84,16 +80,6 @@ async def upload(call: Call, place: Place, *, least: int = 0) -> None:
         raise
 
 
-def declared_size(request: Request) -> int | None:
-    """The body's bytes; None when they come without being counted before."""
-    declared = request.headers.get("content-length")
-    if declared is None:
-        return None
-    if not declared.isascii() or not declared.isdigit():
-        raise GatewayError("BAD_REQUEST", "Content-Length is no number")
-    return int(declared)
-
-
 @asynccontextmanager
 async def slot(call: Call) -> AsyncIterator[None]:
     """One of the transfers that may go on at once. Raises GatewayError when none gets free."""
@@ -108,43 +94,6 @@ async def slot(call: Call) -> AsyncIterator[None]:
         yield
     finally:
         slots.release()
-
-
-class Body:
-    """A request's body, in pieces of the size that is asked for."""
-
-    def __init__(self, request: Request) -> None:
-        self._pieces = aiter(request.stream())
-
-    async def read(self, wanted: int) -> bytes:
-        """About ``wanted`` bytes. Empty at the end. Raises as ``pieces`` does."""
-        return b"".join(await self.pieces(wanted))
-
-    async def pieces(self, wanted: int, linger_s: float = math.inf) -> list[bytes]:
-        """About ``wanted`` bytes, or what came within ``linger_s``. Empty at the end.
-
-        Raises GatewayError for a silent client, ClientDisconnect.
-        """
-        pieces: list[bytes] = []
-        size = 0
-        loop = asyncio.get_running_loop()
-        until = loop.time() + linger_s
-        try:
-            async with asyncio.timeout(SILENCE_S) as patience:
-                async for piece in self._pieces:
-                    if not piece:
-                        continue
-                    pieces.append(piece)
-                    size += len(piece)
-                    now = loop.time()
-                    if size >= wanted or now > until:
-                        break
-                    if now > (patience.when() or 0) - SILENCE_S / 2:
-                        patience.reschedule(now + SILENCE_S)
-        except TimeoutError:
-            message = f"The body stopped for {SILENCE_S:.0f} s before its end."
-            raise GatewayError("BAD_REQUEST", message, status=408) from None
-        return pieces
 
 
 async def _send(call: Call, upload_id: str, body: Body) -> None:

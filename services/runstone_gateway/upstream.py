@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import grpc
 
+from runstone._tracking_stub import TrackingServiceStub
 from runstone._transfer import wire
 from runstone.registry.v1 import registry_service_pb2_grpc
-from runstone.tracking.v1 import tracking_service_pb2_grpc
 from runstone_kit import peers
 
 _STUBS = {
-    "tracking": tracking_service_pb2_grpc.TrackingServiceStub,
+    # Histories as columns of raw bytes: an object for each number would hold up the event loop.
+    "tracking": TrackingServiceStub,
     # Its two byte streams pass protobuf by, which would copy each megabyte twice more.
     "artifact": wire.ArtifactServiceStub,
     "registry": registry_service_pb2_grpc.RegistryServiceStub,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REQUEST_ID_METADATA = "x-request-id"
 """Carries the request id, in from the caller and back in the trailing metadata."""
@@ -14,10 +14,22 @@ REQUEST_ID_METADATA = "x-request-id"
 ACTOR_METADATA = "x-runstone-user"
 """Carries the caller's claimed name; it proves nothing and grants nothing."""
 
+VERSION_METADATA = "x-runstone-version"
+"""Of the server, in the trailing metadata of health's answers."""
+
+TIME_METADATA = "x-runstone-time-us"
+"""The server's clock there: unix microseconds."""
+
+
+AUTHORIZATION_METADATA = "authorization"
+"""Carries "Bearer" and the caller's token, where a server asks for one."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """One call. ``deadline`` is on the ``time.monotonic()`` scale, None when there is none.
+
+    ``authorization`` is what the caller proved itself by, for the services that are asked in turn.
 
     Outside a call (a background job, a test) every text is empty and there is no deadline.
     """
@@ -26,6 +38,7 @@ class RequestContext:
     actor: str = ""
     method: str = ""
     deadline: float | None = None
+    authorization: str = field(default="", repr=False)
 
     def remaining(self) -> float | None:
         """Seconds until the deadline, negative once it has passed; None without a deadline."""

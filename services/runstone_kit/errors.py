@@ -10,6 +10,7 @@
     ├── Unavailable          a dependency is away; the same call may be repeated as it is
     ├── DataLoss             stored bytes are damaged; only a backup helps
     └── EdgeError            raised by the kit, not by a service's rules
+        ├── Unauthenticated
         ├── PermissionDenied
         └── DeadlineExceeded
 
@@ -128,6 +129,13 @@ class DataLoss(RunstoneError):
 
 class EdgeError(RunstoneError):
     """Raised before or around a handler, or where it waits; no rule of a service raises one."""
+
+
+class Unauthenticated(EdgeError):
+    """The server asks callers for a token, and this one has none that it knows."""
+
+    code = "UNAUTHENTICATED"
+    reason = "UNAUTHENTICATED"
 
 
 class PermissionDenied(EdgeError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any
 
 import structlog
 from grpc_health.v1 import health, health_pb2
@@ -30,7 +31,8 @@ class Readiness:
     """Asks every check at a fixed interval and publishes the answer in a health servicer.
 
     Every name in ``services`` (and ``""``, the whole server) gets SERVING while all checks pass,
-    else NOT_SERVING. Before the first round, and after ``stop``, it is NOT_SERVING.
+    else NOT_SERVING. The name of a check (``runstone.tracking.v1.TrackingService/database``) tells
+    of that one alone. Before the first round, and after ``stop``, all are NOT_SERVING.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class Readiness:
         self._said = OnceAMinute()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="readiness", daemon=True)
-        self._publish(False)
+        self._publish(self._checks.keys(), ready=False)
 
     def start(self) -> None:
         """Ask once now, then go on asking in the background."""
@@ -82,7 +84,7 @@ class Readiness:
             # As loud as the line that it ends.
             _log.warning("ready again", check=name)
         self._failing = failing
-        self._publish(not failing)
+        self._publish(failing.keys(), ready=not failing)
         return not failing
 
     def _failures(self) -> dict[str, str]:
@@ -107,15 +109,17 @@ class Readiness:
             del self._asked[name]
         return failing
 
-    def _publish(self, ready: bool) -> None:
-        status = (
-            health_pb2.HealthCheckResponse.SERVING
-            if ready
-            else health_pb2.HealthCheckResponse.NOT_SERVING
-        )
+    def _publish(self, failing: Collection[str], *, ready: bool) -> None:
+        for name in self._checks:
+            self._servicer.set(name, _status(name not in failing))
         for service in self._services:
-            self._servicer.set(service, status)
+            self._servicer.set(service, _status(ready))
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval_s):
             self.ask()
+
+
+def _status(ready: bool) -> Any:
+    answers = health_pb2.HealthCheckResponse
+    return answers.SERVING if ready else answers.NOT_SERVING

@@ -1,4 +1,4 @@
-"""Calls from one service to another: same request id, same actor, no more time than is left."""
+"""Calls from one service to another: same request id, same caller, no more time than is left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from runstone_kit.context import ACTOR_METADATA, REQUEST_ID_METADATA, current
+from runstone_kit.context import (
+    ACTOR_METADATA,
+    AUTHORIZATION_METADATA,
+    REQUEST_ID_METADATA,
+    current,
+)
 
 MAX_MESSAGE_BYTES = 64 * 2**20
 """What a server of ours may send at most."""
@@ -39,14 +44,15 @@ class PeerFailure:
         return self.code in _AWAY
 
 
-def channel(address: str, *, service_config: str | None = None) -> grpc.Channel:
+def channel(address: str, *, service_config: str | None = None, token: str = "") -> grpc.Channel:
     """A channel to another service; connects when first used and reconnects by itself.
 
     ``service_config`` is the text of the ``service_config.json`` beside the peer's proto. Calls
-    carry the current call's request id and actor, and its deadline if that is the nearer one.
+    carry the current call's request id, actor and authorization, and its deadline if that is the
+    nearer one. ``token`` is the service's own, for what it does by itself.
     """
     return grpc.intercept_channel(
-        grpc.insecure_channel(address, options(service_config)), _PassOn()
+        grpc.insecure_channel(address, options(service_config)), _PassOn(token)
     )
 
 
@@ -93,30 +99,34 @@ class _Details(NamedTuple):
     compression: Any
 
 
-def _pass_on(continuation: Callable[..., Any], details: Any, request: Any) -> Any:
-    return continuation(_with_context(details), request)
-
-
 class _PassOn(
     grpc.UnaryUnaryClientInterceptor,
     grpc.UnaryStreamClientInterceptor,
     grpc.StreamUnaryClientInterceptor,
     grpc.StreamStreamClientInterceptor,
 ):
+    def __init__(self, token: str) -> None:
+        self._own = f"Bearer {token}" if token else ""
+
+    def _pass_on(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
+        return continuation(_with_context(details, self._own), request)
+
     # What is added does not depend on the kind of call.
-    intercept_unary_unary: Any = staticmethod(_pass_on)
-    intercept_unary_stream: Any = staticmethod(_pass_on)
-    intercept_stream_unary: Any = staticmethod(_pass_on)
-    intercept_stream_stream: Any = staticmethod(_pass_on)
+    intercept_unary_unary: Any = _pass_on
+    intercept_unary_stream: Any = _pass_on
+    intercept_stream_unary: Any = _pass_on
+    intercept_stream_stream: Any = _pass_on
 
 
-def _with_context(details: Any) -> _Details:
+def _with_context(details: Any, own: str) -> _Details:
     about = current()
     metadata = list(details.metadata or ())
     if about.request_id:
         metadata.append((REQUEST_ID_METADATA, about.request_id))
     if about.actor:
         metadata.append((ACTOR_METADATA, quote(about.actor, safe=" ")))
+    if authorization := about.authorization or own:
+        metadata.append((AUTHORIZATION_METADATA, authorization))
     timeout = details.timeout
     remaining = about.remaining()
     if remaining is not None:

@@ -23,9 +23,11 @@ from runstone_kit import metricspage, signals, workers
 from runstone_kit.errors import RunstoneError, Unavailable
 from runstone_kit.health import Readiness
 from runstone_kit.ids import SystemIds
+from runstone_kit.interceptors.about import HEALTH_SERVICE, AboutLayer
 from runstone_kit.interceptors.access_log import AccessLogLayer
 from runstone_kit.interceptors.activity import Activity, ActivityLayer
 from runstone_kit.interceptors.actor import ActorLayer
+from runstone_kit.interceptors.authentication import AuthenticationLayer
 from runstone_kit.interceptors.chain import Chain, Layer
 from runstone_kit.interceptors.deadline import DeadlineLayer
 from runstone_kit.interceptors.error_mapping import ErrorMappingLayer
@@ -37,6 +39,7 @@ from runstone_kit.interceptors.waiting import CallPool, WaitingLimit
 from runstone_kit.logs import OnceAMinute, access_writer
 from runstone_kit.registration import RegistrationError, register
 from runstone_kit.spec import ServerSpec, ServiceParts
+from runstone_kit.tokens import TokenFile, TokensError
 
 __all__ = ["Running", "ServerSpec", "ServiceParts", "StartError", "serve", "start"]
 
@@ -55,8 +58,6 @@ GC_THRESHOLD = 20_000
 
 START_RETRY_S = 1.0
 """Services may start in any order; a database takes seconds to come up."""
-
-HEALTH_SERVICE = "grpc.health.v1.Health"
 
 _log = structlog.get_logger("runstone_kit.server")
 
@@ -197,6 +198,10 @@ def _start_patiently(
 
 def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> Running:
     try:
+        tokens = None if spec.tokens_file is None else TokenFile(spec.tokens_file)
+    except TokensError as error:
+        raise StartError(f"RUNSTONE_TOKENS_FILE: {error}") from None
+    try:
         parts = list(spec.build())
     except Unavailable:
         raise
@@ -220,7 +225,7 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
     gate = WaitingLimit(calls, spec.max_waiting, refusals)
     server = grpc.server(
         calls,
-        interceptors=[Chain(_layers(spec, activity, watches), pools, gate)],
+        interceptors=[Chain(_layers(spec, activity, watches, tokens), pools, gate)],
         options=[*_options(reuse_port), *spec.channel_options],
     )
     servicer = health.HealthServicer()
@@ -239,9 +244,7 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
         if spec.metrics_address is not None and not reuse_port:
             page = metricspage.open_page(*spec.metrics_address)
         checks = {
-            f"{part.name}: {name}": check
-            for part in parts
-            for name, check in part.readiness.items()
+            f"{part.name}/{name}": check for part in parts for name, check in part.readiness.items()
         }
         readiness = Readiness(servicer, names, checks, interval_s=spec.readiness_interval_s)
         server.start()
@@ -263,7 +266,9 @@ def _start(spec: ServerSpec, addresses: Sequence[str], *, reuse_port: bool) -> R
     return Running(server, parts, readiness, closing, page, tcp_ports, activity)
 
 
-def _layers(spec: ServerSpec, activity: Activity, watches: frozenset[str]) -> list[Layer]:
+def _layers(
+    spec: ServerSpec, activity: Activity, watches: frozenset[str], tokens: TokenFile | None
+) -> list[Layer]:
     layers: list[Layer] = [
         RequestContextLayer(SystemIds(), spec.default_deadline_s),
         ActivityLayer(activity),
@@ -271,13 +276,15 @@ def _layers(spec: ServerSpec, activity: Activity, watches: frozenset[str]) -> li
     if spec.access_log != "off":
         writer = access_writer(spec.name, spec.log_format)
         layers.append(AccessLogLayer(writer, failures_only=spec.access_log == "failures"))
+    layers += [MetricsLayer(process_metrics()), ErrorMappingLayer()]
+    if tokens is not None:
+        layers.append(AuthenticationLayer(tokens, trust_unix=spec.trust_unix))
     layers += [
-        MetricsLayer(process_metrics()),
-        ErrorMappingLayer(),
         ActorLayer(),
         PermissionLayer(),
         StreamLimitLayer(max(1, spec.max_threads // 2), watches, spec.max_watches),
         DeadlineLayer(),
+        AboutLayer(),
     ]
     return layers
 

@@ -47,6 +47,8 @@ CLIENT_NAMES = frozenset(
         "TIMEOUT",
         "TRACKING_TIMEOUT",
         "TRACKING_TOKEN",
+        "TRACKING_TOKEN_FILE",
+        "ALLOW_PLAIN_TOKEN",
         "TRACKING_URI",
         "USER",
     )
@@ -80,6 +82,14 @@ class BaseServiceSettings(BaseModel):
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="port of /metrics on the listen host; unset: none"
     )
+    tokens_file: Path | None = Field(
+        None,
+        description="names and digests of the tokens that callers must have, a line each, as"
+        " `runstone auth create-token` prints them; unset: everybody may call",
+    )
+    service_token: SecretStr | None = Field(
+        None, description="this service's own token, for the others when they ask for one"
+    )
     workers: int = Field(1, ge=1, le=256, description="processes sharing the port")
     max_threads: int = Field(16, ge=1, le=1024, description="calls served at once, per process")
     max_waiting: int = Field(
@@ -106,6 +116,11 @@ class BaseServiceSettings(BaseModel):
     def connections(self) -> int:
         """Database connections per process: one a thread, one for a job, one for the ping."""
         return self.pool_size if self.pool_size is not None else self.max_threads + 2
+
+    @property
+    def own_token(self) -> str:
+        """The service's token; empty without one."""
+        return "" if self.service_token is None else self.service_token.get_secret_value()
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -51,7 +52,8 @@ class ServerSpec:
     ``channel_options`` are added to the kit's own gRPC server options and win over them.
     ``max_watches`` streams of ``ServiceParts.watches`` are served at a time, besides the
     ``max_threads`` calls; one costs a thread that waits, and the work that its service allows it.
-    ``readiness_interval_s`` is how old an answer of health may be.
+    ``tokens_file`` names who may call (None: everybody); with ``trust_unix`` whoever may open a
+    unix socket, too. ``readiness_interval_s`` is how old an answer of health may be.
     """
 
     name: str
@@ -70,6 +72,8 @@ class ServerSpec:
     access_log: str = "all"
     log_format: Format = "json"
     channel_options: Sequence[tuple[str, Any]] = ()
+    tokens_file: Path | None = None
+    trust_unix: bool = False
 
     @classmethod
     def from_settings(
@@ -98,6 +102,7 @@ class ServerSpec:
             "shutdown_grace_s": settings.shutdown_grace_s,
             "access_log": settings.access_log,
             "log_format": settings.log_format,
+            "tokens_file": settings.tokens_file,
         }
         return cls(name=name, build=build, **(fields | changes))
 

@@ -106,7 +106,7 @@ def build(
         closers.append(database.dispose)
 
     def connect(address: str, service: str) -> grpc.Channel:
-        made = channel(address, service_config=service_config(service))
+        made = channel(address, service_config=service_config(service), token=settings.own_token)
         closers.append(made.close)
         return made
 

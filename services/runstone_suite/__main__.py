@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--http-port", type=int, help="default: 5000; 0: any free one")
     parser.add_argument("--no-http", action="store_true", help="no REST API")
     parser.add_argument("--metrics-port", type=int, help="Prometheus metrics; default: none")
+    parser.add_argument("--tokens-file", type=Path, help="who may call; default: all")
     parser.add_argument("--workers", type=int, help="processes; needs PostgreSQL")
     parser.add_argument("--json", dest="as_json", action="store_true", help="say where in JSON")
     arguments = parser.parse_args()

@@ -57,6 +57,7 @@ class Status:
 
     address: the unix socket as a gRPC target; empty until it serves.
     tcp: host:port when it also listens there.
+    http: URL of MLflow's REST API, when it serves that.
     """
 
     pid: int
@@ -64,6 +65,7 @@ class Status:
     version: str
     address: str = ""
     tcp: str = ""
+    http: str = ""
 
 
 class DataDir:
@@ -103,9 +105,9 @@ class DataDir:
             raise
         self._lock = lock
 
-    def publish(self, *, address: str, tcp: str = "") -> None:
+    def publish(self, *, address: str, tcp: str = "", http: str = "") -> None:
         """Tell clients where the suite serves: the file is there whole or not at all."""
-        status = Status(os.getpid(), self.mode, self.version, address, tcp)
+        status = Status(os.getpid(), self.mode, self.version, address, tcp, http)
         assert self._lock is not None
         with _explained(self.path):
             self._write_lock(self._lock, status)

@@ -84,7 +84,11 @@ def open_front(settings: SuiteSettings) -> Front:
     from runstone_gateway.settings import GatewaySettings
 
     host = split_address(settings.listen)[0]
-    told = GatewaySettings.load(access_log=settings.access_log, log_format=settings.log_format)
+    told = GatewaySettings.load(
+        access_log=settings.access_log,
+        log_format=settings.log_format,
+        tokens_file=settings.tokens_file,
+    )
     try:
         listening = bind(host, settings.http_port, reuse_port=workers.is_worker())
     except OSError as error:

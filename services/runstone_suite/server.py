@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from runstone_kit import logs, memory, workers
+from runstone_kit import logs, memory, tokens, workers
 from runstone_kit.server import Running, ServerSpec, serve
 from runstone_kit.settings import SettingsError
 from runstone_kit.spec import split_address
@@ -49,6 +49,7 @@ class Options:
     no_http: bool = False
     workers: int | None = None
     metrics_port: int | None = None
+    tokens_file: Path | None = None
     idle_timeout: float | None = None
     background: bool = False
     socket: Path | None = None
@@ -79,6 +80,7 @@ def _settings(options: Options) -> SuiteSettings:
         "http_port": None if workers.is_worker() else options.http_port,
         "metrics_port": options.metrics_port,
         "idle_timeout": options.idle_timeout,
+        "tokens_file": options.tokens_file,
     }
     settings = SuiteSettings.load(
         **{key: value for key, value in given.items() if value is not None}
@@ -97,6 +99,11 @@ def _settings(options: Options) -> SuiteSettings:
 
 
 def _run(options: Options, settings: SuiteSettings) -> int:
+    if settings.tokens_file is not None:
+        try:
+            tokens.read(settings.tokens_file)
+        except tokens.TokensError as error:
+            raise SuiteError(str(error)) from None
     composition = Composition.of(settings, settings.data_dir.resolve())
     settings = _for_workers(options, settings, composition)
     if composition.embedded:
@@ -133,7 +140,10 @@ def _run(options: Options, settings: SuiteSettings) -> int:
         if settings.workers > 1 and not workers.is_worker():
             _tell_later(options, settings)
         build = front.before(composition.build)
-        spec = ServerSpec.from_settings("suite", settings, build, addresses=addresses)
+        # Who may open the socket owns the data: it is in their folder.
+        spec = ServerSpec.from_settings(
+            "suite", settings, build, addresses=addresses, trust_unix=True
+        )
         # All modules are loaded, and stay: no collection need look at them again.
         gc.freeze()
         gc.enable()
@@ -268,14 +278,14 @@ def _tell(
 ) -> None:
     host = split_address(settings.listen)[0]
     tcp = _address(host, ports[0]) if ports else ""
-    if folder is not None and place is not None:
-        folder.publish(address=f"unix:{place}", tcp=tcp)
-    if options.background:
-        return
-    uri = f"runstone://{_address(_name_for_clients(host), ports[0])}"
     web = None
     if http_port is not None:
         web = f"http://{_address(_name_for_clients(host), http_port)}"
+    if folder is not None and place is not None:
+        folder.publish(address=f"unix:{place}", tcp=tcp, http=web or "")
+    if options.background:
+        return
+    uri = f"runstone://{_address(_name_for_clients(host), ports[0])}"
     facts: dict[str, Any] = {
         "address": tcp,
         "uri": uri,

@@ -16,19 +16,26 @@ from runstone_kit.validation import (
 )
 from runstone_tracking.convert_appends import MAX_RANK
 from runstone_tracking.model import MetricSummary
-from runstone_tracking.model_metrics import Columns
+from runstone_tracking.model_metrics import NO_RANK, Columns, HistoryPlace
 
 
-def read_history(request: pb.GetMetricHistoryRequest) -> tuple[str, str, int | None]:
-    """Run, key, and the rank if one is asked for."""
+def read_history(
+    request: pb.GetMetricHistoryRequest,
+) -> tuple[str, str, int | None, HistoryPlace | None]:
+    """Run, key, the rank if one is asked for, and the place behind which to go on."""
     violations = Violations()
     check_run_id(violations, "run_id", request.run_id)
     check_entity_key(violations, "key", request.key)
     rank = request.rank if request.HasField("rank") else None
     if rank is not None:
         check_range(violations, "rank", rank, 0, MAX_RANK)
+    after = request.after
+    place = None
+    if request.HasField("after"):
+        check_range(violations, "after.rank", after.rank, NO_RANK, MAX_RANK)
+        place = HistoryPlace(after.timestamp_ms, after.step, after.value, after.rank)
     violations.raise_if_any()
-    return request.run_id, request.key, rank
+    return request.run_id, request.key, rank, place
 
 
 def read_list(request: pb.ListMetricKeysRequest) -> tuple[str, int, str]:

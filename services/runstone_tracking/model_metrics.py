@@ -54,6 +54,16 @@ class Columns:
         return len(self.steps)
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryPlace:
+    """Where a point stands in a history; ``rank`` is NO_RANK for a point without one."""
+
+    timestamp_ms: int
+    step: int
+    value: float
+    rank: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MetricBatch:
     """The points of one AppendMetrics, series after series.

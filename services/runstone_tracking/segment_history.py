@@ -6,13 +6,16 @@ duplicate, bit for bit and of the same rank, stays once.
 
 from __future__ import annotations
 
+import math
+import struct
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runstone_tracking.model_metrics import NO_RANK, Columns, Int32s, Int64s
+from runstone_tracking.model_metrics import NO_RANK, Columns, HistoryPlace, Int32s, Int64s
 
 MAX_CHUNK = 65_536
 """Points of one piece, as the contract says: 1.5 MiB on the wire."""
@@ -50,16 +53,34 @@ def ordered(points: Columns) -> Columns:
     return _without_duplicates(points)
 
 
+def behind(points: Columns, place: HistoryPlace) -> Columns:
+    """The points behind a place, of points that are in order."""
+    times = points.timestamps_ms
+    same = range(
+        int(np.searchsorted(times, place.timestamp_ms, "left")),
+        int(np.searchsorted(times, place.timestamp_ms, "right")),
+    )
+    wanted = _order(place.step, place.value, place.rank)
+
+    def order(at: int) -> tuple[int, bool, float, int, int]:
+        rank = NO_RANK if points.ranks is None else int(points.ranks[at])
+        return _order(int(points.steps[at]), float(points.values[at]), rank)
+
+    first = same.start + bisect_right(same, wanted, key=order)
+    return points if first == 0 else _part(points, slice(first, None))
+
+
+def _order(step: int, value: float, rank: int) -> tuple[int, bool, float, int, int]:
+    """What points of one time are ordered by; see ``_without_duplicates``."""
+    is_number = not math.isnan(value)
+    (bits,) = struct.unpack("<q", struct.pack("<d", value))
+    return step, is_number, value if is_number else 0.0, bits, rank
+
+
 def cut(points: Columns) -> Iterator[Columns]:
     """Pieces of at most MAX_CHUNK points; none for no points."""
     for start in range(0, len(points), MAX_CHUNK):
-        part = slice(start, start + MAX_CHUNK)
-        yield Columns(
-            points.steps[part],
-            points.timestamps_ms[part],
-            points.values[part],
-            None if points.ranks is None else points.ranks[part],
-        )
+        yield _part(points, slice(start, start + MAX_CHUNK))
 
 
 def _without_duplicates(points: Columns) -> Columns:
@@ -79,6 +100,11 @@ def _without_duplicates(points: Columns) -> Columns:
     if found.ranks is not None:
         new[1:] |= found.ranks[1:] != found.ranks[:-1]
     return found if new.all() else _pick(found, np.flatnonzero(new))
+
+
+def _part(points: Columns, part: slice) -> Columns:
+    ranks = None if points.ranks is None else points.ranks[part]
+    return Columns(points.steps[part], points.timestamps_ms[part], points.values[part], ranks)
 
 
 def _pick(points: Columns, at: Int64s) -> Columns:

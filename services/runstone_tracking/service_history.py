@@ -18,8 +18,15 @@ from runstone_kit.validation import INT64_MAX
 from runstone_tracking import chunk, segment
 from runstone_tracking.errors import MetricNotFound
 from runstone_tracking.model_chunks import ChunkRef
-from runstone_tracking.model_metrics import NO_RANK, Block, Columns
-from runstone_tracking.segment_history import NO_POINTS, concatenate, cut, ordered, split
+from runstone_tracking.model_metrics import NO_RANK, Block, Columns, HistoryPlace
+from runstone_tracking.segment_history import (
+    NO_POINTS,
+    behind,
+    concatenate,
+    cut,
+    ordered,
+    split,
+)
 from runstone_tracking.service_pieces import Piece, by_frame, read_ahead, read_pieces
 from runstone_tracking.store import Session, Transactions
 from runstone_tracking.store_chunks import ChangedMeanwhile
@@ -34,9 +41,11 @@ class HistoryReader:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    def read(self, run_id: str, key: str, rank: int | None) -> Iterator[Columns]:
+    def read(
+        self, run_id: str, key: str, rank: int | None, after: HistoryPlace | None = None
+    ) -> Iterator[Columns]:
         """See MetricService.history. Raises RunNotFound and MetricNotFound at once."""
-        return self._read(run_id, key, rank, self._pieces(run_id, key, rank))
+        return self._read(run_id, key, rank, after, self._pieces(run_id, key, rank))
 
     def _pieces(self, run_id: str, key: str, rank: int | None) -> list[Piece]:
         """All pieces of one state, by their first timestamp. Raises RunNotFound, MetricNotFound."""
@@ -55,14 +64,20 @@ class HistoryReader:
         return sorted(found, key=lambda piece: piece.min_timestamp_ms)
 
     def _read(
-        self, run_id: str, key: str, rank: int | None, pieces: list[Piece]
+        self,
+        run_id: str,
+        key: str,
+        rank: int | None,
+        after: HistoryPlace | None,
+        pieces: list[Piece],
     ) -> Iterator[Columns]:
-        given: int | None = None
-        """All points before this time were given."""
+        given = None if after is None else after.timestamp_ms
+        """All points before this time were given, or are not wanted."""
         while True:
             try:
                 for complete, before in self._complete(run_id, pieces, given):
-                    yield from cut(ordered(complete))
+                    points = ordered(complete)
+                    yield from cut(points if after is None else behind(points, after))
                     if before is not None:
                         # A piece that is looked up anew may begin earlier than what was given.
                         given = before if given is None else max(given, before)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from runstone_kit.paging import Page, cut_page, decode_token, query_hash, resolve_page_size
 from runstone_tracking import segment_encode
 from runstone_tracking.model import MetricSummary
-from runstone_tracking.model_metrics import Append, Columns, NewSegment
+from runstone_tracking.model_metrics import Append, Columns, HistoryPlace, NewSegment
 from runstone_tracking.model_samples import Sampled, SampleQuery, Update
 from runstone_tracking.service_appends import Batch, GroupedAppends
 from runstone_tracking.service_history import HistoryReader
@@ -54,14 +54,16 @@ class MetricService:
             raise outcome
         return outcome
 
-    def history(self, run_id: str, key: str, rank: int | None = None) -> Iterator[Columns]:
+    def history(
+        self, run_id: str, key: str, rank: int | None = None, after: HistoryPlace | None = None
+    ) -> Iterator[Columns]:
         """Every point of a key, or of one rank, in pieces by (timestamp, step, value, rank).
 
-        A duplicate comes once. What was committed when this is called is read, without holding a
-        connection in between. Raises RunNotFound, MetricNotFound; the iterator raises RunNotFound
-        when the run is purged while it is read.
+        With ``after`` only those behind it. A duplicate comes once. What was committed when this is
+        called is read, without holding a connection in between. Raises RunNotFound, MetricNotFound;
+        the iterator raises RunNotFound when the run is purged while it is read.
         """
-        return self._reader.read(run_id, key, rank)
+        return self._reader.read(run_id, key, rank, after)
 
     def sample(self, query: SampleQuery) -> Iterator[Sampled]:
         """What charts show of series; see ``service_samples``. Raises RunNotFound."""

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,21 @@ def test_a_domain_error_keeps_its_code_reason_and_metadata(server: Probe, kind: 
     assert (info.reason, info.domain) == ("THING_NOT_FOUND", "probe.runstone")
     assert dict(info.metadata) == {"name": "x7"}
     assert trailing(error)["x-request-id"]
+
+
+def test_probes_are_told_version_clock_and_each_check(server: Probe) -> None:
+    before = time.time()
+    ask = health_pb2_grpc.HealthStub(server.caller.channel).Check.with_call
+    for name in ("", probe.PROBE, f"{probe.PROBE}/database"):
+        answer, call = ask(health_pb2.HealthCheckRequest(service=name), timeout=10)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        told = trailing(call)
+        assert told["x-runstone-version"] == metadata.version("runstone-server")
+        assert before - 0.001 <= int(told["x-runstone-time-us"]) / 1e6 <= time.time() + 0.001
+        assert told["x-request-id"]
+    # Other calls are as small as they were.
+    _, call = server.caller.channel.unary_unary(f"/{probe.PROBE}/Unary").with_call(b"", timeout=10)
+    assert set(trailing(call)) == {"x-request-id"}
 
 
 def test_field_violations_name_each_field(server: Probe) -> None:

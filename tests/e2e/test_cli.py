@@ -1,5 +1,7 @@
 """Every command of `runstone`, for people and with --json, against a suite that runs."""
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -20,11 +22,19 @@ from support.suites import clean_environment, suite
 UNKNOWN_RUN = "0" * 32
 
 # They need no server that runs, and have tests of their own below.
-WITHOUT_SUITE = {"completion", "server", "db current", "db upgrade"}
-SERVING = {"models serve"}
-"""Called in test_serving.py, as the process that it is."""
-WITH_MLFLOW = {"import mlflow", "export mlflow"}
-"""Called in tests/compat, where an MLflow is."""
+WITHOUT_SUITE = {"completion", "server", "ui", "db current", "db upgrade"}
+ELSEWHERE = {
+    "models serve": "test_serving.py, as the process that it is",
+    "run": "test_projects.py, in a folder of its own",
+    "runs diff": "test_reproduce.py: the exit code says whether runs differ",
+    "runs reproduce": "test_reproduce.py",
+    **dict.fromkeys(
+        ("auth create-token", "auth login", "auth logout", "auth status"),
+        "test_auth.py, on a server that asks for tokens",
+    ),
+    **dict.fromkeys(("import mlflow", "export mlflow"), "tests/compat, where an MLflow is"),
+}
+"""Commands that other tests call, and which."""
 
 
 class Caller:
@@ -99,8 +109,9 @@ def test_every_command(call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyP
     use_webhooks(call, tmp_path)
     use_governance(call)
     use_sync(call, tmp_path)
+    use_doctor(call)
     use_gc(call, run_id, tmp_path)
-    assert call.called | WITHOUT_SUITE | SERVING | WITH_MLFLOW == set(all_commands())
+    assert call.called | WITHOUT_SUITE | ELSEWHERE.keys() == set(all_commands())
 
 
 def use_sync(call: Caller, tmp_path: Path) -> None:
@@ -115,6 +126,14 @@ def use_sync(call: Caller, tmp_path: Path) -> None:
     assert call.told("sync", str(kept))["complete"]
     code, _, err = call.raw("sync", str(tmp_path))
     assert (code, err.startswith("Error: ")) == (1, True)
+
+
+def use_doctor(call: Caller) -> None:
+    said = call.said("doctor")
+    assert f"service.tracking\tok\t{call.uri} answers" in said
+    told = call.told("doctor")
+    assert told["counts"]["failure"] == 0
+    assert {"name", "group", "status", "summary", "details", "fix"} == set(told["checks"][0])
 
 
 def use_experiments(call: Caller) -> None:
@@ -137,6 +156,10 @@ def use_experiments(call: Caller) -> None:
     assert "Restored" in call.said("experiments", "restore", "another", "--name")
     assert "active already" in call.said("experiments", "restore", "another", "--name")
     call.told("experiments", "delete", "another", "--name")
+    assert call.told("experiments", "tag", "set", "iris", "goal=a=b") == {"tags": {"goal": "a=b"}}
+    assert call.said("experiments", "tag", "delete", "iris", "goal") == "Deleted goal.\n"
+    # What MLflow's command line is called with.
+    assert "iris" in call.said("experiments", "get", "--experiment-id", experiment_id)
 
 
 def use_runs(call: Caller) -> str:
@@ -177,7 +200,46 @@ def use_runs(call: Caller) -> str:
     assert call.told("runs", "restore", spare[:8]) == {"run_ids": [spare]}
     assert call.said("runs", "restore", spare) == f"Active already: {spare}.\n"
     call.told("runs", "delete", spare)
+    use_runs_by_hand(call, str(kept))
+    use_export(call, str(kept))
     return str(kept)
+
+
+def use_runs_by_hand(call: Caller, kept: str) -> None:
+    made = call.told("runs", "create", "--experiment", "iris", "--name", "hand", "--tag", "a=b")
+    assert (made["status"], made["tags"]["a"]) == ("RUNNING", "b")
+    run_id = made["run_id"]
+    assert call.told("runs", "tag", "set", run_id[:8], "color=blue") == {"tags": {"color": "blue"}}
+    assert call.told("runs", "tag", "delete", run_id, "a") == {"keys": ["a"]}
+    assert call.said("runs", "end", run_id[:8], "--status", "failed").endswith(" is failed.\n")
+    ended = call.told("runs", "get", run_id)
+    assert (ended["status"], ended["tags"]["color"]) == ("FAILED", "blue")
+    assert ended["end_time"] is not None
+    rows = {row["key"]: row for row in call.told("runs", "compare", kept[:8], run_id)}
+    assert rows["lr"]["values"] == {kept: "0.1", run_id: None}
+    assert "experiment_id" not in rows
+    table = call.said("runs", "compare", kept, run_id, "--all").splitlines()
+    assert table[0].split("\t") == ["KIND", "KEY", kept, run_id]
+    assert any(line.startswith("attribute\texperiment_id\t") for line in table)
+    code, _, err = call.raw("runs", "compare", kept, kept[:8])
+    assert (code, "two runs at least" in err) == (2, True)
+    call.told("runs", "delete", "--run-id", run_id)
+
+
+def use_export(call: Caller, kept: str) -> None:
+    evil = runstone.Client(call.uri)
+    evil.log_batch(kept, params={"p": "=1+1", "n": "-0.5", "lines": 'one\ntwo,"three"'})
+    code, out, err = call.raw("experiments", "export", "iris")
+    assert (code, err) == (0, "")
+    [row] = csv.DictReader(io.StringIO(out))
+    assert (row["run_id"], row["name"], row["metrics.acc"]) == (kept, "kept", "0.75")
+    assert (row["params.p"], row["params.n"]) == ("'=1+1", "-0.5")
+    assert row["params.lines"] == 'one\ntwo,"three"'
+    code, out, _ = call.raw("experiments", "csv", "-x", "iris", "--raw")
+    assert next(csv.DictReader(io.StringIO(out)))["params.p"] == "=1+1"
+    assert call.told("experiments", "export", "iris", "--filter", "params.p = '=1+1'")["name"] == (
+        "kept"
+    )
 
 
 def use_artifacts(call: Caller, run_id: str, folder: Path) -> None:
@@ -198,9 +260,41 @@ def use_artifacts(call: Caller, run_id: str, folder: Path) -> None:
     got = call.told("artifacts", "download", run_id, "model", "--to", str(to))
     assert (Path(got["path"]) / "deep" / "weights.bin").read_bytes() == b"weights"
     call.said("artifacts", "download", f"runs:/{run_id[:8]}/notes.txt", "--to", str(to))
+    use_archives(call, run_id, folder)
     assert call.told("artifacts", "delete", run_id, "notes.txt") == {"deleted": 1}
     assert call.told("artifacts", "scrub")["damaged"] == []
     assert "0 damaged" in call.said("artifacts", "scrub", "--max-bytes", "1000000")
+
+
+def use_archives(call: Caller, run_id: str, folder: Path) -> None:
+    archive = folder / "run.tar.gz"
+    made = call.told("artifacts", "archive", run_id[:8], "-o", str(archive))
+    assert (made["files"], made["size"]) == (2, len("weights" + "notes"))
+    first = archive.read_bytes()
+    assert "Wrote 2 files" in call.said("artifacts", "archive", run_id, "-o", str(archive))
+    assert archive.read_bytes() == first
+    empty = call.told("runs", "create")["run_id"]
+    said = call.said("artifacts", "restore", str(archive), f"runs:/{empty}/back")
+    assert said.endswith("; 2 sent, 0 there already.\n")
+    again = call.told("artifacts", "restore", str(archive), f"runs:/{empty}/back")
+    assert (again["files"], again["sent"]) == (2, 0)
+    assert call.told("artifacts", "verify", f"runs:/{empty}/back", str(archive))["problems"] == []
+    assert "0 problems" in call.said("artifacts", "verify", empty)
+    (folder / "other").mkdir()
+    (folder / "other" / "notes.txt").write_text("NOTES", "utf-8")
+    code, out, _ = call.raw("artifacts", "verify", run_id, str(folder / "other"), "--json")
+    assert (code, json.loads(out)["problems"]) == (
+        1,
+        [
+            {"path": "model/deep/weights.bin", "problem": "only stored"},
+            {"path": "notes.txt", "problem": "different"},
+        ],
+    )
+    code, _, err = call.raw(
+        "artifacts", "restore", str(archive), empty, "--max-unpacked-bytes", "100"
+    )
+    assert (code, "unpacks to more than 100 bytes" in err) == (1, True)
+    call.told("artifacts", "delete", empty)
 
 
 def use_webhooks(call: Caller, folder: Path) -> None:
@@ -248,6 +342,34 @@ def use_models(call: Caller, run_id: str, folder: Path) -> None:
     call.said("models", "create", "spare")
     assert call.told("models", "rename", "spare", "spare2")["name"] == "spare2"
     assert call.told("models", "delete", "spare2") == {"name": "spare2"}
+    use_copied_models(call, folder)
+
+
+def use_copied_models(call: Caller, folder: Path) -> None:
+    assert call.told("models", "tag", "set", "net", "c=d")["tags"] == {"a": "b", "c": "d"}
+    call.said("models", "tag", "delete", "net", "c")
+    tagged = call.told("models", "tag", "set", "net", "good=yes", "--version", "latest")
+    assert (tagged["version"], tagged["tags"]) == (2, {"good": "yes"})
+    assert call.told("models", "update", "net", "--description", "better")["description"] == (
+        "better"
+    )
+    assert "version 2" in call.said("models", "update", "net", "2", "--description", "second")
+    copied = call.told("models", "copy", "net", "2", "copied")
+    assert (copied["version"], copied["source"]) == (1, "models:/net/2")
+    assert (copied["tags"], copied["description"]) == ({"good": "yes"}, "second")
+    archive = str(folder / "net.tar.gz")
+    assert call.told("models", "export", "net", "-o", archive)["versions"] == [1, 2]
+    brought = call.told("models", "import", archive, "--name", "brought", "--keep-stages")
+    assert brought["versions"] == [
+        {"source_version": 1, "version": 1, "new": True},
+        {"source_version": 2, "version": 2, "new": True},
+    ]
+    again = call.said("models", "import", archive, "--name", "brought").splitlines()
+    assert again[1:] == ["1\t1\tThere already", "2\t2\tThere already"]
+    files = call.told("artifacts", "list", "models:/brought/2", "-r")
+    assert [row["path"] for row in files] == ["deep/weights.bin"]
+    for name in ("copied", "brought"):
+        call.told("models", "delete", name)
 
 
 def use_served_models(call: Caller, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +435,7 @@ def use_governance(call: Caller) -> None:
 
 def use_gc(call: Caller, run_id: str, folder: Path) -> None:
     would = call.told("gc", "--dry-run")
-    assert (len(would["run_ids"]), would["dry_run"]) == (1, True)
+    assert (len(would["run_ids"]), would["dry_run"]) == (2, True)
     assert "0 runs" in call.said("gc", "--yes", "--older-than", "1d")
     removed = call.told("gc")
     assert removed["run_ids"] == would["run_ids"]

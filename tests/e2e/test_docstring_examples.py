@@ -12,14 +12,25 @@ from typing import Any
 import pytest
 
 import runstone
-from runstone import artifacts, data, entities, exceptions, metrics, models, pyfunc, sklearn, types
+from runstone import (
+    artifacts,
+    data,
+    entities,
+    exceptions,
+    metrics,
+    models,
+    projects,
+    pyfunc,
+    sklearn,
+    types,
+)
 from runstone.models import signature
 from runstone.types import schema
 from support import fluent
 
 MODULES = (
     *(runstone, artifacts, data, types, schema),
-    *(metrics, models, signature, pyfunc, sklearn),
+    *(metrics, models, signature, projects, pyfunc, sklearn),
 )
 
 

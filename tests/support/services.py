@@ -86,10 +86,10 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, database_url: str, objects_url: str) -> Iterator[Cluster]:
+def cluster(folder: Path, database_url: str, objects_url: str, **changes: str) -> Iterator[Cluster]:
     """The services on a database, migrated here, and a bucket; killed at the end."""
     environment = clean_environment(
-        RUNSTONE_DATABASE_URL=database_url, RUNSTONE_OBJECTS_URL=objects_url
+        RUNSTONE_DATABASE_URL=database_url, RUNSTONE_OBJECTS_URL=objects_url, **changes
     )
     subprocess.run(
         [sys.executable, "-m", "runstone.cli", "db", "upgrade"],

@@ -1,9 +1,9 @@
 """What happens around every RPC, outermost first.
 
-    request context → access log → metrics → error mapping → permission
-        → stream limit → deadline → servicer
+    request context → access log → metrics → error mapping → authentication → actor
+        → permission → stream limit → deadline → servicer
 
-Metrics lie outside error mapping and permission, else NOT_FOUND would count as OK and refused
+Metrics lie outside error mapping and authentication, else NOT_FOUND would count as OK and refused
 calls would not count at all. gRPC sees one interceptor, the ``Chain``; each layer is a file here.
 """
 

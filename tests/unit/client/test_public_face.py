@@ -22,6 +22,7 @@ from runstone import (
     exceptions,
     metrics,
     models,
+    projects,
     pyfunc,
     sklearn,
     types,
@@ -47,7 +48,7 @@ HEAVY = {
 
 MODULES = (
     *(runstone, artifacts, data, entities, exceptions),
-    *(metrics, models, signature, schema, types, pyfunc, sklearn),
+    *(metrics, models, signature, schema, types, projects, pyfunc, sklearn),
 )
 
 

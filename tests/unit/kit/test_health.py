@@ -36,10 +36,12 @@ def test_one_failing_check_is_enough_and_recovery_is_seen() -> None:
     readiness = Readiness(servicer, ["a.B"], {"database": check, "bucket": lambda: None})
     assert not readiness.ask()
     assert status(servicer, "a.B") == NOT_SERVING
+    assert (status(servicer, "database"), status(servicer, "bucket")) == (NOT_SERVING, SERVING)
     trouble.clear()
     assert readiness.ask()
-    assert status(servicer, "a.B") == SERVING
+    assert status(servicer, "a.B") == status(servicer, "database") == SERVING
     readiness.stop()
+    assert status(servicer, "bucket") == NOT_SERVING
 
 
 def test_a_check_that_times_out_inside_fails_and_is_asked_again() -> None:

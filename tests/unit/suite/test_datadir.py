@@ -23,7 +23,7 @@ def test_claim_publish_release(tmp_path: Path) -> None:
     owner = owner_of(folder.path)
     assert owner is not None
     assert (owner.pid, owner.mode, owner.address) == (os.getpid(), "foreground", "")
-    folder.publish(address="unix:/x.sock", tcp="127.0.0.1:1")
+    folder.publish(address="unix:/x.sock", tcp="127.0.0.1:1", http="http://127.0.0.1:2")
     said = json.loads(status_file.read_text("utf-8"))
     assert said == {
         "pid": os.getpid(),
@@ -31,6 +31,7 @@ def test_claim_publish_release(tmp_path: Path) -> None:
         "version": "1",
         "address": "unix:/x.sock",
         "tcp": "127.0.0.1:1",
+        "http": "http://127.0.0.1:2",
     }
     folder.withdraw()
     assert not status_file.exists()

@@ -98,6 +98,7 @@ if TYPE_CHECKING:
         metrics,
         models,
         onnx,
+        projects,
         prophet,
         pyfunc,
         pyspark,
@@ -117,6 +118,7 @@ if TYPE_CHECKING:
     from runstone._client import Client as MlflowClient
     from runstone._evaluation.evaluate import evaluate
     from runstone._evaluation.thresholds import validate_evaluation_results
+    from runstone.projects import run
 
 __all__ = [
     # where
@@ -197,6 +199,9 @@ __all__ = [
     "evaluate",
     "validate_evaluation_results",
     "metrics",
+    # projects
+    "run",
+    "projects",
     # the rest
     "Client",
     "MlflowClient",
@@ -237,6 +242,7 @@ _LAZY_MODULES = {
     "metrics",
     "models",
     "onnx",
+    "projects",
     "prophet",
     "pyfunc",
     "pyspark",
@@ -253,6 +259,7 @@ _LAZY_MODULES = {
     "xgboost",
 }
 _LAZY_NAMES = {
+    "run": "runstone.projects",
     "evaluate": "runstone._evaluation.evaluate",
     "validate_evaluation_results": "runstone._evaluation.thresholds",
 }

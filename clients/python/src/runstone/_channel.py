@@ -163,7 +163,7 @@ class Pool:
             with self._lock:
                 found = self._open.get(key)
                 if found is None:
-                    channel = _open(address, options(of, address))
+                    channel = open_channel(address, options(of, address))
                     found = self._open[key] = (channel, of.stub(channel))
         return found[1]
 
@@ -188,7 +188,8 @@ _inherited: list[object] = []
 """Kept so that no destructor closes a parent's channel from its child."""
 
 
-def _open(address: Address, arguments: list[tuple[str, Any]]) -> grpc.Channel:
+def open_channel(address: Address, arguments: list[tuple[str, Any]]) -> grpc.Channel:
+    """A channel to an address, through TLS or plain."""
     if address.tls:
         return grpc.secure_channel(address.target, grpc.ssl_channel_credentials(), arguments)
     return grpc.insecure_channel(address.target, arguments)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import grpc
 
-from runstone import _embedded, _fork, _uri
+from runstone import _credentials, _embedded, _fork, _uri
 from runstone._channel import Address, Method, pool, service
 from runstone.exceptions import RunstoneException
 
@@ -46,12 +46,21 @@ def new_id() -> str:
 
 
 class Connection:
-    """The way to one target, shared by its services."""
+    """The way to one target, shared by its services.
+
+    ``token`` is carried by every call; None: the one that is found for the target.
+    """
 
     def __init__(
-        self, target: _uri.Target, *, user: str = "", timeout: float | None = None
+        self,
+        target: _uri.Target,
+        *,
+        user: str = "",
+        timeout: float | None = None,
+        token: str | None = None,
     ) -> None:
         self.target = target
+        self._token = token
         self.timeout = timeout
         # Metadata is ASCII; the server decodes this.
         self.user = quote(user, safe=" @.+-_\\") if user else ""
@@ -79,10 +88,11 @@ class Connection:
         return Address(self._suite.address(create=not reads), retries=False)
 
     def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
-        """What every call carries."""
+        """What every call carries. Raises InvalidArgument for a token that cannot be sent."""
+        token = _credentials.metadata(self.target, self._token)
         if self.user:
-            return (REQUEST_ID, request_id), (USER, self.user)
-        return ((REQUEST_ID, request_id),)
+            return (REQUEST_ID, request_id), (USER, self.user), *token
+        return (REQUEST_ID, request_id), *token
 
     def reached(self) -> None:
         """A server has answered."""

@@ -96,6 +96,10 @@ class EmbeddedSuite:
                     self._start()
             return self._address
 
+    def serves(self) -> bool:
+        """Whether a suite takes connections there now; starts none."""
+        return self._adopt()
+
     def doubt(self) -> None:
         """A call found nobody at the address: the next one looks again."""
         self._address = ""
@@ -329,6 +333,11 @@ def _warn_of_variables(data_dir: Path) -> None:
 
 def _without_password(uri: str) -> str:
     return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def serves(data_dir: Path) -> bool:
+    """Whether a suite takes connections for a folder now; starts none."""
+    return EmbeddedSuite(data_dir).serves()
 
 
 _suites: dict[Path, EmbeddedSuite] = {}

@@ -11,7 +11,6 @@ _FLAVORS = frozenset(
 
 _SAVE = "save the model with its own library, then log the file with runstone.log_artifact"
 _TIME = "time the code yourself and log it with runstone.log_metric"
-_START = "start the program yourself; it finds its run by RUNSTONE_RUN_ID"
 _KEEP = "keep the text as a file, with runstone.log_text"
 _JUDGE = "log what was judged with runstone.log_metrics and runstone.log_table"
 
@@ -21,7 +20,6 @@ _INSTEAD = {
     ),
     "load_model": "load it by its framework, or as a function by runstone.pyfunc.load_model",
     "MlflowException": "catch runstone.RunstoneException",
-    **dict.fromkeys(("run", "projects"), _START),
     **dict.fromkeys(("genai",), _JUDGE),
     **dict.fromkeys(("log_assessment", "log_feedback", "log_expectation"), _JUDGE),
     **dict.fromkeys(("trace", "tracing", "start_span", "start_span_no_context"), _TIME),

@@ -12,6 +12,7 @@ from runstone._entities.artifacts import (
 )
 from runstone._entities.columns import MetricColumns
 from runstone._entities.delivery import Delivery
+from runstone._entities.differences import Difference, RunDiff
 from runstone._entities.logged import (
     DatasetSummary,
     LoggedModel,
@@ -65,6 +66,7 @@ __all__ = [
     "DatasetInput",
     "DatasetSummary",
     "Delivery",
+    "Difference",
     "DownloadUrl",
     "Experiment",
     "ExperimentTag",
@@ -91,6 +93,7 @@ __all__ = [
     "Run",
     "RunColumns",
     "RunData",
+    "RunDiff",
     "RunInfo",
     "RunInputs",
     "RunOutputs",

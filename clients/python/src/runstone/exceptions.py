@@ -31,6 +31,8 @@
     │   ├── ModelValidationFailed          an evaluation misses its thresholds
     │   ├── RunActive   NoActiveRun        the fluent API's own state
     │   ├── LibraryMissing                 the call needs a library that is not installed here
+    │   ├── ExecutionException             a project cannot be run, or its run failed
+    │   │   └── ProjectInvalid             its files or parameters are wrong
     │   └── OfflineMode                    the call needs a server
     ├── Aborted                            another change came between; read again and retry
     │   └── EtagMismatch   ChunkDamaged   UploadBusy
@@ -87,6 +89,7 @@ from runstone._exceptions.models import (
     SchemaMismatch,
     UntrustedModel,
 )
+from runstone._exceptions.projects import ExecutionException, ProjectInvalid
 from runstone._exceptions.reasons import (
     AliasNotFound,
     ArtifactNotFound,
@@ -248,6 +251,8 @@ __all__ = [
     "ModelValidationFailed",
     "RunActive",
     "NoActiveRun",
+    "ExecutionException",
+    "ProjectInvalid",
     "OfflineMode",
     "EtagMismatch",
     "ChunkDamaged",

@@ -9,6 +9,7 @@ import click
 import pytest
 
 from runstone.cli import cli, main
+from runstone.cli._examples import EXAMPLES
 from runstone.cli._main import DECLINED, FAILED, INTERRUPTED, WRONG_USAGE
 from runstone.cli._session import Declined, Session
 
@@ -132,7 +133,9 @@ def test_every_command_has_help_and_examples_that_can_be_typed(
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{parameter.name} of {path} has no help"
-    for example in EXAMPLE.findall(command.epilog or ""):
+    examples = EXAMPLE.findall(out)
+    assert examples or isinstance(command, click.Group), f"{path} has no example"
+    for example in examples:
         words = shlex.split(PIPE.sub("", example))
         depth = next(
             size for size in range(len(words), 0, -1) if tuple(words[:size]) in set(commands())
@@ -140,6 +143,10 @@ def test_every_command_has_help_and_examples_that_can_be_typed(
         # Reads the options and arguments, and runs nothing.
         called = found(tuple(words[:depth]))
         called.make_context(words[depth - 1], words[depth:])
+
+
+def test_examples_are_of_commands_that_there_are() -> None:
+    assert set(EXAMPLES) <= set(commands())
 
 
 def test_the_same_option_is_the_same_everywhere() -> None:
@@ -152,4 +159,6 @@ def test_the_same_option_is_the_same_everywhere() -> None:
     own = {"--filter", "--order-by", "--dry-run", "--data-dir"}
     # Words that MLflow's commands have for more than one thing, and so the same here.
     own |= {"--name", "--workers", "-t", "--env-manager", "--grpc-port"}
+    # Of a run and of many; of a run and of a webhook; of a page and of a webhook.
+    own |= {"--experiment", "--version", "--status", "--url", "-o"}
     assert {name for name, texts in helps.items() if len(texts) > 1} == own

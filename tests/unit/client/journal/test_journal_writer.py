@@ -424,7 +424,7 @@ def test_a_closed_journal_takes_nothing(make: Make) -> None:
 def test_the_rank_is_the_launcher_s_when_there_are_several(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for place, size in rules._LAUNCHERS:
+    for place, size in rules.LAUNCHERS:
         monkeypatch.delenv(place, raising=False)
         monkeypatch.delenv(size, raising=False)
     assert rules.rank() is None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from runstone._environments import building
 from runstone._serving import NEEDED, environments
 from runstone.exceptions import FailedPrecondition, LibraryMissing, ModelFormatError
 
@@ -20,7 +21,7 @@ class Installer:
         self.wishes: list[str] = []
         self.error: Exception | None = None
 
-    def __call__(self, folder: Path, wanted: str, arguments: list[str]) -> None:
+    def __call__(self, folder: Path, wanted: str, arguments: list[str], whose: str) -> None:
         self.calls.append([wanted, *arguments])
         self.wishes = Path(arguments[arguments.index("-r") + 1]).read_text().split("\n")
         if self.error is not None:
@@ -32,7 +33,7 @@ class Installer:
 @pytest.fixture
 def installer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Installer:
     made = Installer()
-    monkeypatch.setattr(environments, "_by_pip", made)
+    monkeypatch.setattr(building, "by_pip", made)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return made
 
@@ -52,7 +53,7 @@ def prepare(model: Path) -> Path:
 
 
 def kept() -> list[str]:
-    return [each.name for each in environments.cache_folder().iterdir()]
+    return [each.name for each in building.cache_folder(environments.KIND).iterdir()]
 
 
 def test_it_is_made_of_the_models_files_and_this_runstone(
@@ -92,12 +93,12 @@ def test_one_that_failed_leaves_nothing(installer: Installer, model: Path) -> No
 def test_whoever_is_second_takes_that_of_the_first(
     installer: Installer, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def build_twice(folder: Path, wanted: str, arguments: list[str]) -> None:
-        monkeypatch.setattr(environments, "_by_pip", installer)
+    def build_twice(folder: Path, wanted: str, arguments: list[str], whose: str) -> None:
+        monkeypatch.setattr(building, "by_pip", installer)
         prepare(model)
-        installer(folder, wanted, arguments)
+        installer(folder, wanted, arguments, whose)
 
-    monkeypatch.setattr(environments, "_by_pip", build_twice)
+    monkeypatch.setattr(building, "by_pip", build_twice)
     assert prepare(model).is_file()
     assert len(kept()) == 1
 
@@ -120,15 +121,15 @@ def test_a_model_that_does_not_say_what_it_needs(installer: Installer, model: Pa
 
 def test_what_an_installer_said_is_told() -> None:
     with pytest.raises(FailedPrecondition, match="cannot be built: no such package"):
-        environments._call(["sh", "-c", "echo no such package >&2; exit 1"])
+        building.call(["sh", "-c", "echo no such package >&2; exit 1"], "the model")
 
 
 def test_a_python_that_is_not_here(model: Path, tmp_path: Path) -> None:
     with pytest.raises(FailedPrecondition, match=r"needs Python 3\.99, which is not here"):
-        environments._by_pip(tmp_path, "3.99", [])
+        building.by_pip(tmp_path, "3.99", [], "the model")
 
 
 def test_without_uv_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LibraryMissing, match="uv is not installed"):
-        environments._by_uv(tmp_path, "3.11", [])
+        building.by_uv(tmp_path, "3.11", [], "the model")

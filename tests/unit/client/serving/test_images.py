@@ -10,6 +10,7 @@ import yaml
 from runstone._serving import NEEDED, images
 from runstone._version import __version__
 from runstone.exceptions import FailedPrecondition, InvalidArgument, LibraryMissing
+from support.kube_api import checked_manifest
 
 WHEEL = f"runstone-{__version__}-py3-none-any.whl"
 
@@ -76,7 +77,7 @@ def test_docker_is_called_and_its_failure_told(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     (tmp_path / "code").write_text("0")
     images.build(tmp_path, "iris:1")
-    assert (tmp_path / "said").read_text().split() == ["build", "--tag", "iris:1", str(tmp_path)]
+    assert (tmp_path / "said").read_text().split() == ["build", "--tag=iris:1", str(tmp_path)]
     (tmp_path / "code").write_text("7")
     with pytest.raises(FailedPrecondition, match="ended with 7"):
         images.build(tmp_path, "iris:1")
@@ -84,6 +85,8 @@ def test_docker_is_called_and_its_failure_told(
 
 def parts(**options: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     deployment, service = yaml.safe_load_all(images.manifest("iris:1", "iris", **options))
+    for each in (deployment, service):
+        checked_manifest(each)
     return deployment, service, deployment["spec"]["template"]["spec"]["containers"][0]
 
 
@@ -111,7 +114,7 @@ def test_a_manifest_can_follow_an_alias() -> None:
     assert container["env"] == [{"name": "RUNSTONE_TRACKING_URI", "value": "runstone://suite"}]
 
 
-@pytest.mark.parametrize("name", ["", "Iris", "iris_1", "-iris", "iris-", "i" * 64, "a.b"])
+@pytest.mark.parametrize("name", ["", "Iris", "1iris", "iris_1", "-iris", "iris-", "i" * 64, "a.b"])
 def test_names_that_kubernetes_refuses(name: str) -> None:
     with pytest.raises(InvalidArgument, match="Kubernetes"):
         images.manifest("iris:1", name)

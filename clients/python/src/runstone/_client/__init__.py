@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from runstone._client._compare import CompareCalls
 from runstone._client._experiments import ExperimentCalls
 from runstone._client._explain import explained
 from runstone._client._governance import GovernanceCalls
 from runstone._client._metrics import MetricCalls
 from runstone._client._traces import TraceCalls
-from runstone._client._versions import VersionCalls
 from runstone._client._watch import WatchCalls
 from runstone._client._webhooks import WebhookCalls
 
@@ -20,7 +20,7 @@ class Client(
     MetricCalls,
     WatchCalls,
     TraceCalls,
-    VersionCalls,
+    CompareCalls,
     GovernanceCalls,
     WebhookCalls,
 ):

@@ -129,9 +129,10 @@ class PermissionDenied(RunstoneException):
 
 
 class Unauthenticated(RunstoneException):
-    """The server does not know who calls."""
+    """The server does not know who calls: no token, or one that it does not know."""
 
     code = "UNAUTHENTICATED"
+    reason = "UNAUTHENTICATED"
     _mlflow_code = "UNAUTHENTICATED"
 
 

@@ -24,7 +24,7 @@ DEFAULT_MAX_BYTES = 4 * 2**30
 
 _KEY = re.compile(r"[/\w.\- :]*")
 
-_LAUNCHERS = (
+LAUNCHERS = (
     ("RANK", "WORLD_SIZE"),  # torchrun, accelerate, DeepSpeed
     ("SLURM_PROCID", "SLURM_NTASKS"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -78,7 +78,7 @@ def timestamp_ms(value: object) -> int:
 
 def rank() -> int | None:
     """This process's place among those that train together, as its launcher says; None alone."""
-    for place, size in _LAUNCHERS:
+    for place, size in LAUNCHERS:
         mine, of = os.environ.get(place, ""), os.environ.get(size, "")
         if mine.isascii() and mine.isdigit() and of.isascii() and of.isdigit() and int(of) > 1:
             return int(mine) if int(mine) <= MAX_RANK else None

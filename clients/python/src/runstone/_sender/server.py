@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from runstone import _embedded, _uri
+from runstone import _credentials, _embedded, _uri
 from runstone._failures import plainly
 from runstone._sender import wire
 from runstone.exceptions import RunstoneException
@@ -101,6 +101,8 @@ class Server:
             metadata = [("x-request-id", os.urandom(16).hex())]
             if self._user:
                 metadata.append(("x-runstone-user", self._user))
+            if self._remote is not None:
+                metadata += _credentials.metadata(self._remote)
             # In the process that logs there may be less time, as at its end.
             left = _embedded.earliest(time.monotonic() + timeout) - time.monotonic()
             answer: bytes = call(request, timeout=max(left, 0.001), metadata=metadata)

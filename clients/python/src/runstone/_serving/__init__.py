@@ -69,4 +69,4 @@ def predict_file(
     from runstone._serving import files
 
     check_installed()
-    files.predict(model_uri, input_path, kind, output_path, allow_pickle)
+    files.predict(model_uri, files.read(input_path), kind, output_path, allow_pickle)

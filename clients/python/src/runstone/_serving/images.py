@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from runstone._containers import docker, manifests
+from runstone._containers.manifests import USER_ID
+from runstone._environments.wheel import own_wheel
 from runstone._models import environment, loading
 from runstone._serving import NEEDED, environments
 from runstone._values import invalid
-from runstone.exceptions import FailedPrecondition, LibraryMissing
 
 PORT = 8080
 """In the container: one below 1024 would need a privileged user."""
 
-USER_ID = 1000
-"""Whoever it is, not root."""
-
 PLACE = "/opt/model"
-
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 GRACE_S = 40
 """Before Kubernetes kills: the grace of requests in progress, and what a load balancer needs to
@@ -43,7 +38,7 @@ def write_context(model_uri: str, folder: Path, *, allow_pickle: bool = False) -
     if found.folder.resolve() != (folder / "model").resolve():
         shutil.copytree(found.folder, folder / "model")
     lines = environments.requirements(folder / "model")
-    wheel = environments.own_wheel(folder)
+    wheel = own_wheel(folder)
     wishes = [*lines, *NEEDED, "prometheus-client"]
     (folder / "requirements.txt").write_text("\n".join(wishes) + "\n", "utf-8")
     constraints = folder / "model" / environment.CONSTRAINTS
@@ -85,18 +80,14 @@ def build(context: Path, tag: str) -> None:
     """Have Docker build an image of a folder that ``write_context`` filled.
 
     Raises:
+        InvalidField: the tag names no image.
         LibraryMissing: there is no docker command.
         FailedPrecondition: it failed; what it said is on standard error.
     """
-    docker = shutil.which("docker")
-    if docker is None:
-        raise LibraryMissing(
-            "docker is not installed here; `runstone models generate-dockerfile` writes what any"
-            " other builder of images takes"
-        )
-    done = subprocess.run([docker, "build", "--tag", tag, str(context)], check=False)
-    if done.returncode != 0:
-        raise FailedPrecondition(f"docker build ended with {done.returncode}; see what it said")
+    found = docker.program(
+        "`runstone models generate-dockerfile` writes what any other builder of images takes"
+    )
+    docker.build(found, context, tag)
 
 
 def manifest(
@@ -118,16 +109,11 @@ def manifest(
     Raises:
         InvalidField: the name is none that Kubernetes takes.
     """
-    import yaml
-
-    if not _LABEL.fullmatch(name):
-        raise invalid(
-            "name", f"must be letters a to z, digits and -, 63 at most, for Kubernetes: {name!r}"
-        )
-    labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/managed-by": "runstone"}
+    manifests.checked_name(name)
+    labels = manifests.labels(name)
     arguments = ["--workers", str(workers)]
     # The last one said counts.
-    arguments += ["-m", model_uri] if model_uri else []
+    arguments += ["-m", manifests.literal(model_uri)] if model_uri else []
     container: dict[str, Any] = {
         "name": "model",
         "image": image,
@@ -136,28 +122,20 @@ def manifest(
         "startupProbe": {**_probe("/v2/health/ready"), "periodSeconds": 5, "failureThreshold": 60},
         "readinessProbe": {**_probe("/v2/health/ready"), "periodSeconds": 5},
         "livenessProbe": {**_probe("/v2/health/live"), "periodSeconds": 10, "failureThreshold": 3},
-        "resources": {
-            "requests": {"cpu": cpu, "memory": memory},
-            # No limit of cpu: what others do not need may be used.
-            "limits": {"memory": memory},
-        },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "runAsNonRoot": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "resources": manifests.resources(cpu, memory),
+        "securityContext": manifests.container_security(),
         # Load balancers go on sending for a moment after they were told not to.
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", "5"]}}},
     }
     if tracking_uri:
-        container["env"] = [{"name": "RUNSTONE_TRACKING_URI", "value": tracking_uri}]
+        container["env"] = manifests.environment({"RUNSTONE_TRACKING_URI": tracking_uri})
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": name, "labels": labels},
         "spec": {
             "replicas": replicas,
-            "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
+            "selector": {"matchLabels": {manifests.NAME: name}},
             "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": {
                 "metadata": {
@@ -170,7 +148,7 @@ def manifest(
                 },
                 "spec": {
                     "terminationGracePeriodSeconds": GRACE_S,
-                    "securityContext": {"runAsUser": USER_ID, "fsGroup": USER_ID},
+                    "securityContext": manifests.pod_security(),
                     "containers": [container],
                 },
             },
@@ -181,12 +159,11 @@ def manifest(
         "kind": "Service",
         "metadata": {"name": name, "labels": labels},
         "spec": {
-            "selector": {"app.kubernetes.io/name": name},
+            "selector": {manifests.NAME: name},
             "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
         },
     }
-    dumped: str = yaml.safe_dump_all([deployment, service], sort_keys=False)
-    return dumped
+    return manifests.dumped([deployment, service])
 
 
 def _probe(path: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def download(
     """
     if relative_to and not f"{path}/".startswith(f"{relative_to}/"):
         raise InvalidArgument(f"{path!r} is not below {relative_to!r}")
-    files = list(_files(stub, owner, path))
+    files = list(list_files(stub, owner, path))
     total = sum(file.size for file in files)
 
     def place(of: str) -> Path:
@@ -68,7 +68,10 @@ def download(
     return target
 
 
-def _files(stub: Any, owner: artifact_pb2.Owner, path: str) -> Iterator[artifact_pb2.Artifact]:
+def list_files(
+    stub: Any, owner: artifact_pb2.Owner, path: str = ""
+) -> Iterator[artifact_pb2.Artifact]:
+    """Every file at or below a path, page by page. Raises ArtifactNotFound."""
     if path:
         request = artifact_pb2.GetArtifactRequest(owner=owner, path=path)
         artifact = stub.GetArtifact(request).artifact
@@ -147,8 +150,17 @@ def read_file(stub: Any, owner: artifact_pb2.Owner, path: str, sha256: str = "")
 
     Raises as ``download`` does; with no digest, a server that is away is not waited for.
     """
+    return b"".join(stream_file(stub, owner, path, sha256))
+
+
+def stream_file(
+    stub: Any, owner: artifact_pb2.Owner, path: str, sha256: str = ""
+) -> Iterator[bytes | memoryview]:
+    """The bytes of a file as they come, taken up where a connection broke.
+
+    Whether they are the committed ones is known behind the last of them. Raises as ``read_file``.
+    """
     request = artifact_pb2.DownloadArtifactRequest(owner=owner, path=path, sha256=sha256)
-    arrived: list[bytes | memoryview] = []
     check: DigestCheck | None = None
     patience = Patience()
     while True:
@@ -158,10 +170,10 @@ def read_file(stub: Any, owner: artifact_pb2.Owner, path: str, sha256: str = "")
                     check = DigestCheck(chunk.artifact)
                     request.sha256 = chunk.artifact.sha256
                 require_whole(chunk, path)
-                arrived.append(chunk.data)
                 check.update(chunk.data)
                 request.offset += len(chunk.data)
                 patience.progressed()
+                yield chunk.data
             break
         except RunstoneException as error:
             if not request.sha256:
@@ -170,4 +182,3 @@ def read_file(stub: Any, owner: artifact_pb2.Owner, path: str, sha256: str = "")
     if check is None:
         raise ObjectDamaged(f"the server sent nothing of {path}")
     check.require()
-    return b"".join(arrived)

@@ -7,7 +7,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from runstone._transfer.local import LocalFile, Reader, files_below
+from runstone._transfer.local import LocalFile, Reader, check_local, files_below
+from runstone._transfer.present import not_there, recorded
 from runstone._transfer.progress import Progress, bar
 from runstone._transfer.upload import SMALL_BYTES, upload_file
 from runstone.artifact.v1 import artifact_pb2
@@ -40,6 +41,23 @@ def upload_tree(
     with bar(f"uploading {folder.name or folder}", total) as shown:
         send(stub, owner, files, shown)
     return len(files)
+
+
+def upload_missing(stub: Any, owner: artifact_pb2.Owner, source: Path, directory: str = "") -> None:
+    """Send a file, or all files below a folder, but for those that are there with the same bytes.
+
+    A call that was interrupted is taken up so. Raises as ``upload_file`` does.
+    """
+    check_local(source)
+    if source.is_dir():
+        files = files_below(source, directory)
+        there = recorded(stub, owner, directory)
+    else:
+        path = f"{directory}/{source.name}" if directory else source.name
+        files = [LocalFile(source, path, source.stat().st_size)]
+        there = recorded(stub, owner, path)
+    with bar(f"uploading {source.name or source}", sum(file.size for file in files)) as shown:
+        send(stub, owner, list(not_there(files, there, shown)), shown)
 
 
 def send(

@@ -12,11 +12,19 @@ from isal.isal_zlib import crc32
 
 from runstone._transfer.http import HttpPool
 from runstone._transfer.local import Reader
-from runstone._transfer.patience import Patience
+from runstone._transfer.memory import Memory, remembered
+from runstone._transfer.patience import PASSING, Patience
 from runstone._transfer.progress import Progress, bar
 from runstone._transfer.wire import UploadChunk
 from runstone.artifact.v1 import artifact_pb2
-from runstone.exceptions import ChunkDamaged, RunstoneException, Unavailable
+from runstone.exceptions import (
+    ChunkDamaged,
+    DigestMismatch,
+    InvalidArgument,
+    RunstoneException,
+    Unavailable,
+    UploadNotFound,
+)
 
 MIB = 2**20
 
@@ -33,6 +41,9 @@ CHUNK_BYTES = MIB
 
 PARTS_AT_ONCE = 3
 """PUTs at once; more did not make two cores faster, and a far store gets three connections."""
+
+INTERRUPTIONS = (KeyboardInterrupt, SystemExit)
+"""Somebody ends the process; a later one goes on with the upload."""
 
 DAMAGED_ATTEMPTS = 3
 """Of an upload by URL whose parts arrived damaged: the whole upload begins anew."""
@@ -90,26 +101,70 @@ class _Upload:
         self._progress = progress
 
     def run(self) -> artifact_pb2.Artifact:
-        """The whole upload; begun anew when parts arrived damaged."""
+        """The whole upload: taken up where an earlier process left it, else begun."""
+        memory = remembered(self._owner, self._path, self._reader)
+        if memory is None:
+            return self._run(None)
+        try:
+            return self._run(memory)
+        finally:
+            memory.close()
+
+    def _run(self, memory: Memory | None) -> artifact_pb2.Artifact:
         sha256 = self._hash() if self._reader.size <= HASHED_FIRST_BYTES else ""
+        upload = self._taken_up(memory)
+        if upload is not None:
+            # What two processes sent must be one file; the server compares it with this.
+            sha256 = sha256 or self._hash()
         for attempt in range(1, DAMAGED_ATTEMPTS + 1):
-            begun = self._begin(sha256)
-            if begun.HasField("artifact"):
-                self._progress.advance(self._reader.size)
-                return begun.artifact
-            upload = begun.upload
+            again = upload is not None
+            if upload is None:
+                begun = self._begin(sha256)
+                if begun.HasField("artifact"):
+                    self._progress.advance(self._reader.size)
+                    return begun.artifact
+                upload = begun.upload
+                if memory is not None:
+                    memory.note(upload)
             try:
-                crc32s = self._send(upload)
+                crc32s = self._send(upload, by_urls=again and memory is not None and memory.by_urls)
                 self._reader.check_unchanged()
-                return self._commit(upload.upload_id, sha256, crc32s)
-            except ChunkDamaged:
-                if attempt == DAMAGED_ATTEMPTS:
+                committed = self._commit(upload.upload_id, sha256, crc32s)
+            except (ChunkDamaged, DigestMismatch) as error:
+                if attempt == DAMAGED_ATTEMPTS or not (again or isinstance(error, ChunkDamaged)):
+                    self._give_up(upload, memory)
                     raise
                 self._progress.advance(-self._reader.size)
-            except BaseException:
-                self._abort(upload.upload_id)
+                upload = None
+            except BaseException as error:
+                if memory is None or not isinstance(error, (*PASSING, *INTERRUPTIONS)):
+                    self._give_up(upload, memory)
                 raise
+            else:
+                if memory is not None:
+                    memory.forget()
+                return committed
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _taken_up(self, memory: Memory | None) -> artifact_pb2.Upload | None:
+        """The upload that an earlier process began and did not end, if the service has it still."""
+        if memory is None or not memory.upload_id:
+            return None
+        request = artifact_pb2.GetUploadRequest(upload_id=memory.upload_id)
+        try:
+            upload: artifact_pb2.Upload = self._stub.GetUpload(request).upload
+        except (UploadNotFound, InvalidArgument):
+            return None
+        if upload.size != self._reader.size:
+            return None
+        if memory.by_urls:
+            self._progress.advance(upload.size - sum(part.size for part in upload.parts))
+        return upload
+
+    def _give_up(self, upload: artifact_pb2.Upload, memory: Memory | None) -> None:
+        self._abort(upload.upload_id)
+        if memory is not None:
+            memory.forget()
 
     def _hash(self) -> str:
         digest, offset = hashlib.sha256(), 0
@@ -136,9 +191,12 @@ class _Upload:
             else:
                 return begun
 
-    def _send(self, upload: artifact_pb2.Upload) -> list[int]:
-        """Send all bytes; returns the CRC-32 of each part, none for a stream."""
-        if upload.parts:
+    def _send(self, upload: artifact_pb2.Upload, *, by_urls: bool) -> list[int]:
+        """Send all bytes; returns the CRC-32 of each part, none for a stream.
+
+        ``by_urls``: an upload that was taken up goes so, even when no part of it is missing.
+        """
+        if upload.parts or by_urls:
             return _Parts(self._stub, self._reader, upload, self._progress).send()
         _Stream(self._stub, self._reader, upload, self._progress).send()
         return []

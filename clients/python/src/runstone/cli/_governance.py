@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from runstone._connection import new_id
+from runstone.cli import _complete
 from runstone.cli._format import cell, short_time, word
+from runstone.cli._names import model_argument, optional_model_argument
 from runstone.cli._plain import enum_number, plain
 from runstone.cli._session import Command, Group, Session, limit, pages
 from runstone.cli._table import Column, Row
@@ -50,8 +52,9 @@ COMMENT_COLUMNS = [
     Column("TEXT", lambda row: row["text"], fold=True),
 ]
 
-name_argument = click.argument("name")
-version_argument = click.argument("version", type=click.IntRange(min=1))
+version_argument = click.argument(
+    "version", type=click.IntRange(min=1), shell_complete=_complete.version
+)
 stage_argument = click.argument("stage", type=click.Choice(STAGES, case_sensitive=False))
 comment_option = click.option("--comment", default="", help="Why, for the audit.")
 archive_option = click.option(
@@ -73,7 +76,7 @@ def _stage(text: str) -> Any:
 
 
 @click.command(cls=Command)
-@name_argument
+@model_argument
 @version_argument
 @stage_argument
 @archive_option
@@ -103,7 +106,7 @@ def _archived(answer: Any) -> str:
 
 
 @click.command(cls=Command)
-@name_argument
+@model_argument
 @version_argument
 @stage_argument
 @archive_option
@@ -126,7 +129,7 @@ def request_transition(
 
 
 @click.command(cls=Command)
-@click.argument("name", required=False)
+@optional_model_argument
 @click.argument("version", required=False, type=click.IntRange(min=1))
 @click.option(
     "--state",
@@ -183,7 +186,7 @@ def alias() -> None:
 
 
 @alias.command("set")
-@name_argument
+@model_argument
 @click.argument("alias_name", metavar="ALIAS")
 @version_argument
 @click.pass_obj
@@ -197,7 +200,7 @@ def set_alias(session: Session, name: str, alias_name: str, version: int) -> Non
 
 
 @alias.command("delete")
-@name_argument
+@model_argument
 @click.argument("alias_name", metavar="ALIAS")
 @click.pass_obj
 def delete_alias(session: Session, name: str, alias_name: str) -> None:
@@ -213,7 +216,7 @@ def comments() -> None:
 
 
 @comments.command("list")
-@name_argument
+@model_argument
 @version_argument
 @limit
 @click.pass_obj
@@ -225,7 +228,7 @@ def list_comments(session: Session, name: str, version: int, limit: int) -> None
 
 
 @comments.command("add")
-@name_argument
+@model_argument
 @version_argument
 @click.argument("text")
 @click.pass_obj
@@ -260,7 +263,7 @@ def delete_comment(session: Session, comment_id: str) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("name", required=False)
+@optional_model_argument
 @click.argument("version", required=False, type=click.IntRange(min=1))
 @limit
 @click.pass_obj

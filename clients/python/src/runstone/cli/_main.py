@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from runstone import _settings
+from runstone.cli import _mlflow_names
 from runstone.cli._session import TRACKING_URI_HELP, Command, Declined, Session
 
 FAILED = 1
@@ -43,18 +44,25 @@ A run id can be cut to its first digits, 4 at least, where they are unique.
 Completion of commands: runstone completion --help
 """
 
+AWAY = "; start it by `runstone server`, or name another by --tracking-uri or RUNSTONE_TRACKING_URI"
+"""What to do about a server that does not answer."""
+
 GROUPS = {
+    "auth": "Tokens, by which a server knows who calls.",
     "artifacts": "Files of runs and model versions.",
     "completion": "Completion for bash, zsh and fish.",
     "db": "The databases behind a server.",
+    "doctor": "Whether all is well here, and what to do.",
     "experiments": "Named groups of runs.",
     "export": "Write back to MLflow.",
     "gc": "Remove for good what was deleted.",
     "import": "Bring over what MLflow holds.",
     "models": "Registered models, their versions and stages.",
+    "run": "Run a project: a folder, a git repository or an archive.",
     "runs": "Runs and what they logged.",
     "server": "Serve the whole suite from this machine.",
     "sync": "Deliver what offline mode kept in a folder.",
+    "ui": "Open the server's page.",
     "webhooks": "Who is told of changes over HTTP.",
 }
 """Name and help of each command; importing them all would cost what `--help` must not."""
@@ -69,6 +77,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name."""
+        cmd_name = _mlflow_names.GROUPS.get(cmd_name, cmd_name)
         if cmd_name not in GROUPS:
             return None
         # A module cannot have a keyword's name.
@@ -148,7 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) had enough; what Python flushes at its end would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
         return FAILED
     except Exception as error:
         if "--traceback" in given and not _foreseen(error):
@@ -175,7 +186,7 @@ def _foreseen(error: Exception) -> bool:
 
 def _explained(error: Exception) -> dict[str, Any]:
     """What is known about an error."""
-    from runstone.exceptions import RunstoneException
+    from runstone.exceptions import RunstoneException, Unavailable
 
     if isinstance(error, RunstoneException):
         facts: dict[str, Any] = {
@@ -183,6 +194,9 @@ def _explained(error: Exception) -> dict[str, Any]:
             "code": error.code,
             "message": error.message,
         }
+        if type(error) is Unavailable and not error.reason:
+            # No server of ours gave it: it is away, or elsewhere.
+            facts["message"] += AWAY
         if error.reason:
             facts["reason"] = error.reason
         if error.metadata:

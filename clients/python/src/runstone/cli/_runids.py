@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from runstone.cli import _complete
 from runstone.cli._format import word
 from runstone.cli._plain import plain
 from runstone.cli._session import Session, pages
@@ -28,8 +29,10 @@ LISTED = 10
 RUNS_AT_ONCE = 100
 """Ids in one filter, which is bounded."""
 
-run_id_argument = click.argument("run_id")
-run_ids_argument = click.argument("run_ids", nargs=-1, required=True, metavar="RUN_ID...")
+run_id_argument = click.argument("run_id", shell_complete=_complete.run)
+run_ids_argument = click.argument(
+    "run_ids", nargs=-1, required=True, metavar="RUN_ID...", shell_complete=_complete.run
+)
 
 
 def all_experiments(session: Session) -> Iterator[tuple[str, str]]:

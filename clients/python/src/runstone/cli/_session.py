@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runstone.cli import _mlflow_names
+from runstone.cli._complete import URI_KEY
 from runstone.cli._format import counted, word
 from runstone.cli._table import (
     Column,
@@ -201,6 +203,8 @@ def _set_json(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
 
 
 def _set_tracking_uri(ctx: click.Context, _param: click.Parameter, uri: str | None) -> None:
+    if uri is not None:
+        ctx.meta[URI_KEY] = uri
     if uri is not None and isinstance(ctx.obj, Session):
         ctx.obj.tracking_uri = uri
 
@@ -233,12 +237,39 @@ class Command(click.Command):
             )
         )
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, MLflow's names for some of them too."""
+        return super().parse_args(ctx, _mlflow_names.translated(path_of(ctx), args))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The command's own epilog, else its examples."""
+        if not self.epilog:
+            # Only help needs them.
+            from runstone.cli._examples import text_of
+
+            self.epilog = text_of(path_of(ctx))
+        super().format_epilog(ctx, formatter)
+
 
 class Group(click.Group):
     """A group of such commands."""
 
     command_class = Command
     group_class = type
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or of MLflow's name for it."""
+        name = _mlflow_names.COMMANDS.get((self.name or "", cmd_name), cmd_name)
+        return super().get_command(ctx, name)
+
+
+def path_of(ctx: click.Context) -> tuple[str, ...]:
+    """The names of a command and its groups, whatever they were called by."""
+    names: list[str] = []
+    while ctx.parent is not None:
+        names.insert(0, ctx.command.name or "")
+        ctx = ctx.parent
+    return tuple(names)
 
 
 limit = click.option(

@@ -3,65 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from runstone._modeluri import LoggedModelUri, ModelUri, RunUri, parse_artifact_uri
 from runstone.artifact.v1 import artifact_pb2
+from runstone.cli import _archive_commands
 from runstone.cli._format import cell, counted, short_time, size_text
+from runstone.cli._place import place, target_argument
 from runstone.cli._plain import plain
-from runstone.cli._runids import require_run
 from runstone.cli._session import Group, Session, confirm, limit, pages, yes
 from runstone.cli._table import Column
-from runstone.exceptions import InvalidUri
-from runstone.tracking.v1 import logged_model_pb2
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Somebody's files, from a path on: what TARGET names."""
-
-    owner: artifact_pb2.Owner
-    uri: str
-    path: str
-
-    def below(self, path: str) -> str:
-        """A path of TARGET joined with a PATH behind it."""
-        return "/".join(part for part in (self.path, path.strip("/")) if part)
-
-    def uri_of(self, path: str) -> str:
-        """The URI of a path of the owner."""
-        return f"{self.uri}/{path}" if path else self.uri
-
-
-def place(session: Session, target: str) -> Place:
-    """The files that TARGET names. Raises click.BadParameter, or what the registry raises."""
-    try:
-        named = parse_artifact_uri(target)
-    except InvalidUri as error:
-        raise click.BadParameter(error.message, param_hint="TARGET") from None
-    if isinstance(named, ModelUri):
-        from runstone.cli.models import found_version
-
-        version = f"@{named.alias}" if named.alias else named.selector
-        found = found_version(session, named.name, version)
-        owner = artifact_pb2.Owner(model_version_id=found.model_version_id)
-        return Place(owner, f"models:/{named.name}/{found.version}", named.path)
-    if isinstance(named, LoggedModelUri):
-        request = logged_model_pb2.GetLoggedModelRequest(model_id=named.model_id)
-        model = session.service("tracking").GetLoggedModel(request).model
-        owner = artifact_pb2.Owner(logged_model_id=model.model_id)
-        return Place(owner, f"models:/{model.model_id}", named.path)
-    if named is None:
-        run_id, _, path = target.partition("/")
-        named = RunUri(run_id, path.strip("/"))
-    # The artifact service keeps files by their owner's id: to it, no run and no files are the same.
-    run_id = require_run(session, named.run_id)
-    return Place(artifact_pb2.Owner(run_id=run_id), f"runs:/{run_id}", named.path)
-
 
 COLUMNS = [
     Column("PATH", lambda row: f"{row['path']}/" if row["is_directory"] else row["path"]),
@@ -86,9 +39,6 @@ def _size(row: Mapping[str, Any], text: Callable[[int], str]) -> str:
     return "" if row["is_directory"] else text(row["size"])
 
 
-target_argument = click.argument("target")
-
-
 EXAMPLES = """\b
 Examples:
   runstone artifacts log model.skops runs:/3f2a9c41/model
@@ -107,18 +57,26 @@ def command() -> None:
     """
 
 
+_archive_commands.add_to(command)
+
+
 @command.command()
 @click.argument("local", type=click.Path(path_type=Path))
 @target_argument
 @click.pass_obj
 def log(session: Session, local: Path, target: str) -> None:
-    """Send a local file, or what stands in a local folder, to a run."""
+    """Send a local file, or what stands in a local folder, to a run.
+
+    Interrupted and called again, it sends what is not there yet.
+    """
     where = place(session, target)
     if not where.owner.run_id:
         raise click.UsageError(
             "a version's files are final; `runstone models register --from` makes a new version"
         )
-    session.client.upload(local, where.path, run_id=where.owner.run_id)
+    from runstone import _transfer
+
+    _transfer.upload_missing(session.service("artifact"), where.owner, local, where.path)
     # Files go into TARGET's path; a folder's entries do, not the folder.
     names = sorted(each.name for each in local.iterdir()) if local.is_dir() else [local.name]
     paths = [where.below(name) for name in names]
@@ -163,6 +121,7 @@ def download(session: Session, target: str, path: str, to: Path) -> None:
         where.below(path),
         to,
         model_version_id=where.owner.model_version_id or None,
+        logged_model_id=where.owner.logged_model_id or None,
     )
     session.answer({"path": local}, local)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from runstone.cli._complete import VARIABLE
 from runstone.cli._session import Command, Session
 
 SHELLS = ("bash", "zsh", "fish")
-VARIABLE = "_RUNSTONE_COMPLETE"
-"""Click answers a command line in which it is set with completions."""
 
 
 @click.command(
@@ -21,6 +20,14 @@ Set it up, once:
   bash:  echo 'eval "$(runstone completion bash)"' >> ~/.bashrc
   zsh:   echo 'eval "$(runstone completion zsh)"' >> ~/.zshrc
   fish:  runstone completion fish > ~/.config/fish/completions/runstone.fish
+
+\b
+Example:
+  runstone completion bash
+
+\b
+Experiments, runs, models and versions are asked of the suite that
+RUNSTONE_TRACKING_URI or --tracking-uri names, for a second at most.
 """,
 )
 @click.argument("shell", type=click.Choice(SHELLS))

@@ -8,6 +8,7 @@ import click
 from google.protobuf import field_mask_pb2
 
 from runstone._connection import new_id
+from runstone.cli import _complete
 from runstone.cli._format import short_time, word
 from runstone.cli._plain import enum_number, plain
 from runstone.cli._session import Group, Session, confirm, key_values, limit, pages, yes
@@ -31,7 +32,9 @@ view = click.option(
     show_default=True,
     help="Whether deleted ones are shown.",
 )
-experiment_argument = click.argument("experiment", metavar="ID|NAME")
+experiment_argument = click.argument(
+    "experiment", metavar="ID|NAME", shell_complete=_complete.experiment
+)
 by_name = click.option("--name", is_flag=True, help="ID|NAME is a name even if it is a number.")
 
 
@@ -163,3 +166,14 @@ def restore(session: Session, experiment: str, name: bool) -> None:
         experiment_pb2.RestoreExperimentRequest(experiment_id=chosen.experiment_id)
     )
     session.answer(answer, f"Restored experiment {chosen.experiment_id}.")
+
+
+def _add_others() -> None:
+    # Their modules need what stands above.
+    from runstone.cli import _experiment_export, _tag_commands
+
+    command.add_command(_experiment_export.export)
+    command.add_command(_tag_commands.of_experiments)
+
+
+_add_others()

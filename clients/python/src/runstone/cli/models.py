@@ -9,13 +9,23 @@ from typing import Any
 import click
 
 from runstone._connection import new_id
-from runstone.cli import _governance, _image_commands, _serving_commands
+from runstone.cli import (
+    _governance,
+    _image_commands,
+    _model_commands,
+    _serving_commands,
+    _tag_commands,
+)
 from runstone.cli._format import short_time, word
+from runstone.cli._names import (
+    model_argument,
+    optional_model_argument,
+    optional_version_argument,
+)
 from runstone.cli._plain import enum_number, plain
 from runstone.cli._runids import require_run
 from runstone.cli._session import Group, Session, confirm, key_values, limit, pages, yes
 from runstone.cli._table import Column
-from runstone.exceptions import ModelNameTaken
 from runstone.registry.v1 import model_pb2, model_version_pb2
 
 NO_STAGE = "NONE"
@@ -42,6 +52,8 @@ def command() -> None:
 _governance.add_to(command)
 _serving_commands.add_to(command)
 _image_commands.add_to(command)
+_model_commands.add_to(command)
+command.add_command(_tag_commands.of_models)
 
 
 def _stages(row: Mapping[str, Any]) -> dict[str, int]:
@@ -98,7 +110,7 @@ def _search(session: Session, text: str, order_by: tuple[str, ...], limit: int) 
 
 
 @command.command()
-@click.argument("name", required=False)
+@optional_model_argument
 @click.option("--filter", "text", default="", help="Example: \"stage = 'Production'\".")
 @limit
 @click.pass_obj
@@ -116,8 +128,8 @@ def versions(session: Session, name: str | None, text: str, limit: int) -> None:
 
 
 @command.command()
-@click.argument("name")
-@click.argument("version", required=False)
+@model_argument
+@optional_version_argument
 @click.pass_obj
 def get(session: Session, name: str, version: str | None) -> None:
     """Show a model, or one of its versions."""
@@ -174,7 +186,7 @@ def create(session: Session, name: str, description: str, tags: tuple[str, ...])
 
 
 @command.command()
-@click.argument("name")
+@model_argument
 @click.option("--run", "run_id", metavar="RUN_ID", help="Take the files from this run.")
 @click.option(
     "--path", default="", help="File or folder of that run's artifacts. Default: all of them."
@@ -203,7 +215,7 @@ def register(
     if run_id is not None:
         run_id = require_run(session, run_id)
     source = f"runs:/{run_id}/{path}" if run_id is not None else str(folder)
-    _ensure_model(session.service("registry"), name)
+    _model_commands.ensure_model(session.service("registry"), name)
     made = session.client.create_model_version(
         name, source, tags=key_values(tags, "--tag"), description=description
     )
@@ -211,16 +223,8 @@ def register(
     session.answer(plain(version), f"Created version {version.version} of {name!r}.")
 
 
-def _ensure_model(registry: Any, name: str) -> None:
-    request = model_pb2.CreateRegisteredModelRequest(name=name, request_id=new_id())
-    try:
-        registry.CreateRegisteredModel(request)
-    except ModelNameTaken:
-        pass
-
-
 @command.command()
-@click.argument("name")
+@model_argument
 @click.argument("new_name")
 @click.pass_obj
 def rename(session: Session, name: str, new_name: str) -> None:
@@ -231,8 +235,8 @@ def rename(session: Session, name: str, new_name: str) -> None:
 
 
 @command.command()
-@click.argument("name")
-@click.argument("version", required=False)
+@model_argument
+@optional_version_argument
 @yes
 @click.pass_obj
 def delete(session: Session, name: str, version: str | None, yes: bool) -> None:

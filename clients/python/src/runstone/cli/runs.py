@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
-from runstone.cli import experiments
+from runstone.cli import _complete, _run_commands, _tag_commands, experiments
+from runstone.cli._diff_command import diff
 from runstone.cli._format import counted
 from runstone.cli._plain import number, plain
+from runstone.cli._reproduce_command import reproduce
 from runstone.cli._runids import (
     all_experiments,
     run_id_argument,
@@ -43,6 +45,9 @@ def command() -> None:
     """Runs and what they logged."""
 
 
+_run_commands.add_to(command)
+command.add_command(_tag_commands.of_runs)
+
 METRIC_COLUMNS = [
     Column("STEP", lambda row: row["step"], right=True),
     Column("TIMESTAMP MS", lambda row: row["timestamp_ms"], right=True),
@@ -54,6 +59,7 @@ experiment_option = click.option(
     "chosen",
     multiple=True,
     metavar="ID|NAME",
+    shell_complete=_complete.experiment,
     help="Can be repeated. Default: every experiment.",
 )
 
@@ -183,6 +189,8 @@ def get(session: Session, run_id: str) -> None:
 
 # The word that MLflow's users type.
 command.add_command(get, "describe")
+command.add_command(diff)
+command.add_command(reproduce)
 
 
 @command.command()

@@ -41,6 +41,11 @@ Examples:
     help="Port of Prometheus metrics. Default: none.",
 )
 @click.option(
+    "--tokens-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Who may call, as `runstone auth create-token` says. Default: all.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1, 256),
     help="Processes that share the port; more than one needs PostgreSQL.",
@@ -56,6 +61,7 @@ def command(
     http_port: int | None,
     no_http: bool,
     metrics_port: int | None,
+    tokens_file: Path | None,
     workers: int | None,
 ) -> None:
     """Serve the whole suite until Ctrl-C: gRPC, and MLflow's REST API over HTTP.
@@ -76,6 +82,7 @@ def command(
                 http_port=http_port,
                 no_http=no_http,
                 metrics_port=metrics_port,
+                tokens_file=tokens_file,
                 workers=workers,
                 as_json=session.as_json,
             )

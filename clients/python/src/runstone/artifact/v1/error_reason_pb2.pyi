@@ -76,6 +76,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
     ERROR_REASON_STORE_OF_ANOTHER: _ErrorReason.ValueType  # 25
     """FAILED_PRECONDITION. The object store belongs to another installation; nothing was written or removed. Metadata: installation_id."""
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 26
+    """UNAUTHENTICATED. The server asks for a token, and the call has none that it knows."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "artifact.runstone". ErrorInfo.reason is the
@@ -136,4 +138,6 @@ ERROR_REASON_UNFORESEEN: ErrorReason.ValueType  # 24
 """INTERNAL. A defect; the log holds it under the request id. Metadata: request_id."""
 ERROR_REASON_STORE_OF_ANOTHER: ErrorReason.ValueType  # 25
 """FAILED_PRECONDITION. The object store belongs to another installation; nothing was written or removed. Metadata: installation_id."""
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 26
+"""UNAUTHENTICATED. The server asks for a token, and the call has none that it knows."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -90,6 +90,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The version does not show what the model's rules ask of the stage. Metadata: name, version,
     stage, and rules: each that is broken, with why, one a line.
     """
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 33
+    """UNAUTHENTICATED. The server asks for a token, and the call has none that it knows."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "registry.runstone". ErrorInfo.reason is the
@@ -164,4 +166,6 @@ ERROR_REASON_STAGE_RULES_BROKEN: ErrorReason.ValueType  # 32
 """FAILED_PRECONDITION. The version does not show what the model's rules ask of the stage. Metadata: name, version,
 stage, and rules: each that is broken, with why, one a line.
 """
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 33
+"""UNAUTHENTICATED. The server asks for a token, and the call has none that it knows."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -34,8 +34,8 @@ class RegistryServiceStub:
     Every change writes its audit event in the same transaction; changes of one model happen one after another.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE or PEER_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     def __init__(self, channel):
@@ -222,8 +222,8 @@ class RegistryServiceServicer:
     Every change writes its audit event in the same transaction; changes of one model happen one after another.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE or PEER_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     def CreateRegisteredModel(self, request, context):
@@ -811,8 +811,8 @@ class RegistryService:
     Every change writes its audit event in the same transaction; changes of one model happen one after another.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE or PEER_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     @staticmethod

@@ -35,8 +35,8 @@ class RegistryServiceStub:
     Every change writes its audit event in the same transaction; changes of one model happen one after another.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE or PEER_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     @_typing.overload
@@ -313,8 +313,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Every change writes its audit event in the same transaction; changes of one model happen one after another.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE or PEER_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -587,8 +587,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     Every change writes its audit event in the same transaction; changes of one model happen one after another.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE or PEER_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     @_abc_1.abstractmethod

@@ -96,6 +96,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED. The logged model would hold more than 16 MiB of params and tags, or more than 10,000 metrics.
     Metadata: model_id, size, limit.
     """
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 34
+    """UNAUTHENTICATED. The server asks for a token, and the call has none that it knows."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons in google.rpc.ErrorInfo of domain "tracking.runstone". ErrorInfo.reason is the
@@ -176,4 +178,6 @@ ERROR_REASON_LOGGED_MODEL_TOO_LARGE: ErrorReason.ValueType  # 33
 """RESOURCE_EXHAUSTED. The logged model would hold more than 16 MiB of params and tags, or more than 10,000 metrics.
 Metadata: model_id, size, limit.
 """
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 34
+"""UNAUTHENTICATED. The server asks for a token, and the call has none that it knows."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

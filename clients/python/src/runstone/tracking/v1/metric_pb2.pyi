@@ -220,6 +220,40 @@ class AppendMetricsResponse(_message.Message):
 Global___AppendMetricsResponse: _TypeAlias = AppendMetricsResponse  # noqa: Y015
 
 @_typing.final
+class HistoryPlace(_message.Message):
+    """Where a point stands in a history: no two points of one metric have the same place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMESTAMP_MS_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    timestamp_ms: _builtins.int
+    """Unix milliseconds."""
+    step: _builtins.int
+    """The step."""
+    value: _builtins.float
+    """The value, bit for bit."""
+    rank: _builtins.int
+    """The rank, -1 for a point without one."""
+    def __init__(
+        self,
+        *,
+        timestamp_ms: _builtins.int = ...,
+        step: _builtins.int = ...,
+        value: _builtins.float = ...,
+        rank: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rank", b"rank", "step", b"step", "timestamp_ms", b"timestamp_ms", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HistoryPlace: _TypeAlias = HistoryPlace  # noqa: Y015
+
+@_typing.final
 class GetMetricHistoryRequest(_message.Message):
     """Request of GetMetricHistory."""
 
@@ -228,22 +262,30 @@ class GetMetricHistoryRequest(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     RANK_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Required."""
     key: _builtins.str
     """Required."""
     rank: _builtins.int
     """Only the series of this rank. When absent: the points of every rank and those without one."""
+    @_builtins.property
+    def after(self) -> Global___HistoryPlace:
+        """Only the points behind this place, whether a point stands there or not. When absent: from the first point on. What
+        lies before it is not read, so that one may go on with a history at no more cost than to begin it.
+        """
+
     def __init__(
         self,
         *,
         run_id: _builtins.str = ...,
         key: _builtins.str = ...,
         rank: _builtins.int | None = ...,
+        after: Global___HistoryPlace | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_rank", b"_rank", "rank", b"rank"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rank", b"_rank", "after", b"after", "rank", b"rank"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank", b"_rank", "key", b"key", "rank", b"rank", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank", b"_rank", "after", b"after", "key", b"key", "rank", b"rank", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__rank: _TypeAlias = _typing.Literal["rank"]  # noqa: Y015
     _WhichOneofArgType__rank: _TypeAlias = _typing.Literal["_rank", b"_rank"]  # noqa: Y015

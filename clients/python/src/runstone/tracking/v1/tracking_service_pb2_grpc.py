@@ -34,8 +34,8 @@ class TrackingServiceStub:
     """Experiments, runs, what runs log, the models they make, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     def __init__(self, channel):
@@ -280,8 +280,8 @@ class TrackingServiceServicer:
     """Experiments, runs, what runs log, the models they make, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     def CreateExperiment(self, request, context):
@@ -1078,8 +1078,8 @@ class TrackingService:
     """Experiments, runs, what runs log, the models they make, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     @staticmethod

@@ -35,8 +35,8 @@ class TrackingServiceStub:
     """Experiments, runs, what runs log, the models they make, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     @_typing.overload
@@ -414,8 +414,8 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     """Experiments, runs, what runs log, the models they make, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -789,8 +789,8 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Experiments, runs, what runs log, the models they make, and traces.
 
     Every RPC may also fail with UNAVAILABLE: DATABASE_UNAVAILABLE (retry), RESOURCE_EXHAUSTED: STORAGE_FULL or
-    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, PERMISSION_DENIED: PERMISSION_RULE_MISSING and
-    INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
+    OVERLOADED, DEADLINE_EXCEEDED: DEADLINE_EXCEEDED, UNAUTHENTICATED: UNAUTHENTICATED,
+    PERMISSION_DENIED: PERMISSION_RULE_MISSING and INTERNAL: UNFORESEEN. The RPC's own reasons stand below it.
     """
 
     @_abc_1.abstractmethod

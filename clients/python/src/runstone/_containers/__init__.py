@@ -1,0 +1,1 @@
+"""Containers: names of images, the docker command, and what every manifest for Kubernetes has."""

@@ -1,0 +1,250 @@
+"""From a URI to a run: what is wrong is told before a run is made, what fails ends it FAILED."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runstone import _settings, _uri
+from runstone._fluent import _runs, _state
+from runstone._projects import (
+    backends,
+    commands,
+    environments,
+    mlproject,
+    parameters,
+    recording,
+    sources,
+)
+from runstone._projects.backends import Backend, SubmittedRun
+from runstone._projects.chain import Chain
+from runstone._projects.launch import Launch, Source
+from runstone._projects.mlproject import EntryPoint, Project
+from runstone._projects.submitted import ProjectRun
+from runstone.exceptions import ExecutionException, InvalidArgument
+
+if TYPE_CHECKING:
+    from runstone._client import Client
+
+log = logging.getLogger("runstone")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a caller may say beside a project and its parameters: see ``runstone.projects.run``."""
+
+    backend: str = "local"
+    backend_config: Mapping[str, Any] = field(default_factory=dict)
+    env_manager: str | None = None
+    storage: Path | None = None
+    docker_args: Mapping[str, Any] = field(default_factory=dict)
+    build_image: bool = False
+    docker_auth: Mapping[str, Any] | None = None
+    output_to_stderr: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A project that is here, with all that its runs share."""
+
+    client: Client
+    source: Source
+    project: Project
+    backend: Backend
+    experiment_id: str
+    wishes: Wishes
+    downloads: Path
+
+
+def start(
+    uri: str,
+    entry_point: str,
+    version: str | None,
+    given: Mapping[str, Any],
+    experiment_id: Callable[[], str],
+    wishes: Wishes,
+    *,
+    run_id: str | None = None,
+    run_name: str | None = None,
+    fetch: Callable[[], Source] | None = None,
+) -> ProjectRun:
+    """Begin a run of a project; ``wait`` follows it to its end.
+
+    Args:
+        experiment_id: Asked when all else is known to be right: it may make an experiment.
+        fetch: Brings the source, instead of what the URI and the version say.
+
+    Raises:
+        ProjectInvalid: the project, its source or a parameter is wrong; no run was made.
+        ExecutionException: it could not be started; its run has failed.
+        What the calls raise.
+    """
+    backend = backends.load(wishes.backend)
+    backend.check(wishes.backend_config)
+    source = fetch() if fetch is not None else sources.fetch(uri, version, wishes.storage)
+    scratch = Path(tempfile.mkdtemp(prefix="runstone-downloads-", dir=wishes.storage))
+
+    def clean() -> None:
+        sources.discard(source)
+        if wishes.storage is None:
+            _remove(scratch)
+        else:
+            _remove_empty(scratch)
+
+    try:
+        project = mlproject.load(source.folder)
+        entry = project.entry_point(entry_point)
+        # Before anything is made on the server.
+        parameters.complete(entry, given)
+        if environments.manager_of(project, wishes.env_manager) in {"virtualenv", "uv"}:
+            environments.check_files(project)
+        job = Job(_state.client(), source, project, backend, experiment_id(), wishes, scratch)
+        begun = begin(job, entry, given, parent(), run_id=run_id, run_name=run_name)
+    except BaseException:
+        clean()
+        raise
+    begun.at_end(clean)
+    return begun
+
+
+def parent() -> str | None:
+    """The run that a new one belongs to: the active one, or that of the project at work."""
+    active = _runs.active_run()
+    return active.info.run_id if active else os.environ.get(_settings.RUN_ID) or None
+
+
+def begin(
+    job: Job,
+    entry: EntryPoint,
+    given: Mapping[str, Any],
+    parent_run_id: str | None,
+    *,
+    run_id: str | None = None,
+    run_name: str | None = None,
+) -> ProjectRun:
+    """Make the run of an entry point, record it, and start it.
+
+    Raises:
+        What ``start`` raises.
+    """
+    values = parameters.complete(entry, given)
+    for name, near in parameters.misspelled(entry, given).items():
+        log.warning("parameter %s is not declared and becomes --%s; is %s meant?", name, name, near)
+    argv: tuple[str, ...] = ()
+    if not entry.steps:
+        brought = parameters.on_this_machine(
+            entry, values, given, job.project.folder, job.downloads
+        )
+        argv = commands.words(entry, brought)
+    wishes = job.wishes
+    launch = Launch(
+        run_id="",
+        experiment_id=job.experiment_id,
+        project=job.project,
+        source=job.source,
+        entry_point=entry.name,
+        parameters=values,
+        argv=argv,
+        environment={},
+        unset=(_settings.EXPERIMENT_NAME, "MLFLOW_EXPERIMENT_NAME"),
+        env_manager=environments.manager_of(job.project, wishes.env_manager),
+        backend=wishes.backend,
+        backend_config=wishes.backend_config,
+        docker_args=wishes.docker_args,
+        build_image=wishes.build_image,
+        docker_auth=wishes.docker_auth,
+        output_to_stderr=wishes.output_to_stderr,
+    )
+    made = recording.begin(
+        job.client, launch, entry.command, given,
+        run_id=run_id, run_name=run_name, parent_run_id=parent_run_id,
+    )  # fmt: skip
+    launch = replace(launch, run_id=made, environment=variables(made, job.experiment_id))
+    try:
+        inner = _submitted(job, entry, launch)
+    except BaseException as error:
+        # What is no Exception is somebody who ends the program.
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        _end_failed(job.client, made, status)
+        if isinstance(error, ExecutionException):
+            error.metadata.setdefault("run_id", made)
+        raise
+    return ProjectRun(job.client, inner, entry.name)
+
+
+def _submitted(job: Job, entry: EntryPoint, launch: Launch) -> SubmittedRun:
+    if not entry.steps:
+        return job.backend.submit(launch)
+
+    def begin_step(name: str, given: Mapping[str, str]) -> ProjectRun:
+        return begin(job, job.project.entry_point(name), given, launch.run_id)
+
+    return Chain(launch.run_id, entry.steps, launch.parameters, begin_step)
+
+
+def _end_failed(client: Client, run_id: str, status: str) -> None:
+    try:
+        client.set_terminated(run_id, status)
+    except Exception as failure:
+        log.warning("run %s could not be ended: %s", run_id, failure)
+
+
+def variables(run_id: str, experiment_id: str) -> dict[str, str]:
+    """What a command finds its run by, in Runstone and in MLflow where that can reach it."""
+    targets = _uri.resolve(_state.get_tracking_uri())
+    embedded = isinstance(targets.tracking, _uri.Embedded)
+    # The command has another working folder than this process.
+    uri = str(targets.tracking) if embedded else _state.get_tracking_uri()
+    found = {
+        _settings.RUN_ID: run_id,
+        _settings.EXPERIMENT_ID: experiment_id,
+        _settings.TRACKING_URI: uri,
+    }
+    registry = _state.get_registry_uri()
+    if registry != str(targets.tracking):
+        found[_settings.REGISTRY_URI] = registry
+    if _settings.offline():
+        found[_settings.OFFLINE_DIR] = str(_uri.offline_dir())
+    if not embedded:
+        # An address that somebody set, such as the gateway's, stays; MLflow with
+        # runstone[mlflow] understands ours.
+        found["MLFLOW_TRACKING_URI"] = os.environ.get(_settings.MLFLOW_TRACKING_URI) or uri
+        found |= {"MLFLOW_RUN_ID": run_id, "MLFLOW_EXPERIMENT_ID": experiment_id}
+    return found
+
+
+def experiment(name: str | None, experiment_id: str | None) -> str:
+    """The experiment of a run by its name (made when missing) or id, else the active one.
+
+    Raises:
+        InvalidArgument: both are given.
+    """
+    if name and experiment_id:
+        raise InvalidArgument("give experiment_name or experiment_id, not both")
+    if experiment_id:
+        return str(experiment_id)
+    return _state.find_or_create(name).experiment_id if name else _state.experiment_id()
+
+
+def follow(begun: ProjectRun) -> None:
+    """Follow a run to its end beside this program, which waits for it before it ends."""
+    threading.Thread(target=begun.settle, name=f"runstone-project-{begun.run_id}").start()
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        pass  # something was downloaded into it, and stays

@@ -142,6 +142,7 @@ def test_what_is_wrong_makes_no_run() -> None:
         {"version": "v1"},
         {"uri": "ext::sh"},
         {"experiment_name": "unmade", "entry_point": "mian"},
+        {"experiment_name": "unmade", "parameters": {"-x": 1}},
     ]
     for each in wrong:
         with pytest.raises(ProjectInvalid):

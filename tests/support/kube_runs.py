@@ -20,13 +20,14 @@ class Tags:
 
     def __init__(self) -> None:
         self.tags: dict[str, str] = {}
+        self.status = "RUNNING"
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         assert run_id == RUN_ID
         self.tags[key] = value
 
     def get_run(self, run_id: str) -> Run:
-        return Run(RunInfo(run_id, "0", "x", "RUNNING"))
+        return Run(RunInfo(run_id, "0", "x", self.status))
 
     def set_terminated(self, run_id: str, status: str) -> None:
         self.tags["status"] = status

@@ -221,6 +221,14 @@ def test_a_job_that_somebody_deletes_is_killed(cluster: FakeCluster, tags: Tags)
     assert tags.tags["status"] == "KILLED"
 
 
+def test_a_job_that_is_gone_since_its_run_finished(cluster: FakeCluster, tags: Tags) -> None:
+    run = submit()
+    cluster.delete_job(JOB)
+    tags.status = "FINISHED"
+    assert run.wait() is True
+    assert (run.get_status(), run.failure) == ("FINISHED", "")
+
+
 def test_threads_of_a_run_are_gone_with_it(cluster: FakeCluster) -> None:
     cluster.on_job = lambda _: cluster.run_to_end(0, ("x",))
     assert submit().wait() is True

@@ -186,3 +186,15 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
         else:
             found, at = found + text[at], at + 1
     return found
+
+
+def test_a_job_that_nobody_would_follow_is_deleted(
+    cluster: FakeCluster, tags: Tags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tags, "set_tag", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        submit()
+    assert (cluster.jobs(), len(cluster.bodies)) == ([], 1)

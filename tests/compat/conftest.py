@@ -23,8 +23,8 @@ from support.suites import suite
 # Two servers, two clients that import half of PyPI, and a machine that does something else too.
 COMPAT_SECONDS = 420
 
-collect_ignore = ["frameworks"]
-"""Runs in an environment of its own: `make test-frameworks`."""
+collect_ignore = ["frameworks", "clusters"]
+"""Run in environments of their own: `make test-frameworks`."""
 
 NEEDY = {"servers", "plugin", "mlflow_python", "frameworks"}
 """Fixtures that run foreign clients."""

@@ -1,7 +1,7 @@
-"""Runs the tests of deep-learning models where their frameworks are: `make test-frameworks`.
+"""Runs the tests of deep-learning frameworks and of Ray where they are: `make test-frameworks`.
 
-They share no package with `.venv`, so pytest runs in that environment, once for each framework that
-Keras can be on: a process chooses that once.
+They share no package with `.venv`, so pytest runs in their environments; in that of deep learning
+once for each framework that Keras can be on: a process chooses that once.
 """
 
 import subprocess
@@ -9,27 +9,38 @@ import sys
 import tempfile
 from pathlib import Path
 
-from support.environments import programs
-from support.mlflow_environments import FRAMEWORKS_DEEP
+from support.environments import Environment, programs
+from support.mlflow_environments import FRAMEWORKS_DEEP, RAY
 from support.suites import clean_environment, suite
 
 ROOT = Path(__file__).parents[2]
 TESTS = "tests/compat/frameworks"
+OF_NO_BACKEND = ("test_lightning_autolog.py", "test_spark_autolog.py", "test_spark_udf.py")
+"""Tests without Keras: run once, and not where TensorFlow is, which torch does not load after."""
+CLUSTERS = "tests/compat/clusters"
 SOURCES = ("services", "clients/python/src", "tests")
 
 
 def main(arguments: list[str]) -> int:
     """Run them; 0 when all passed. Raises Unobtainable."""
-    python = programs(FRAMEWORKS_DEEP) / "python"
+    left_out = [f"--ignore={TESTS}/{name}" for name in OF_NO_BACKEND]
+    runs: list[tuple[Environment, list[str], dict[str, str]]] = [
+        (FRAMEWORKS_DEEP, [TESTS], {"KERAS_BACKEND": "torch"}),
+        (FRAMEWORKS_DEEP, [TESTS, *left_out], {"KERAS_BACKEND": "tensorflow"}),
+        (RAY, [CLUSTERS], {}),
+    ]
+    pythons = {each: programs(each) / "python" for each in (FRAMEWORKS_DEEP, RAY)}
     settings = {
         **clean_environment(),
         "PYTHONPATH": ":".join(str(ROOT / source) for source in SOURCES),
         "HF_HUB_OFFLINE": "1",
         "CUDA_VISIBLE_DEVICES": "",
         "TF_CPP_MIN_LOG_LEVEL": "2",
+        # Spark's own processes take the first python3 of PATH.
+        "PYSPARK_PYTHON": str(pythons[FRAMEWORKS_DEEP]),
     }
     # Of other people's packages there are warnings enough; ours are errors in the ordinary tests.
-    options = ["-q", f"--confcutdir={TESTS}", "-c", "/dev/null", "--rootdir=.", "-W", "default"]
+    options = ["-q", "--noconftest", "-c", "/dev/null", "--rootdir=.", "-W", "default"]
     results: list[int] = []
     with (
         tempfile.TemporaryDirectory(prefix="runstone-frameworks-") as folder,
@@ -37,15 +48,16 @@ def main(arguments: list[str]) -> int:
     ):
         settings["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         settings["RUNSTONE_TRACKING_URI"] = f"runstone://{started.status['tcp']}"
-        for backend in ("torch", "tensorflow"):
+        for environment, tests, more in runs:
             done = subprocess.run(
-                [python, "-m", "pytest", *options, TESTS, *arguments],
+                [pythons[environment], "-m", "pytest", *options, *tests, *arguments],
                 cwd=ROOT,
-                env={**settings, "KERAS_BACKEND": backend},
+                env={**settings, **more},
                 check=False,
             )
             results.append(done.returncode)
-    return max(results)
+    # One that died of a signal has a negative one.
+    return int(any(results))
 
 
 if __name__ == "__main__":

@@ -101,6 +101,7 @@ if TYPE_CHECKING:
         catboost,
         data,
         entities,
+        integrations,
         keras,
         lightgbm,
         metrics,
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
         projects,
         prophet,
         pyfunc,
+        pyspark,
         pytorch,
         sentence_transformers,
         sklearn,
@@ -218,6 +220,7 @@ __all__ = [
     "data",
     "entities",
     "exceptions",
+    "integrations",
     # models
     "models",
     "types",
@@ -236,6 +239,7 @@ __all__ = [
     "spacy",
     "prophet",
     "spark",
+    "pyspark",
     "__version__",
 ]
 
@@ -244,6 +248,7 @@ _LAZY_MODULES = {
     "catboost",
     "data",
     "entities",
+    "integrations",
     "keras",
     "lightgbm",
     "metrics",
@@ -252,6 +257,7 @@ _LAZY_MODULES = {
     "projects",
     "prophet",
     "pyfunc",
+    "pyspark",
     "pytorch",
     "sentence_transformers",
     "sklearn",

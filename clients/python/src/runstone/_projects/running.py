@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import tempfile
@@ -234,7 +235,25 @@ def experiment(name: str | None, experiment_id: str | None) -> str:
 
 def follow(begun: ProjectRun) -> None:
     """Follow a run to its end beside this program, which waits for it before it ends."""
-    threading.Thread(target=begun.settle, name=f"runstone-project-{begun.run_id}").start()
+    if not _followed:
+        atexit.register(_wait_for_followed)
+    _followed.append((os.getpid(), begun))
+    # Not one that the interpreter waits for: Ctrl-C then would leave what runs behind.
+    name = f"runstone-project-{begun.run_id}"
+    threading.Thread(target=begun.settle, name=name, daemon=True).start()
+
+
+_followed: list[tuple[int, ProjectRun]] = []
+
+
+def _wait_for_followed() -> None:
+    mine = [begun for pid, begun in _followed if pid == os.getpid()]
+    try:
+        for begun in mine:
+            begun.wait()
+    except KeyboardInterrupt:
+        for begun in mine:
+            begun.cancel()
 
 
 def _remove(folder: Path) -> None:

@@ -35,9 +35,9 @@ tolerance_option = click.option(
     epilog="""\b
 Examples:
   runstone runs diff 3f2a9c41 77b0e5d2
-  runstone runs diff 3f2a9c41 77b0e5d2 --tolerance 1e-6 && echo same
+  runstone runs diff 3f2a9c41 77b0e5d2 --tolerance 1e-6
 \b
-Exit codes: 0 when nothing differs, 4 when something does; 1 and 2 as everywhere.
+Exit codes: 0 when nothing differs, 4 when something does; 1, 2 as everywhere.
 """,
 )
 @click.argument("run_a", metavar="A")

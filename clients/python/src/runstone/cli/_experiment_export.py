@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +98,10 @@ def write_csv(file: IO[str], runs: Iterator[Any], *, raw: bool) -> int:
     disk, so that memory holds one page and the names of columns. Read twice, the second reading
     might find runs that the first did not.
     """
+    # Other commands of experiments must not wait for them.
+    import csv
+    import tempfile
+
     columns: dict[str, None] = {}
     count = 0
     with tempfile.TemporaryFile("w+", encoding="utf-8") as kept:

@@ -11,8 +11,6 @@ from runstone.cli._names import model_argument
 from runstone.cli._plain import plain
 from runstone.cli._runids import run_id_argument, whole_run_id
 from runstone.cli._session import Group, Session, key_values
-from runstone.registry.v1 import model_pb2, model_version_pb2
-from runstone.tracking.v1 import experiment_pb2, run_pb2
 
 pairs_argument = click.argument("tags", nargs=-1, required=True, metavar="KEY=VALUE...")
 keys_argument = click.argument("keys", nargs=-1, required=True, metavar="KEY...")
@@ -40,6 +38,7 @@ def of_experiments() -> None:
 def set_of_experiment(session: Session, experiment: str, tags: tuple[str, ...]) -> None:
     """Set tags: all of them or none."""
     from runstone.cli.experiments import found
+    from runstone.tracking.v1 import experiment_pb2
 
     given = key_values(tags, "KEY=VALUE")
     request = experiment_pb2.SetExperimentTagsRequest(
@@ -56,6 +55,7 @@ def set_of_experiment(session: Session, experiment: str, tags: tuple[str, ...]) 
 def delete_of_experiment(session: Session, experiment: str, keys: tuple[str, ...]) -> None:
     """Delete tags: all of them or, when one is not set, none."""
     from runstone.cli.experiments import found
+    from runstone.tracking.v1 import experiment_pb2
 
     request = experiment_pb2.DeleteExperimentTagsRequest(
         experiment_id=found(session, experiment, False).experiment_id, keys=keys
@@ -75,6 +75,8 @@ def of_runs() -> None:
 @click.pass_obj
 def set_of_run(session: Session, run_id: str, tags: tuple[str, ...]) -> None:
     """Set tags: all of them or none."""
+    from runstone.tracking.v1 import run_pb2
+
     given = key_values(tags, "KEY=VALUE")
     request = run_pb2.LogBatchRequest(run_id=whole_run_id(session, run_id), tags=given)
     session.service("tracking").LogBatch(request)
@@ -87,6 +89,8 @@ def set_of_run(session: Session, run_id: str, tags: tuple[str, ...]) -> None:
 @click.pass_obj
 def delete_of_run(session: Session, run_id: str, keys: tuple[str, ...]) -> None:
     """Delete tags: all of them or, when one is not set, none."""
+    from runstone.tracking.v1 import run_pb2
+
     request = run_pb2.DeleteRunTagsRequest(run_id=whole_run_id(session, run_id), keys=keys)
     session.service("tracking").DeleteRunTags(request)
     session.answer({"keys": keys}, _said("Deleted", keys))
@@ -104,6 +108,8 @@ def of_models() -> None:
 @click.pass_obj
 def set_of_model(session: Session, name: str, tags: tuple[str, ...], version: str | None) -> None:
     """Set tags: all of them or none."""
+    from runstone.registry.v1 import model_pb2, model_version_pb2
+
     given = key_values(tags, "KEY=VALUE")
     registry = session.service("registry")
     changed: Any
@@ -127,6 +133,8 @@ def delete_of_model(
     session: Session, name: str, keys: tuple[str, ...], version: str | None
 ) -> None:
     """Delete tags: all of them or, when one is not set, none."""
+    from runstone.registry.v1 import model_pb2, model_version_pb2
+
     registry = session.service("registry")
     changed: Any
     if version is None:

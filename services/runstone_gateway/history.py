@@ -32,8 +32,8 @@ PASSING = ("DEADLINE_EXCEEDED", "UNAVAILABLE")
 """What ends a stream that may be gone on with, if anything came of it."""
 
 AHEAD = 8
-"""Messages of a history that are read before its client wants them: half a million points in
-12 MiB."""
+"""Messages of a history that are read before its client wants them: half a million points in 12
+MiB."""
 
 PLAIN_POINTS = 2_000
 """Are written in the event loop: a millisecond."""

@@ -179,7 +179,7 @@ def use_export(call: Caller, kept: str) -> None:
     assert (row["run_id"], row["name"], row["metrics.acc"]) == (kept, "kept", "0.75")
     assert (row["params.p"], row["params.n"]) == ("'=1+1", "-0.5")
     assert row["params.lines"] == 'one\ntwo,"three"'
-    code, out, _ = call.raw("experiments", "csv", "-x", "iris", "--raw")
+    code, out, _ = call.raw("experiments", "export", "-x", "iris", "--raw")
     assert next(csv.DictReader(io.StringIO(out)))["params.p"] == "=1+1"
     assert call.told("experiments", "export", "iris", "--filter", "params.p = '=1+1'")["name"] == (
         "kept"

@@ -16,7 +16,7 @@ from support.lessons import FOLDER, MAX_LINES, Lesson, script
 from support.s3 import S3Server
 from support.suites import end_suite
 
-LESSONS = [number for number in range(30) if number not in {26, 27}]
+LESSONS = range(30)
 TESTS = [Path(__file__), Path(__file__).with_name("test_lessons_of_models.py")]
 
 
@@ -214,6 +214,31 @@ def test_22_path_checks(lesson: Lesson) -> None:
         "refused: the artifact's path must not begin or end with '/' or have '//': 'a//b/good.txt'",
         "kept: ['folder', 'good.txt']",
     ]
+
+
+def test_26_project(lesson: Lesson) -> None:
+    said = lesson.run(26)
+    assert said[0] == "name: diabetes"
+    at = said.index("status: FINISHED")
+    assert said[at + 1] == "params: {'alpha': '0.5', 'intercept': 'yes'}"
+    assert re.fullmatch(r"r2:     0\.\d+", said[at + 2])
+    assert said[at + 3 : at + 6] == [
+        "entry:  main",
+        "refused: parameter 'alpha' must be a number, not 'much'",
+        "Runs with an r2: 1",
+    ]
+    assert said[-1] == "exit code 0"
+    entries = [
+        run.data.tags["mlflow.project.entryPoint"] for run in lesson.runs("projects").values()
+    ]
+    assert sorted(entries) == ["main", "report"]
+
+
+def test_27_doctor(lesson: Lesson) -> None:
+    said = lesson.run(27)
+    healthy, broken = said.index("exit code 0"), said.index("and with a wrong address 1")
+    assert any(line.startswith("Installation\tpython\tok\t") for line in said[:healthy])
+    assert any("127.0.0.1:9" in line for line in said[broken:])
 
 
 def test_28_artifacts_command(lesson: Lesson) -> None:

@@ -12,7 +12,8 @@ import pytest
 from runstone.cli import cli, main
 
 EXAMPLE = re.compile(r"^ +runstone (.*)$", re.MULTILINE)
-PIPE = re.compile(r" (\||>) [a-z~].*$")
+AFTER = re.compile(r" (\||>>?|<|&&) [a-z~].*$")
+"""What a shell does with a command's input and output, and after it."""
 
 
 def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -41,8 +42,8 @@ def leaves() -> list[tuple[str, ...]]:
 
 
 def examples(help_text: str) -> list[list[str]]:
-    """The command lines that a help shows, without the program's name and what it is piped to."""
-    return [shlex.split(PIPE.sub("", example)) for example in EXAMPLE.findall(help_text)]
+    """The command lines that a help shows, without the program's name and the shell's part."""
+    return [shlex.split(AFTER.sub("", example)) for example in EXAMPLE.findall(help_text)]
 
 
 def own_example(path: tuple[str, ...]) -> list[str]:

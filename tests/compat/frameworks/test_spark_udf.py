@@ -58,7 +58,7 @@ def test_two_models_of_one_name_are_apart(spark: Any, tmp_path: Path) -> None:
         model = line()
         model.intercept_ += number
         folder = tmp_path / str(number) / "model"
-        runstone.sklearn.save_model(model, folder)
+        runstone.sklearn.save_model(model, folder, input_example=TABLE)
         predict = runstone.pyfunc.spark_udf(spark, folder, "double")
         found.append(
             sorted(rows_of(spark).select(predict("x", "z")).toPandas().iloc[:, 0].round(6))

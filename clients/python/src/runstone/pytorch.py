@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pickle
 import tempfile
@@ -316,13 +317,18 @@ def load_checkpoint(
     """
     with tempfile.TemporaryDirectory(prefix="runstone-checkpoint-") as place:
         path, named = checkpoints.fetched(run_id, epoch, global_step, place)
-        options = dict(kwargs or {})
+        plain = True
         try:
-            return model_class.load_from_checkpoint(path, weights_only=True, **options)
+            library("torch").load(path, weights_only=True, map_location="cpu")
         except pickle.UnpicklingError as error:
             found = f"a checkpoint of more than tensors and plain values ({error})"
             trust.check(found, named, own=False, allow_pickle=allow_pickle)
-            return model_class.load_from_checkpoint(path, weights_only=False, **options)
+            plain = False
+        options = dict(kwargs or {})
+        # Lightning before its release 2.6 takes the word for an argument of the module.
+        if "weights_only" in inspect.signature(model_class.load_from_checkpoint).parameters:
+            options["weights_only"] = plain
+        return model_class.load_from_checkpoint(path, **options)
 
 
 def _fetched(state_dict_uri: str | os.PathLike[str]) -> Path:

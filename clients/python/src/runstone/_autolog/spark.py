@@ -45,7 +45,7 @@ def _fit(original: Callable[..., Any], estimator: Any, *args: Any, **kwargs: Any
     if (
         switches.of(LIBRARY) is None
         or guard.is_inside()
-        or _within[estimator.uid]
+        or _within[getattr(estimator, "uid", "")]
         or f"{cls.__module__}.{cls.__qualname__}".startswith(NO_TRAININGS)
     ):
         return original(estimator, *args, **kwargs)

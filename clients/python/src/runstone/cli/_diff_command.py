@@ -37,6 +37,7 @@ tolerance_option = click.option(
 Examples:
   runstone runs diff 3f2a9c41 77b0e5d2
   runstone runs diff 3f2a9c41 77b0e5d2 --tolerance 1e-6
+
 \b
 Exit codes: 0 when nothing differs, 4 when something does; 1, 2 as everywhere.
 """,

@@ -20,6 +20,7 @@ from runstone.cli.run import TERMINATED, Terminated, terminable
 Examples:
   runstone runs reproduce 3f2a9c41
   runstone runs reproduce 3f2a9c41 --tolerance 1e-6 --env-manager uv
+
 \b
 Exit codes: 0 when the new run is as the first, 4 when something differs,
 1 when it failed or cannot be run again; 2 as everywhere.

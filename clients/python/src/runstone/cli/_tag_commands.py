@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from runstone.cli import _complete
+from runstone.cli._experiment_options import experiment_argument, found
 from runstone.cli._names import model_argument
 from runstone.cli._plain import plain
 from runstone.cli._runids import run_id_argument, whole_run_id
@@ -32,12 +33,11 @@ def of_experiments() -> None:
 
 
 @of_experiments.command("set")
-@click.argument("experiment", metavar="ID|NAME", shell_complete=_complete.experiment)
+@experiment_argument
 @pairs_argument
 @click.pass_obj
 def set_of_experiment(session: Session, experiment: str, tags: tuple[str, ...]) -> None:
     """Set tags: all of them or none."""
-    from runstone.cli.experiments import found
     from runstone.tracking.v1 import experiment_pb2
 
     given = key_values(tags, "KEY=VALUE")
@@ -49,12 +49,11 @@ def set_of_experiment(session: Session, experiment: str, tags: tuple[str, ...]) 
 
 
 @of_experiments.command("delete")
-@click.argument("experiment", metavar="ID|NAME", shell_complete=_complete.experiment)
+@experiment_argument
 @keys_argument
 @click.pass_obj
 def delete_of_experiment(session: Session, experiment: str, keys: tuple[str, ...]) -> None:
     """Delete tags: all of them or, when one is not set, none."""
-    from runstone.cli.experiments import found
     from runstone.tracking.v1 import experiment_pb2
 
     request = experiment_pb2.DeleteExperimentTagsRequest(

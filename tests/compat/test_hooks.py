@@ -92,7 +92,7 @@ def test_trainings_that_raise(found: Any) -> None:
     for name in ("xgboost_fails", "lightgbm_fails", "lightgbm_forgotten"):
         assert found[name]["status"] == "FAILED", name
     assert found["xgboost_fails"]["points"] == {"train-rmse": [0, 1, 2]}
-    assert found["lightgbm_fails"]["points"] == {"training-l2": [0, 1]}
+    assert found["lightgbm_fails"]["points"] == {"valid_0-l2": [0, 1, 2]}
 
 
 @pytest.mark.timeout(SECONDS)

@@ -227,3 +227,13 @@ def test_a_server_that_is_away_at_the_start_is_told(free_port: int) -> None:
     with pytest.raises(Unavailable):
         begin(tracking_uri=f"runstone://127.0.0.1:{free_port}")
     logging.getLogger("runstone").info("nothing was begun")
+
+
+def test_a_run_of_another_process_is_ended_when_that_is_said(client: runstone.Client) -> None:
+    run = client.create_run("0")
+    joined = Report.join("toy", run.info.run_id, own=True)
+    assert joined not in reports._open, "its end at the exit of this process is not meant"
+    joined.metrics({"loss": 1.0}, 2)
+    joined.end("KILLED")
+    assert read(joined).info.status == "KILLED"
+    assert read(joined).data.metrics == {"loss": 1.0}

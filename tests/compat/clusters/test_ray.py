@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def cluster() -> Iterator[None]:
     import ray
 
+    # Workers cannot import this file.
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     # Loopback: the address that it finds for itself may be one that does not lead back here.
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
     yield
@@ -124,7 +127,7 @@ def test_setup_in_a_trial(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", [True, False])
 def test_setup_in_a_training_of_two_workers(first: bool, tmp_path: Path) -> None:
     from ray import train as training
-    from ray.train.data_parallel_trainer import DataParallelTrainer
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     name = f"ray train {first}"
 

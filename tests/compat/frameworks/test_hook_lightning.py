@@ -173,7 +173,7 @@ def test_of_two_processes_one_logs(strategy: str, tmp_path: Path) -> None:
         "        print(logger.run_id)\n"
     )
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=240
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr[-3000:]
     [run] = runs_of(f"lit {strategy}")

@@ -210,7 +210,7 @@ def test_accelerate_in_two_processes(tmp_path: Path) -> None:
         "accelerator.end_training()\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", str(script)]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=240)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     experiment = runstone.get_experiment_by_name("ranks")
     assert experiment is not None

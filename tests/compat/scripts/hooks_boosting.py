@@ -7,6 +7,7 @@ trainings.
 import dataclasses
 import json
 import os
+import pickle
 import signal
 import sys
 import warnings
@@ -106,9 +107,21 @@ def runs():
 
 def lightgbm_plain():
     hook = ForLightGBM({"mine": 1}, log_model=True)
+    copies = []
+
+    def keeps(env):
+        copies.append(pickle.loads(pickle.dumps(env.model)))
+
     booster = lightgbm.train(
-        TREES, dataset(), 4, valid_sets=[dataset(NOISE)], valid_names=["held"], callbacks=[hook]
+        *(TREES, dataset(), 4),
+        valid_sets=[dataset(NOISE)],
+        valid_names=["held"],
+        callbacks=[hook, keeps],
     )
+    pickle.dumps(booster)
+    # A copy that was made in the midst is a booster like any other.
+    assert copies[-1].free_dataset() is copies[-1]
+    assert np.allclose(pickle.loads(pickle.dumps(copies[-1])).predict(X), booster.predict(X))
     loaded = runstone.lightgbm.load_model(f"runs:/{hook.run_id}/model")
     assert np.allclose(loaded.predict(X), booster.predict(X))
     return hook

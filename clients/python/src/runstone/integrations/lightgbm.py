@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -22,10 +22,10 @@ class RunstoneCallback:
     Logged are the parameters, the metrics of each round on ``valid_sets`` (``valid-l2``), with
     early stopping the best round, and importances of features.
 
-    LightGBM tells a callback of rounds alone, so the end is where the booster lets its data go, or
-    the last round. A training that raises is FAILED at the end of the program, or when the next one
-    begins, and so is one that stops early in ``cv`` or with ``keep_training_booster=True``: there,
-    ``with RunstoneCallback() as callback:`` around the training says when it is over, and how.
+    LightGBM tells a callback of rounds alone, so the end is where the booster lets its data go, in
+    ``cv`` the last round. A training that raises is FAILED at the end of the program, or when the
+    next one begins, and so is one with ``keep_training_booster=True``, or that stops early in
+    ``cv``: there, ``with RunstoneCallback() as callback:`` around it says when it is over, and how.
 
     Args:
         params: Parameters to log besides.
@@ -108,15 +108,7 @@ class RunstoneCallback:
 
     def _listen(self, report: Report, model: Any) -> None:
         """Have the booster tell when it lets its data go, which is when the training is over."""
-        release = model.free_dataset
-
-        def released() -> Any:
-            model.__dict__.pop("free_dataset", None)
-            result = release()
-            self._end(report, model)
-            return result
-
-        model.__dict__["free_dataset"] = released
+        model.__dict__["free_dataset"] = _Release(model, lambda: self._end(report, model))
 
     def _end(self, report: Report, model: Any) -> None:
         if report.ended:
@@ -132,6 +124,24 @@ class RunstoneCallback:
                 report.log_model("lightgbm", model)
         if not self._within:
             report.end()
+
+
+class _Release:
+    """Stands for a booster's ``free_dataset``, once, and tells of it."""
+
+    def __init__(self, model: Any, tell: Callable[[], None]) -> None:
+        self._model = model
+        self._tell = tell
+
+    def __call__(self) -> Any:
+        self._model.__dict__.pop("free_dataset", None)
+        result = self._model.free_dataset()
+        self._tell()
+        return result
+
+    def __reduce__(self) -> Any:
+        # Of a booster that is pickled in the midst of its training, the copy has its own method.
+        return getattr, (self._model, "free_dataset")
 
 
 def _can_tell(model: Any) -> bool:

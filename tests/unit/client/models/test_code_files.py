@@ -38,10 +38,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    before = set(sys.modules)
     yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        # A package without a file of its own has a path alone.
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        if any(str(each).startswith(str(tmp_path.parent)) for each in places):
+            del sys.modules[name]
 
 
 def found(*modules: str, scripts: tuple[Path, ...] = ()) -> list[str]:

@@ -104,9 +104,12 @@ def is_search(instance: Any) -> bool:
     return _is(instance, "CrossValidator") or _is(instance, "TrainValidationSplit")
 
 
-def params_told(instance: Any) -> dict[str, str]:
-    """The parameters of an instance as texts."""
-    return {name: str(value) for name, value in _params(instance).items()}
+def params_told(instance: Any) -> dict[str, Any]:
+    """The parameters of an instance as JSON has them; texts of what it has not."""
+    return {
+        name: value if isinstance(value, str | int | float | None) else str(value)
+        for name, value in _params(instance).items()
+    }
 
 
 def _within(stage: Any) -> Iterator[Any]:

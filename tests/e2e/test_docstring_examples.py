@@ -76,3 +76,12 @@ def test_every_public_function_has_an_example() -> None:
     assert {"runstone", "runstone.Client"} <= shown
     # Values and errors are shown where they come from.
     assert not (set(entities.__all__) | set(exceptions.__all__)) & shown
+
+
+@pytest.mark.parametrize("name", sorted(runstone._LAZY_MODULES - {"entities", "tracking"}))
+def test_functions_of_modules_whose_libraries_are_missing_here_show_one_too(name: str) -> None:
+    module = getattr(runstone, name)
+    for each in module.__all__:
+        value = getattr(module, each)
+        if inspect.isfunction(value):
+            assert ">>> " in (value.__doc__ or ""), f"runstone.{name}.{each}"

@@ -1,58 +1,96 @@
-"""What README.md tells a newcomer to type works as written, in its order."""
+"""What the pages tell people to type works as written, in its order."""
 
-import os
 import re
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 from support.binaries import REPOSITORY
-from support.suites import clean_environment, end_suite, without_patience
+from support.lessons import environment
+from support.suites import end_suite, without_patience
 
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"(?:^ *<!-- not run(?: here)?: (?P<reason>.+?) -->\n)?"
+    r"^(?P<indent> *)```(?P<language>\w+)\n(?P<body>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
+PROGRAMS = {"python": [sys.executable, "-W", "error", "-c"], "sh": ["sh", "-eu", "-c"]}
+"""What is typed, by the language of a block. Others (yaml) are files."""
+
+PAGES = sorted(
+    path.relative_to(REPOSITORY).as_posix()
+    for pattern in ("*.md", "*/README.md", "*/*/README.md")
+    for path in REPOSITORY.glob(pattern)
+)
 
 
-def blocks(language: str) -> list[str]:
-    text = (REPOSITORY / "README.md").read_text("utf-8")
-    return [body for name, body in BLOCK.findall(text) if name == language]
+class Block(NamedTuple):
+    """Something to type; with the reason where a test cannot."""
+
+    language: str
+    body: str
+    reason: str | None
 
 
-def environment(**changes: str) -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return clean_environment(PATH=path, **changes)
+def blocks(page: str) -> list[Block]:
+    text = (REPOSITORY / page).read_text("utf-8")
+    return [
+        Block(each["language"], textwrap.dedent(each["body"]), each["reason"])
+        for each in BLOCK.finditer(text)
+        if each["language"] in PROGRAMS
+    ]
 
 
-def test_script_and_commands_work(tmp_path: Path) -> None:
-    [script] = blocks("python")
-    assert len(script.splitlines()) <= 15
-    commands = next(block for block in blocks("sh") if "experiments list" in block)
-    try:
-        ran = subprocess.run(
-            [sys.executable, "-W", "error", "-c", script],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (ran.returncode, without_patience(ran.stderr)) == (0, "")
-        assert ran.stdout.startswith("halving {")
-        assert "'factor': '0.5'" in ran.stdout
-        assert "{'value': 9.5" in ran.stdout
-        typed = subprocess.run(
-            ["sh", "-eu", "-c", commands],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (typed.returncode, typed.stderr) == (0, "")
-        assert "first steps" in typed.stdout
-        assert "halving" in typed.stdout
-    finally:
-        end_suite(tmp_path / "runstone-data")
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Empty, but for what the pages suppose that a training has left."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights.bin").write_bytes(bytes(8))
+    yield tmp_path
+    end_suite(tmp_path / "runstone-data")
+
+
+def typed(block: Block, folder: Path) -> str:
+    """What it prints; it must end well, and complain of nothing."""
+    ended = subprocess.run(
+        [*PROGRAMS[block.language], block.body],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert without_patience(ended.stderr) == ""
+    return ended.stdout
+
+
+RUN = [page for page in PAGES if any(block.reason is None for block in blocks(page))]
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_what_a_page_tells_to_type_works(page: str, folder: Path) -> None:
+    said = [typed(block, folder) for block in blocks(page) if block.reason is None]
+    if page == "README.md":
+        assert said[0].startswith("halving {")
+        assert "'factor': '0.5'" in said[0]
+        assert "{'value': 9.5" in said[0]
+        assert "first steps" in said[1]
+        assert "halving" in said[1]
+    if page == "clients/python/README.md":
+        assert "[0 0 1 1]" in said[1]
+
+
+def test_the_pages_of_users_are_run() -> None:
+    assert {"README.md", "clients/python/README.md"} <= set(RUN)
+    first = next(block for block in blocks("README.md") if block.language == "python")
+    assert len(first.body.splitlines()) <= 15
 
 
 def test_every_make_target_and_link_exists() -> None:
@@ -64,7 +102,7 @@ def test_every_make_target_and_link_exists() -> None:
         text=True,
         check=True,
     ).stdout
-    for target in re.findall(r"make (\w+)", "".join(blocks("sh"))):
+    for target in re.findall(r"make (\w+)", "".join(block.body for block in blocks("README.md"))):
         assert f"make {target} " in helped
     missing = [link for link in LINK.findall(text) if not (REPOSITORY / link).exists()]
     assert missing == []

@@ -71,8 +71,8 @@ test-faults: $(VENV)/.dev ## The fault loops of delivery at full length, with th
 	@RUNSTONE_TEST_FAULTS=1 $(BIN)/python -m pytest -q tests/e2e/test_delivery_faults.py $(PYTEST_ARGS)
 
 .PHONY: test-serving
-test-serving: $(VENV)/.dev ## A model served in a clean environment of real packages, from PyPI (about 2 minutes)
-	@RUNSTONE_TEST_SERVING=1 $(BIN)/python -m pytest -q tests/e2e/test_serving_environment.py $(PYTEST_ARGS)
+test-serving: $(VENV)/.dev ## A model and a project in clean environments of real packages, from PyPI (about 3 minutes)
+	@RUNSTONE_TEST_SERVING=1 $(BIN)/python -m pytest -q tests/e2e/test_serving_environment.py tests/e2e/test_project_environment.py $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Run the benchmarks and print their table

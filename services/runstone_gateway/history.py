@@ -13,6 +13,7 @@ from array import array
 from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
+import grpc
 import numpy as np
 import orjson
 
@@ -22,12 +23,17 @@ from runstone_gateway.call import Call
 from runstone_gateway.fields import INT64, wrong
 from runstone_gateway.render_tracking import number
 from runstone_gateway.streaming import aside, read_ahead
+from runstone_kit.peers import failure
 
 STREAM_S = 600.0
 """For a whole history; as the service config has it."""
 
-AHEAD = 16
-"""Messages of a history that are read before its client wants them: a million points, 24 MiB."""
+PASSING = ("DEADLINE_EXCEEDED", "UNAVAILABLE")
+"""What ends a stream that may be gone on with, if anything came of it."""
+
+AHEAD = 8
+"""Messages of a history that are read before its client wants them: half a million points in 12
+MiB."""
 
 PLAIN_POINTS = 2_000
 """Are written in the event loop: a millisecond."""
@@ -72,11 +78,20 @@ class Columns(NamedTuple):
         self.values.extend(more.values)
 
 
-def token(points: Columns, ranks: Any) -> str:
-    """The page token behind the last of the points."""
-    bits = struct.pack(">d", points.values[-1]).hex()
-    rank = ranks[len(points) - 1] if ranks else NO_RANK
-    return f"{points.timestamps[-1]}_{points.steps[-1]}_{bits}_{rank}"
+def last_place(points: Columns, ranks: Any) -> metric_pb2.HistoryPlace:
+    """Where the last of the points stands; ``ranks`` are theirs, empty when none has one."""
+    return metric_pb2.HistoryPlace(
+        timestamp_ms=points.timestamps[-1],
+        step=points.steps[-1],
+        value=points.values[-1],
+        rank=ranks[len(points) - 1] if ranks else NO_RANK,
+    )
+
+
+def token(last: metric_pb2.HistoryPlace) -> str:
+    """The page token behind a place."""
+    bits = struct.pack(">d", last.value).hex()
+    return f"{last.timestamp_ms}_{last.step}_{bits}_{last.rank}"
 
 
 def place(page_token: str) -> metric_pb2.HistoryPlace | None:
@@ -120,10 +135,7 @@ async def pieces(
     said = b'{"metrics":['
     left = math.inf if limit is None else limit
     last = ""
-    async with (
-        call.stream(call.tracking.GetMetricHistory, request, seconds=STREAM_S) as stream,
-        read_ahead(stream, AHEAD) as pages,
-    ):
+    async with read_ahead(_messages(call, request), AHEAD) as pages:
         async for page in pages:
             if not left:
                 # There is more behind the last point that was wanted.
@@ -134,7 +146,7 @@ async def pieces(
             if more:
                 points = points.first(int(left))
             left -= len(points)
-            last = token(points, page.ranks)
+            last = token(last_place(points, page.ranks))
             text = await aside(len(points) > PLAIN_POINTS, written, points, request.key)
             if not said.endswith(b"["):
                 yield said
@@ -146,6 +158,26 @@ async def pieces(
         else:
             said += b"]"
     yield said + b"}"
+
+
+async def _messages(call: Call, request: metric_pb2.GetMetricHistoryRequest) -> AsyncGenerator[Any]:
+    """The messages of a history. A stream whose time is over, since its client is slow, and one of
+    a service that goes away, is gone on with behind the last point that came."""
+    while True:
+        last: metric_pb2.HistoryPlace | None = None
+        try:
+            async with call.stream(
+                call.tracking.GetMetricHistory, request, seconds=STREAM_S
+            ) as stream:
+                async for page in stream:
+                    last = last_place(Columns.of(page), page.ranks)
+                    yield page
+        except grpc.aio.AioRpcError as error:
+            if last is None or failure(error).code not in PASSING:
+                raise
+            request.after.CopyFrom(last)
+        else:
+            return
 
 
 async def first_points(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -168,21 +169,26 @@ async def note_version(call: Call, model_id: str, name: str, version: int) -> No
 
     Whatever hinders it, a model that is gone or a service that is away, the version stands.
     """
-    noted = {"name": name, "version": str(version)}
     try:
-        tags = (await find(call, model_id)).tags
-        before = _versions(tags.get(VERSIONS_TAG, ""))
-        if noted in before:
-            return
-        listed = [*before, noted]
-        while len(told := orjson.dumps(listed).decode()) > MAX_VERSIONS_CHARACTERS and listed[1:]:
-            del listed[0]
-        await set_tags(call, model_id, {VERSIONS_TAG: told})
-    except (GatewayError, grpc.aio.AioRpcError) as error:
+        # Another one at the same time would be lost.
+        async with call.remembered.noting.setdefault(model_id, asyncio.Lock()):
+            await _note(call, model_id, {"name": name, "version": str(version)})
+    except (GatewayError, grpc.aio.AioRpcError, orjson.JSONEncodeError) as error:
         # An error would have MLflow's clients make the version once more.
         _log.warning(
             "version not noted", model_id=model_id, name=name, version=version, why=str(error)
         )
+
+
+async def _note(call: Call, model_id: str, noted: dict[str, str]) -> None:
+    tags = (await find(call, model_id)).tags
+    before = _versions(tags.get(VERSIONS_TAG, ""))
+    if noted in before:
+        return
+    listed = [*before, noted]
+    while len(told := orjson.dumps(listed).decode()) > MAX_VERSIONS_CHARACTERS and listed[1:]:
+        del listed[0]
+    await set_tags(call, model_id, {VERSIONS_TAG: told})
 
 
 def _versions(text: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -231,6 +232,13 @@ async def log_model(call: Call, run_id: str, model_json: str) -> Any:
     lacking = [key for key in _MODEL_KEYS if not isinstance(model, dict) or key not in model]
     if lacking:
         raise refused(f"Model json is missing mandatory fields: {set(lacking)}")
+    # Another one at the same time would be lost.
+    async with call.remembered.noting.setdefault(run_id, asyncio.Lock()):
+        await _note_model(call, run_id, model)
+    return {}
+
+
+async def _note_model(call: Call, run_id: str, model: Any) -> None:
     found = await call.ask(call.tracking.GetRun, messages.GetRunRequest(run_id=run_id))
     try:
         history = parse(found.run.tags.get(HISTORY_TAG, "[]").encode())
@@ -247,4 +255,3 @@ async def log_model(call: Call, run_id: str, model_json: str) -> Any:
     except RecursionError:
         raise refused("Malformed model info. 'model_json' is nested too deep.") from None
     await call.ask(call.tracking.LogBatch, messages.LogBatchRequest(run_id=run_id, tags=tags))
-    return {}

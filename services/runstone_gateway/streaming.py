@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -45,15 +45,7 @@ async def begun(pieces: AsyncGenerator[bytes], media_type: str = JSON) -> Respon
         raise
     if second is None:
         return Response(first, media_type=media_type)
-    return Streamed(_after([first, second], pieces), media_type)
-
-
-async def _after(before: list[bytes], pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    async with aclosing(pieces):
-        while before:
-            yield before.pop(0)
-        async for piece in pieces:
-            yield piece
+    return Streamed(pieces, media_type, before=(first, second))
 
 
 class Streamed(Response):
@@ -61,6 +53,7 @@ class Streamed(Response):
 
     One that breaks off stays without its end, upon which the HTTP server hangs up: nobody takes a
     part for the whole. The pieces are closed in any case, and with them what they read from.
+    ``before`` are the first of them, if they are there already.
     """
 
     def __init__(
@@ -68,11 +61,13 @@ class Streamed(Response):
         pieces: AsyncGenerator[bytes],
         media_type: str = JSON,
         headers: Mapping[str, str] | None = None,
+        before: Sequence[bytes] = (),
     ) -> None:
         super().__init__(media_type=media_type, headers=headers)
         # Not known yet; the base class has told the one of nothing.
         del self.headers["content-length"]
         self._pieces = pieces
+        self._before = before
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -91,27 +86,34 @@ class Streamed(Response):
         start = {"type": "http.response.start", "status": self.status_code}
         await send({**start, "headers": self.raw_headers})
         if method != "HEAD":
-            async for piece in self._pieces:
+            async for piece in self._all():
                 if gone.done():
                     return
                 async with asyncio.timeout(STALLED_S):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
+    async def _all(self) -> AsyncGenerator[bytes]:
+        for piece in self._before:
+            yield piece
+        async for piece in self._pieces:
+            yield piece
+
 
 @asynccontextmanager
-async def read_ahead(source: AsyncIterator[T], count: int) -> AsyncIterator[AsyncIterator[T]]:
+async def read_ahead(source: AsyncGenerator[T], count: int) -> AsyncIterator[AsyncIterator[T]]:
     """A source of which up to ``count`` items are read before they are asked for: so a slow client
-    does not keep a service waiting, if what it wants is not very much."""
+    does not keep a service waiting, if what it wants is not very much. It is closed in the end."""
     room = asyncio.Semaphore(count)
     waiting: asyncio.Queue[Any] = asyncio.Queue()
     end = object()
 
     async def read() -> None:
         try:
-            async for item in source:
-                await room.acquire()
-                waiting.put_nowait(item)
+            async with aclosing(source):
+                async for item in source:
+                    await room.acquire()
+                    waiting.put_nowait(item)
         finally:
             waiting.put_nowait(end)
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import grpc
 
@@ -37,12 +38,13 @@ class Remembered:
 
     ``experiments``: that of a run or a logged model, which never changes. ``presigns``: whether the
     object store gives URLs; None until it was asked. ``transfers``: streams of bytes that may go
-    on.
+    on. ``noting``: of a run or model, taken by who reads a tag of it to write it again.
     """
 
     transfers: asyncio.Semaphore
     experiments: dict[str, str] = field(default_factory=dict)
     presigns: bool | None = None
+    noting: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
 
 class Upstream:

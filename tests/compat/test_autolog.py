@@ -18,7 +18,7 @@ from support.suites import clean_environment, end_suite
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SCRIPT = SCRIPTS / "autolog_sklearn.py"
-SECONDS = 300
+SECONDS = 900
 
 MEANINGLESS = "<class 'inspect._empty'>"
 """What MLflow logs for ``**kwargs`` of a ``fit`` that was given none."""

@@ -57,5 +57,6 @@ def test_another_scheme_is_left_to_mlflow(plugin: PluginClient) -> None:
 
 
 def test_what_the_plugin_promises(plugin: PluginClient, tracking_uri: str) -> None:
-    for name in ("requirements", "import_is_light", "errors", "every_method", "pickled", "uris"):
+    names = ["requirements", "import_is_light", "errors", "every_method", "pickled", "uris"]
+    for name in [*names, "odd_traces", "files_elsewhere", "models_of_another_tag"]:
         plugin.run("plugin_facts.py", tracking_uri, name)

@@ -3,21 +3,17 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
 from sklearn.linear_model import LinearRegression
 
 import runstone
-from runstone.cli import cli, main
 from support import fluent
+from support.commands import Caller, leaves
 from support.processes import wait_until
-from support.suites import clean_environment, suite
+from support.suites import suite
 
 UNKNOWN_RUN = "0" * 32
 
@@ -35,58 +31,6 @@ ELSEWHERE = {
     **dict.fromkeys(("import mlflow", "export mlflow"), "tests/compat, where an MLflow is"),
 }
 """Commands that other tests call, and which."""
-
-
-class Caller:
-    """Calls commands in this process and notes which."""
-
-    def __init__(self, uri: str, capture: pytest.CaptureFixture[str]) -> None:
-        self.uri = uri
-        self.capture = capture
-        self.called: set[str] = set()
-
-    def raw(self, *arguments: str) -> tuple[int, str, str]:
-        """Exit code, standard output, standard error."""
-        self.called.add(command_of(arguments))
-        self.capture.readouterr()
-        code = main(["--tracking-uri", self.uri, *arguments])
-        out, err = self.capture.readouterr()
-        return code, out, err
-
-    def said(self, *arguments: str) -> str:
-        """What a command that succeeds says to people."""
-        code, out, err = self.raw(*arguments)
-        assert (code, err) == (0, "")
-        with pytest.raises(ValueError):
-            json.loads(out)
-        return out
-
-    def told(self, *arguments: str) -> Any:
-        """What a command that succeeds answers with --json."""
-        code, out, err = self.raw(*arguments, "--json")
-        assert (code, err) == (0, "")
-        return json.loads(out)
-
-
-def command_of(arguments: tuple[str, ...]) -> str:
-    """The command that a command line calls: "models alias set"."""
-    names = []
-    found: click.Command | None = cli
-    for argument in arguments:
-        if not isinstance(found, click.Group):
-            break
-        found = found.get_command(click.Context(found), argument)
-        names.append(argument)
-    return " ".join(names)
-
-
-def all_commands(group: click.Group = cli, prefix: str = "") -> Iterator[str]:
-    for name in group.list_commands(click.Context(group)):
-        command = group.get_command(click.Context(group), name)
-        if isinstance(command, click.Group):
-            yield from all_commands(command, f"{prefix}{name} ")
-        else:
-            yield f"{prefix}{name}"
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +55,7 @@ def test_every_command(call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyP
     use_sync(call, tmp_path)
     use_doctor(call)
     use_gc(call, run_id, tmp_path)
-    assert call.called | WITHOUT_SUITE | ELSEWHERE.keys() == set(all_commands())
+    assert call.called | WITHOUT_SUITE | ELSEWHERE.keys() == set(map(" ".join, leaves()))
 
 
 def use_sync(call: Caller, tmp_path: Path) -> None:
@@ -235,7 +179,7 @@ def use_export(call: Caller, kept: str) -> None:
     assert (row["run_id"], row["name"], row["metrics.acc"]) == (kept, "kept", "0.75")
     assert (row["params.p"], row["params.n"]) == ("'=1+1", "-0.5")
     assert row["params.lines"] == 'one\ntwo,"three"'
-    code, out, _ = call.raw("experiments", "csv", "-x", "iris", "--raw")
+    code, out, _ = call.raw("experiments", "export", "-x", "iris", "--raw")
     assert next(csv.DictReader(io.StringIO(out)))["params.p"] == "=1+1"
     assert call.told("experiments", "export", "iris", "--filter", "params.p = '=1+1'")["name"] == (
         "kept"
@@ -513,72 +457,3 @@ def test_a_local_file_that_is_missing_is_code_1(call: Caller, tmp_path: Path) ->
     code, _, err = call.raw("artifacts", "log", str(tmp_path / "none"), run_id)
     assert code == 1
     assert "none" in err
-
-
-def test_nobody_there_is_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["--tracking-uri", "runstone://127.0.0.1:1", "experiments", "list"])
-    assert code == 1
-    assert "no Runstone server answers at runstone://127.0.0.1:1" in capsys.readouterr().err
-
-
-def runstone_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("runstone")), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=clean_environment(**environment),
-    )
-
-
-def test_db_current_and_upgrade(postgres_url: str) -> None:
-    environment = {"RUNSTONE_DATABASE_URL": postgres_url}
-    before = runstone_command("db", "upgrade", "--dry-run", "--json", **environment)
-    assert [row["current"] for row in json.loads(before.stdout)] == [None] * 3
-    one = runstone_command("db", "upgrade", "--service", "tracking", "--json", **environment)
-    assert [row["service"] for row in json.loads(one.stdout)] == ["tracking"]
-    after = runstone_command("db", "upgrade", "--json", **environment)
-    assert after.returncode == 0, after.stderr
-    rows = json.loads(after.stdout)
-    assert [row["current"] for row in rows] == [row["head"] for row in rows]
-    shown = runstone_command("db", "current", **environment)
-    assert "postgresql://runstone:***@" in shown.stdout
-    assert postgres_url not in shown.stdout + after.stdout
-
-
-def test_db_of_a_database_that_is_away() -> None:
-    url = "postgresql://nobody:secret@127.0.0.1:1/none"
-    failed = runstone_command("db", "upgrade", RUNSTONE_DATABASE_URL=url)
-    assert failed.returncode == 1
-    assert failed.stderr.startswith("Error: the database of tracking: ")
-    assert "127.0.0.1:1/none: " in failed.stderr
-    assert "refused" in failed.stderr
-    assert "secret" not in failed.stderr
-
-
-@pytest.mark.parametrize("verb", ["current", "upgrade"])
-def test_db_of_a_database_that_runstone_does_not_speak(verb: str) -> None:
-    failed = runstone_command("db", verb, RUNSTONE_DATABASE_URL="mysql://nobody:secret@h/none")
-    assert failed.returncode == 1
-    assert failed.stderr == (
-        "Error: the database URL of tracking: no such database: 'mysql';"
-        " use postgresql://user:password@host:5432/database or sqlite:////absolute/file\n"
-    )
-
-
-def test_the_installed_command_says_its_version_quickly() -> None:
-    said = runstone_command("--version")
-    assert said.stdout.startswith("runstone ")
-    imported = subprocess.run(
-        [
-            *(sys.executable, "-c"),
-            (
-                "import sys; from runstone.cli import main; main(['--help']);"
-                "print([name for name in ('grpc', 'rich', 'google') if name in sys.modules])"
-            ),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert imported.stdout.endswith("[]\n")

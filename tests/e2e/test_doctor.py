@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,7 @@ def test_all_is_well(doctor: Doctor, served: SuiteProcess, uri: str) -> None:
         assert lines[f"service.{name}"]["details"]["median_ms"] > 0
         assert lines[f"service.{name}.database"]["summary"].endswith("answers it")
     assert lines["service.artifact.objects"]["status"] == "ok"
+    assert lines["access.artifact"]["summary"].endswith("without a token")
     assert lines["version.tracking"]["status"] == "ok"
     clock = lines["clock.tracking"]
     assert clock["status"] == "ok"
@@ -109,7 +111,9 @@ def test_nothing_is_started_and_nothing_is_left_behind(doctor: Doctor, tmp_path:
 
 def test_people_and_pipes(uri: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "runstone.cli", "--tracking-uri", uri, "doctor"]
-    environment = clean_environment(RUNSTONE_TRACKING_URL="x", RUNSTONE_TOKEN="sesame-open")
+    environment = clean_environment(
+        RUNSTONE_TRACKING_URL="x", RUNSTONE_TRACKING_TOKEN="sesame-open"
+    )
     code, shown = shown_on_terminal(command, 80, environment)
     assert code == 0
     assert "Installation" in shown
@@ -125,6 +129,40 @@ def test_people_and_pipes(uri: str, tmp_path: Path) -> None:
     assert rows[0] == ["GROUP", "NAME", "STATUS", "SUMMARY", "FIX"]
     assert {len(row) for row in rows} == {5}
     assert "sesame" not in piped.stdout + "".join(shown)
+
+
+def test_a_server_that_asks_for_tokens(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"ada sha256:{sha256(b'rst_good-token').hexdigest()}\n", "utf-8")
+    arguments = ("--grpc-port", "0", "--tokens-file", str(tokens))
+    with suite(tmp_path / "guarded", *arguments) as guarded:
+        uri, web = f"runstone://{guarded.status['tcp']}", ("--gateway", guarded.status["http"])
+        lines = doctor(uri, *web, code=1)
+        for name in ("tracking", "artifact", "registry"):
+            assert lines[f"service.{name}"]["status"] == "ok"
+            assert "asks for a token" in lines[f"access.{name}"]["summary"]
+            assert lines[f"access.{name}"]["fix"].startswith(f"runstone auth login {uri}")
+        assert lines["gateway"]["status"] == "warning"
+        lines = doctor(uri, code=1, RUNSTONE_TRACKING_TOKEN="rst_other-token")
+        assert "does not know your token" in lines["access.artifact"]["summary"]
+        good = {
+            "RUNSTONE_TRACKING_TOKEN": "rst_good-token",
+            "MLFLOW_TRACKING_TOKEN": "rst_good-token",
+        }
+        lines = doctor(uri, *web, code=0, **good)
+        assert lines["access.registry"]["summary"].endswith("with your token")
+        assert lines["gateway"]["status"] == lines["gateway.services"]["status"] == "ok"
+        assert "good-token" not in json.dumps(lines)
+    kept = tmp_path / "config" / "runstone" / "credentials.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}", "utf-8")
+    kept.chmod(0o644)
+    assert doctor("")["token_files.credentials.json"]["fix"] == f"chmod 600 {kept}"
+    lines = doctor("runstone://far.invalid", code=1)
+    assert "would go to runstone://far.invalid:5051" in lines["access.tracking"]["summary"]
 
 
 def test_a_server_that_is_down(doctor: Doctor) -> None:

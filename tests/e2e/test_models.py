@@ -276,3 +276,54 @@ def test_what_is_no_model_says_so() -> None:
         models.get_model_info(f"runs:/{run.info.run_id}/text")
     with pytest.raises(ModelFormatError, match="no folder"):
         pyfunc.load_model("nowhere")
+
+
+class Wrapper(pyfunc.PythonModel):
+    def load_context(self, context: Any) -> None:
+        self.inner = pyfunc.load_model(context.artifacts["inner"])
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        return self.inner.predict(model_input)
+
+
+def wrapped(inner: str) -> str:
+    """A model of one's own around another one."""
+    artifacts = {"inner": inner}
+    return pyfunc.log_model(name="outer", python_model=Wrapper(), artifacts=artifacts).model_uri
+
+
+def test_a_wrapper_loads_the_own_model_within_it() -> None:
+    with runstone.start_run():
+        inner = sklearn.log_model(
+            estimator(),
+            name="inner",
+            serialization_format="pickle",
+            input_example=np.array([[1.0]]),
+        )
+        outer = wrapped(inner.model_uri)
+    as_another_process()
+    assert predicted(outer) == 6.0
+    as_another_process()
+    assert pyfunc.load_model(inner.model_uri).input_example.tolist() == [[1.0]]
+
+
+def inherited(name: str) -> str:
+    """A version of a model that somebody else made."""
+    sklearn.save_model(estimator(), name, serialization_format="pickle")
+    models.import_model(name, name)
+    as_another_process()
+    return f"models:/{name}/1"
+
+
+def test_a_wrapper_does_not_vouch_for_a_strangers_model() -> None:
+    with runstone.start_run():
+        outer = wrapped(inherited("strange"))
+    as_another_process()
+    with pytest.raises(UntrustedModel):
+        pyfunc.load_model(outer)
+
+
+def test_whoever_allows_a_wrapper_allows_what_is_in_it() -> None:
+    outer = wrapped(inherited("theirs"))
+    as_another_process()
+    assert predicted(outer, allow_pickle=True) == 6.0

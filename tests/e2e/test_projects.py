@@ -117,7 +117,7 @@ def test_a_run_is_recorded_and_the_command_resumes_it(project: Path) -> None:
     assert seen["argv"] == ["--alpha", "0.25", f"--text={value}", "--extra", "a b"]
     assert not (project / "canary").exists()
     kept = record(submitted.run_id)
-    assert kept["source"]["uri"] == "."
+    assert kept["source"]["uri"] == str(project)
     assert kept["source"]["changes"] is None
     assert kept["given"] == {"alpha": "0.25", "text": value, "extra": "a b"}
     assert kept["argv"] == ["python", "train.py", *seen["argv"]]
@@ -142,6 +142,7 @@ def test_what_is_wrong_makes_no_run() -> None:
         {"version": "v1"},
         {"uri": "ext::sh"},
         {"experiment_name": "unmade", "entry_point": "mian"},
+        {"experiment_name": "unmade", "parameters": {"-x": 1}},
     ]
     for each in wrong:
         with pytest.raises(ProjectInvalid):
@@ -303,9 +304,9 @@ def served(project: Path) -> Iterator[str]:
 def test_an_archive(project: Path, served: str) -> None:
     with zipfile.ZipFile(project / "a.zip", "w") as archive:
         archive.writestr("inner/MLproject", MLPROJECT)
-    for uri in ("a.zip#inner", f"{served}/a.zip#inner"):
-        run_id = runstone.run(uri, "writes", parameters={"what": "z"}).run_id
-        assert runstone.get_run(run_id).data.tags["mlflow.source.name"] == uri
+    for uri, query in ((f"file://{project}/a.zip", ""), (f"{served}/a.zip", "?key=secret")):
+        run_id = runstone.run(f"{uri}{query}#inner", "writes", parameters={"what": "z"}).run_id
+        assert runstone.get_run(run_id).data.tags["mlflow.source.name"] == f"{uri}#inner"
         assert len(record(run_id)["source"]["digest"]) == 64
     assert (project / "out").read_text() == "z\nz\n"
     with pytest.raises(ProjectInvalid, match="cannot be fetched: HTTP Error 404"):
@@ -371,3 +372,30 @@ def test_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     assert launch.argv == ("sh", "-c", "exit 3")
     assert launch.environment["RUNSTONE_RUN_ID"] == launch.run_id
     assert record(launch.run_id)["backend_config"] == {"queue": "gpu", "token": "***"}
+
+
+ASIDE = """
+import sys, runstone
+begun = runstone.run(".", sys.argv[1], synchronous=False)
+print(begun.run_id, flush=True)
+"""
+
+
+@pytest.mark.parametrize(("entry_point", "status"), [("chain", "FINISHED"), ("waits", "KILLED")])
+def test_a_program_that_ends_waits_or_ends_what_it_began(
+    project: Path, data_dir: Path, entry_point: str, status: str
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", ASIDE, entry_point],
+        env=clean_environment(RUNSTONE_DATA_DIR=str(data_dir), OUT=str(project / "out")),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if status == "KILLED":
+        wait_until(partial(written, project), 30, "a child")
+        process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert runstone.get_run(out.split()[0]).info.status == status
+    if status == "KILLED":
+        pids = [int(text) for text in written(project) or ()]
+        wait_until(lambda: not any(map(alive, pids)), 20, "the end of all of them")

@@ -137,6 +137,9 @@ def test_diff_by_the_command_line_fits_80_columns(client: Client, call: Called, 
     client.put_artifacts(a, {"a/rather/long/path/to/a/file/that/is/not/short.bin": b"1"})
     code, found, _ = call("runs", "diff", a[:12], b)
     assert (code, found["same"], found["differences"][0]["key"]) == (DIFFERENT, False, "note")
+    client.log_metric(a, "loss", math.nan)
+    _, found, _ = call("runs", "diff", a, b)
+    assert [each["a"] for each in found["differences"] if each["kind"] == "metric"] == ["NaN"]
     assert call("runs", "diff", a, a)[0] == 0
     assert call("runs", "diff", a, "0" * 32)[0] == 1
     command = [sys.executable, "-m", "runstone.cli", "--tracking-uri", uri, "runs", "diff", a, b]

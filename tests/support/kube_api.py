@@ -20,11 +20,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-import kubernetes_validate
 import yaml
 
-VERSION = "1.33"
-"""Of the schemas that manifests must be of: the oldest that is still maintained somewhere."""
+from support.kube_schemas import checked_manifest
 
 JOBS = re.compile(r"/apis/batch/v1/namespaces/([^/]+)/jobs(?:/([^/]+))?")
 PODS = re.compile(r"/api/v1/namespaces/([^/]+)/pods(?:/([^/]+)(/log)?)?")
@@ -36,14 +34,7 @@ REASONS = {
     409: "AlreadyExists",
     410: "Expired",
     422: "Invalid",
-    500: "InternalError",
-    503: "ServiceUnavailable",
 }
-
-
-def checked_manifest(manifest: Mapping[str, Any]) -> None:
-    """Raise unless a manifest is exactly of the published schema: no unknown key, no wrong type."""
-    kubernetes_validate.validate(dict(manifest), VERSION, strict=True)
 
 
 def now() -> str:
@@ -366,7 +357,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             raise Problem(404, "the server could not find the requested resource")
         verb = {"POST": "create", "DELETE": "delete"}.get(method) or (
-            "get" if name else "watch" if query.get("watch") == "true" else "list"
+            "get" if name else "watch" if query.get("watch", "").lower() == "true" else "list"
         )
         if (verb, kind) in cluster.refused:
             status, message = cluster.refused[verb, kind]
@@ -465,14 +456,15 @@ class _Handler(BaseHTTPRequestHandler):
             raise Problem(404, f'pods "{name}" not found')
         if name not in cluster.logs:
             raise Problem(400, "container is waiting to start: ContainerCreating")
-        assert query["timestamps"] == "true"
+        assert query["timestamps"].lower() == "true"
         epoch = cluster.epoch
         self._begin("text/plain")
         sent = 0
         while True:
             with cluster.changed:
                 lines = cluster.logs[name][sent:]
-                over = name in cluster.ended_logs or query.get("follow") != "true"
+                gone = ("pods", namespace, name) not in cluster.items
+                over = gone or name in cluster.ended_logs or query["follow"].lower() != "true"
                 if not lines and not over and cluster.epoch == epoch:
                     cluster.changed.wait()
                     continue

@@ -97,6 +97,9 @@ FRAMEWORKS_DEEP = Environment(
 )
 """What `make test-frameworks` runs in, and nothing else does."""
 
+UV = Environment("uv", ("uv==0.13.9",))
+"""The program that makes environments of models, for `make test-serving`."""
+
 RAY = Environment(
     "ray",
     (*CLIENT_NEEDS, "pytest==9.2.0", "ray[train]==2.60.0"),
@@ -104,8 +107,19 @@ RAY = Environment(
 )
 """Ray, which goes with none of the others; `make test-frameworks` runs its tests in here."""
 
+RAY_DATA = Environment(
+    "ray-data",
+    (
+        *CLIENT_NEEDS,
+        "cloudpickle==3.1.2",
+        *("numpy==2.4.6", "pandas==3.1.1", "scikit-learn==1.9.1", "ray[data]==2.60.0"),
+    ),
+    "constraints-ray-data.txt",
+)
+"""Where a data set of Ray is predicted for, by `make test-compat`."""
+
 CLIENTS = (FULL, SKINNY, OLD_FULL, OLD_SKINNY)
-ENVIRONMENTS = (CALLBACKS, FRAMEWORKS, *CLIENTS, PLUGIN, OLD_PLUGIN)
+ENVIRONMENTS = (CALLBACKS, FRAMEWORKS, *CLIENTS, PLUGIN, OLD_PLUGIN, RAY_DATA)
 """All of them, the largest first."""
 
 

@@ -253,7 +253,7 @@ def _operator_list(field: Field) -> str:
 
 def _number(text: str) -> int | float:
     """An int when written as one that fits int64 (what databases compare with), else a float."""
-    if text.lstrip("+-").isdigit() and len(text) <= len(str(INT64_MIN)):
+    if text.isascii() and text.lstrip("+-").isdigit() and len(text) <= len(str(INT64_MIN)):
         value = int(text)
         if INT64_MIN <= value <= INT64_MAX:
             return value

@@ -28,6 +28,53 @@ def error_of(act: Callable[[], object]) -> MlflowException:
     raise AssertionError("it was done")
 
 
+def odd_traces() -> None:
+    """Traces of any id, and values of any depth, can be read."""
+    from runstone import Client
+    from runstone.entities import Span, TraceInfo
+
+    ours, theirs = Client(mlflow.get_tracking_uri()), MlflowClient()
+    experiment = theirs.create_experiment("odd traces")
+    deep: object = 1
+    for _ in range(600):
+        deep = [deep]
+    for trace_id in ("tr-abc", "abcde", "tr-" + "g" * 32, "tr-" + "0" * 31):
+        ours.create_trace(TraceInfo(trace_id, experiment, 1_700_000_000_000))
+        span = Span(trace_id, "0" * 15 + "1", "odd", 5, 6, attributes={"deep": deep})
+        ours.log_spans(experiment, [span])
+        found = theirs.get_trace(trace_id)
+        assert (found.info.trace_id, found.data.spans[0].name) == (trace_id, "odd")
+        assert found.data.spans[0].attributes["deep"] == deep
+    assert len(theirs.search_traces(locations=[experiment])) == 4
+
+
+def files_elsewhere() -> None:
+    """A version whose files are elsewhere says where; of others they are here."""
+    from runstone._mlflow import places
+
+    client = MlflowClient()
+    client.create_registered_model("elsewhere")
+    ours = places.client(mlflow.get_tracking_uri())
+    made = ours.create_version_without_files("elsewhere", "s3://bucket/x", {}, None)
+    assert client.get_model_version_download_uri("elsewhere", str(made.version)) == "s3://bucket/x"
+    run = client.create_run("0").info.run_id
+    client.log_text(run, "x", "model/f")
+    kept = client.create_model_version("elsewhere", f"runs:/{run}/model", run)
+    uri = client.get_model_version_download_uri("elsewhere", kept.version)
+    assert uri.startswith("runstone-artifacts:/model-versions/"), uri
+
+
+def models_of_another_tag() -> None:
+    """What stands in the place of a list of models is neither lost nor a fault."""
+    client = MlflowClient()
+    run = client.create_run("0").info.run_id
+    for value in ("{}", "5", "["):
+        client.set_tag(run, "mlflow.log-model.history", value)
+        error = error_of(lambda: tracking_store().record_logged_model(run, None))
+        assert error.error_code == "INVALID_PARAMETER_VALUE", error
+        assert client.get_run(run).data.tags["mlflow.log-model.history"] == value
+
+
 def stores() -> None:
     """Tells which stores the tracking URI has."""
     print(type(tracking_store()).__module__, type(registry_store()).__module__)

@@ -21,6 +21,7 @@ from runstone_tracking import (
 )
 from runstone_tracking.errors import MetricNotFound, SequenceGap
 from runstone_tracking.model_chunks import ChunkRef
+from runstone_tracking.model_metrics import NO_RANK, HistoryPlace
 from runstone_tracking.service_folds import Folded, Folds
 from runstone_tracking.service_metrics import MetricService
 from runstone_tracking.sqlstore import SqlTransactions
@@ -368,6 +369,43 @@ def test_a_history_that_is_looked_up_anew_twice_gives_no_point_twice(
 
         monkeypatch.setattr(service_history.HistoryReader, "_points", fails)
         assert history(transactions, run, "k") == expected, failing
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_history_is_read_page_by_page(
+    transactions: SqlTransactions, run: str, monkeypatch: pytest.MonkeyPatch, folded: bool
+) -> None:
+    """Each page begins behind the last point of the one before, and reads no more than it must."""
+    monkeypatch.setattr(service_pieces, "READ_POINTS", 20)
+    writer = Writer(transactions, run)
+    points = [(step % 7, step // 4, float(step % 3)) for step in range(200)]
+    for begin in range(0, 200, 10):
+        writer.append({"k": points[begin : begin + 10]})
+    if folded:
+        fold_all(transactions, run, max_points=20)
+    expected = history(transactions, run, "k")
+    reads = itertools.count()
+    read = service_history.HistoryReader._points
+
+    def counted(self: Any, *arguments: Any) -> Any:
+        next(reads)
+        return read(self, *arguments)
+
+    monkeypatch.setattr(service_history.HistoryReader, "_points", counted)
+    found: list[Bits] = []
+    place: HistoryPlace | None = None
+    pages = 0
+    while True:
+        pieces = MetricService(transactions).history(run, "k", None, place)
+        page = list(itertools.islice((each for piece in pieces for each in points_of(piece)), 7))
+        if not page:
+            break
+        found += bits(page)
+        pages += 1
+        step, time, value = page[-1]
+        place = HistoryPlace(time, step, value, NO_RANK)
+    assert found == expected
+    assert next(reads) < 6 * pages
 
 
 def test_a_fold_of_some_segments_says_that_there_are_more(

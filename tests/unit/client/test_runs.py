@@ -374,24 +374,6 @@ def test_a_program_ends_soon_when_its_server_is_gone(
     assert _runs._open == {}
 
 
-def test_where_the_server_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    assert not runstone.is_tracking_uri_set()
-    assert runstone.get_tracking_uri() == (tmp_path / "runstone-data").as_uri()
-    runstone.set_tracking_uri("./here")
-    assert runstone.get_tracking_uri() == (tmp_path / "here").as_uri()
-    assert os.environ["RUNSTONE_TRACKING_URI"] == (tmp_path / "here").as_uri()
-    runstone.set_tracking_uri(tmp_path / "there")
-    assert runstone.get_tracking_uri() == (tmp_path / "there").as_uri()
-    with pytest.raises(exceptions.InvalidUri):
-        runstone.set_tracking_uri("http://x")
-    assert runstone.get_tracking_uri() == (tmp_path / "there").as_uri()
-    runstone.set_tracking_uri(None)
-    assert not runstone.is_tracking_uri_set()
-    runstone.set_registry_uri("runstone://registry:1")
-    assert runstone.get_registry_uri() == "runstone://registry:1"
-    runstone.set_registry_uri(None)
-
-
 class Experiments:
     """A fake tracking service's experiments; ``late`` ones appear when they are created."""
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import gzip
+import json
 import math
+import threading
 import zlib
 from typing import Any
 
@@ -141,3 +143,57 @@ def test_a_length_that_is_no_number() -> None:
     with pytest.raises(GatewayError) as raised:
         read(b"{}", content_length="many")
     assert raised.value.status == 400
+
+
+def stopping(pieces: list[bytes], **headers: str) -> Request:
+    """A request whose client sends these pieces of its body, and then nothing more."""
+    waiting = list(pieces)
+
+    async def receive() -> dict[str, Any]:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(0), "more_body": True}
+        await asyncio.Event().wait()
+        return {}
+
+    told = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": "POST", "headers": told}, receive)
+
+
+@pytest.mark.parametrize("pieces", [[], [b'{"a":'], [b"{", b" " * 2**18]])
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_body_that_stops_is_given_up(
+    pieces: list[bytes], encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "SILENCE_S", 0.02)
+    if encoding == "gzip":
+        pieces = [gzip.compress(b"".join(pieces))[:-1]] if pieces else []
+    request = stopping(pieces, content_type="application/json", content_encoding=encoding)
+    with pytest.raises(GatewayError, match="stopped for") as raised:
+        asyncio.run(body.read_json(request, 2**20))
+    assert raised.value.status == 408
+    assert raised.value.headers == {"connection": "close"}
+
+
+def test_a_large_gzip_does_not_hold_up_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = set()
+    inflate = body._Inflating.add
+
+    def add(self: Any, pieces: list[bytes]) -> None:
+        threads.add(threading.current_thread())
+        inflate(self, pieces)
+
+    monkeypatch.setattr(body._Inflating, "add", add)
+    monkeypatch.setattr(f"{__name__}.LIMIT", 10**7)
+    text = "".join(map(str, range(200_000)))
+    assert read(gzip.compress(json.dumps({"a": text}).encode()), 9, content_encoding="gzip") == {
+        "a": text
+    }
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize("length", ["²", "9" * 5000, str(2**63), "-1", "1e3"])
+def test_lengths_that_are_none_are_mistakes(length: str) -> None:
+    with pytest.raises(GatewayError) as raised:
+        body.declared_size(stopping([], content_length=length))
+    assert raised.value.status in (400, 413)

@@ -8,12 +8,14 @@ import pytest
 from runstone_gateway.errors import GatewayError
 from runstone_gateway.fields import (
     BOOL,
+    DURATION,
     INT,
     MAP,
     NUMBER,
     PAIRS,
     TEXT,
     TEXTS,
+    TIME,
     UNIQUE_PAIRS,
     Field,
     listed,
@@ -21,6 +23,15 @@ from runstone_gateway.fields import (
     one_of,
     read_object,
 )
+
+
+def deep(levels: int) -> Any:
+    """A list in a list in a list."""
+    value: Any = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
 
 STATUS = one_of({"RUNNING": 1, "FINISHED": 3})
 
@@ -73,7 +84,13 @@ def test_nan_is_a_number() -> None:
         *((BOOL, each) for each in ("yes", "", 0, 1, [], {})),
         *((MAP, each) for each in ("{}", 1, [])),
         *((TEXTS, each) for each in ("a", [1], [None], {}, 5)),
-        *((STATUS, each) for each in ("running", 0, 2, "9", True, [], 1.0)),
+        *((STATUS, each) for each in ("running", 0, 2, "9", "²", "٣", "9" * 5000, True, [], 1.0)),
+        *((each, deep(1000)) for each in (TEXT, INT, NUMBER, BOOL, STATUS, TIME, DURATION)),
+        *((TEXTS, [deep(levels)]) for levels in (300, 1020)),
+        *((TIME, each) for each in ("²", "2020-01-01T00:00:00.²Z", "99999-01-01T00:00:00Z")),
+        (TIME, "9999-12-31T23:59:59-23:59"),
+        (TIME, f"2020-01-01T00:00:00+{10**30}:00"),
+        *((DURATION, each) for each in ("²s", "9" * 30 + "s", "1e400s", f"{2**63}s", "nans")),
         *((PAIRS, each) for each in ({"a": "1"}, ["a"], [{"key": 1}], [{"value": "1"}], "a")),
         *((PAIRS, each) for each in ([{"key": ""}], [{"key": "a", "value": 1}])),
         (UNIQUE_PAIRS, [{"key": "a", "value": "1"}, {"key": "a", "value": "1"}]),
@@ -112,4 +129,20 @@ def test_the_path_of_what_is_wrong_in_the_depth() -> None:
 def test_a_long_value_is_not_told_whole() -> None:
     with pytest.raises(GatewayError) as raised:
         read_object({"it": INT}, {"it": "x" * 10_000})
+    assert len(raised.value.message) < 400
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (["x"] * 10**6, '["x", "x", '),
+        ({"a": "x" * 10**7}, '{"a": "xx'),
+        ({"a": deep(1020)}, '{"a": [['),
+        (deep(1020), "[[["),
+    ],
+)
+def test_of_a_large_value_only_the_beginning_is_told(value: Any, shown: str) -> None:
+    with pytest.raises(GatewayError) as raised:
+        read_object({"it": TEXT}, {"it": value})
+    assert f"Invalid value {shown}" in raised.value.message
     assert len(raised.value.message) < 400

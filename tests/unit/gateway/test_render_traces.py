@@ -249,3 +249,37 @@ def test_many_traces_are_written_piece_by_piece() -> None:
     told = json.loads(b"[" + b"".join(pieces) + b"]")
     assert [len(each.get("spans", ())) for each in told] == [300, 0, 1]
     assert b"".join(render.traces([])) == b""
+
+
+def nested(levels: int, kind: str) -> str:
+    """The JSON of lists or objects in one another."""
+    opened, closed = ("[", "]") if kind == "list" else ('{"a":', "}")
+    return opened * levels + "1" + closed * levels
+
+
+@pytest.mark.parametrize("kind", ["list", "object"])
+@pytest.mark.parametrize("levels", [29, 31, 200, 254, 255, 500, 1000, 1024, 5000])
+def test_a_value_of_any_depth_is_answered(levels: int, kind: str) -> None:
+    text = nested(levels, kind)
+    found = pb.Span(
+        trace_id=TRACE_ID,
+        span_id=ROOT,
+        attributes={"deep": text},
+        events=[pb.SpanEvent(name="e", attributes={"deep": text})],
+        links=[pb.SpanLink(trace_id=TRACE_ID, span_id=ROOT, attributes={"deep": text})],
+    )
+    trace = pb.Trace(info=info(), spans=[found])
+    for pieces in (render.traces([trace]), render.trace_data(trace)):
+        told = orjson.loads(b"".join(pieces))
+        assert told
+    attributes = told["spans"][0]["attributes"]
+    value = json.loads(attributes["deep"])
+    assert (value if isinstance(value, str) else attributes["deep"]) == text
+
+
+@pytest.mark.parametrize("trace_id", ["tr-", "tr-abc", "a", "tr-" + "0" * 31, "tr-" + "G" * 32])
+def test_a_trace_of_any_id_is_answered(trace_id: str) -> None:
+    found = pb.Span(trace_id=trace_id, span_id=ROOT)
+    told = render.span(found)
+    assert len(base64.b64decode(told["trace_id"])) == 16
+    assert told == render.span(found)

@@ -1,6 +1,7 @@
 """traces.json, as MLflow's clients of three generations write it."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -110,6 +111,8 @@ def test_what_is_no_file_of_spans(body: bytes) -> None:
         *({**MLFLOW_3, "links": value} for value in (3, [3], [{}])),
         *({**MLFLOW_2, "context": value} for value in (None, {}, "x")),
         {**MLFLOW_3, "name": 3},
+        {**MLFLOW_3, "start_time_unix_nano": math.inf},
+        {**MLFLOW_3, "end_time_unix_nano": math.nan},
     ],
 )
 def test_what_is_no_span_is_named(wrong: Any) -> None:

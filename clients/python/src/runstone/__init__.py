@@ -68,7 +68,15 @@ from runstone._fluent._registry import (
     search_registered_models,
     set_model_version_tag,
 )
-from runstone._fluent._runs import ActiveRun, active_run, end_run, flush, last_active_run, start_run
+from runstone._fluent._runs import (
+    ActiveRun,
+    active_run,
+    end_run,
+    flush,
+    flush_async_logging,
+    last_active_run,
+    start_run,
+)
 from runstone._fluent._search import delete_run, get_parent_run, get_run, restore_run, search_runs
 from runstone._fluent._state import (
     get_registry_uri,
@@ -102,6 +110,7 @@ if TYPE_CHECKING:
         projects,
         prophet,
         pyfunc,
+        pyspark,
         pytorch,
         sentence_transformers,
         sklearn,
@@ -143,6 +152,7 @@ __all__ = [
     "start_run",
     "end_run",
     "flush",
+    "flush_async_logging",
     "delivery",
     "active_run",
     "last_active_run",
@@ -229,6 +239,7 @@ __all__ = [
     "spacy",
     "prophet",
     "spark",
+    "pyspark",
     "__version__",
 ]
 
@@ -246,6 +257,7 @@ _LAZY_MODULES = {
     "projects",
     "prophet",
     "pyfunc",
+    "pyspark",
     "pytorch",
     "sentence_transformers",
     "sklearn",

@@ -6,14 +6,16 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from runstone._autolog import libraries
 from runstone._flavors import calls, registry
+from runstone._values import invalid
 
 if TYPE_CHECKING:
     from runstone._models.info import ModelInfo
     from runstone._models.model import Model
     from runstone._schema.signature import ModelSignature
 
-__all__ = ["load_model", "log_model", "save_model"]
+__all__ = ["autolog", "load_model", "log_model", "save_model"]
 
 
 def save_model(
@@ -150,4 +152,72 @@ def load_model(
         allow_pickle=allow_pickle,
         custom_objects=custom_objects,
         load_model_kwargs=load_model_kwargs,
+    )
+
+
+def autolog(
+    log_every_epoch: bool = True,
+    log_every_n_steps: int | None = None,
+    log_models: bool = True,
+    log_model_signatures: bool = True,
+    save_exported_model: bool = False,
+    log_datasets: bool = True,
+    log_input_examples: bool = False,
+    disable: bool = False,
+    exclusive: bool = False,
+    disable_for_unsupported_versions: bool = False,
+    silent: bool = False,
+    registered_model_name: str | None = None,
+    save_model_kwargs: Mapping[str, Any] | None = None,
+    extra_tags: Mapping[str, str] | None = None,
+) -> None:
+    """Have each ``fit`` of a model of Keras log itself, on any backend; see ``runstone.autolog``.
+
+    Logged are the arguments of ``fit``, the optimizer's configuration, early stopping, the metrics
+    of each epoch, the layers as ``model_summary.txt``, the files of a ``TensorBoard`` callback, and
+    the model. ``runstone.tensorflow.autolog`` is about the same trainings, and can leave
+    checkpoints; the one that was called last counts.
+
+    Args:
+        log_every_epoch: Log metrics at the end of each epoch.
+        log_every_n_steps: Log them after every so many steps instead.
+        log_models: As the arguments not named here, see ``runstone.autolog``.
+        save_exported_model: As in ``save_model``.
+        registered_model_name: Register each model under this name.
+        save_model_kwargs: As in ``save_model``.
+
+    Raises:
+        InvalidField: an argument is of the wrong type, or two exclude each other.
+
+    Example:
+        >>> import keras, numpy, runstone
+        >>> runstone.keras.autolog(log_every_epoch=False, log_every_n_steps=2, log_models=False)
+        >>> model = keras.Sequential([keras.Input([3]), keras.layers.Dense(2)])
+        >>> model.compile(loss="mse")
+        >>> with runstone.start_run() as run:
+        ...     _ = model.fit(numpy.ones((8, 3)), numpy.ones((8, 2)), batch_size=2, verbose=0)
+        >>> metrics = runstone.Client().get_metric_history(run.info.run_id, "loss")
+        >>> [point.step for point in metrics]
+        [2, 4]
+        >>> runstone.keras.autolog(disable=True)
+    """
+    del disable_for_unsupported_versions
+    if not isinstance(save_exported_model, bool):
+        raise invalid("save_exported_model", f"must be True or False, not {save_exported_model!r}")
+    libraries.turn(
+        "keras",
+        disable=disable,
+        options={
+            "every": libraries.steps(log_every_n_steps, log_every_epoch=log_every_epoch),
+            "log_models": log_models,
+            "log_model_signatures": log_model_signatures,
+            "save_exported_model": save_exported_model,
+            "log_datasets": log_datasets,
+            "log_input_examples": log_input_examples,
+            "exclusive": exclusive,
+            "silent": silent,
+            "registered_model_name": registered_model_name,
+            "save_model_kwargs": save_model_kwargs,
+            "extra_tags": extra_tags,
+        },
     )

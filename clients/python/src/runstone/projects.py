@@ -18,7 +18,7 @@ __all__ = ["Backend", "ExecutionException", "Launch", "Source", "SubmittedRun", 
 
 @checked
 def run(
-    uri: str,
+    uri: str | os.PathLike[str],
     entry_point: str = "main",
     version: str | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -94,7 +94,7 @@ def run(
         docker_auth=docker_auth,
     )
     begun = running.start(
-        uri,
+        os.fspath(uri),
         entry_point,
         version,
         dict(parameters or {}),
@@ -139,6 +139,17 @@ def reproduce(
         ProjectInvalid: it was not run as a project, its source is gone, or not all of it was
             recorded; the message says what is there and what is missing.
         ExecutionException: the new run failed, and is marked so.
+
+    Example:
+        >>> import pathlib, subprocess, runstone
+        >>> _ = pathlib.Path("train.py").write_text("")
+        >>> git = ["git", "-c", "user.name=me", "-c", "user.email=me@lab.example"]
+        >>> for words in (["init", "-q"], ["add", "train.py"], ["commit", "-qm", "one"]):
+        ...     _ = subprocess.run([*git, *words], check=True)
+        >>> first = runstone.projects.run(".", "train.py")
+        >>> again = runstone.projects.reproduce(first.run_id)
+        >>> runstone.Client().diff_runs(first.run_id, again.run_id).same
+        True
     """
     from runstone._fluent import _state
     from runstone._projects import reproducing

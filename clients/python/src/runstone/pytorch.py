@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pickle
 import tempfile
@@ -9,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runstone._autolog import libraries
+from runstone._autolog import checkpoints, libraries
 from runstone._flavors import calls, registry
 from runstone._flavors.libraries import library
 from runstone._flavors.pytorch import STATE, dynamic_of, example_to_keep, tensors_of
 from runstone._fluent._artifacts import log_artifacts
+from runstone._models import trust
 from runstone._modeluri import local_path, parse_artifact_uri
 from runstone._values import invalid
 from runstone.artifacts import download_artifacts
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "autolog",
+    "load_checkpoint",
     "load_model",
     "load_state_dict",
     "log_model",
@@ -283,6 +286,51 @@ def load_state_dict(
         raise ModelFormatError(f"{path.name} cannot be read by torch: {error}") from error
 
 
+def load_checkpoint(
+    model_class: Any,
+    run_id: str | None = None,
+    epoch: int | None = None,
+    global_step: int | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    allow_pickle: bool | None = None,
+) -> Any:
+    """Load a checkpoint that ``autolog`` left in the midst of a training of PyTorch Lightning.
+
+    Args:
+        model_class: The class of the module.
+        run_id: The run of the training; the active one when absent.
+        epoch: Of which epoch, when one of each was left; the last one when absent.
+        global_step: Likewise of which step.
+        kwargs: What ``load_from_checkpoint`` of the class takes besides.
+        allow_pickle: Whether code of its author may run; tensors and plain values need none, and
+            what stands among a run's files is nobody's own.
+
+    Raises:
+        InvalidField: no run is named, or both an epoch and a step.
+        RunNotFound, ArtifactNotFound: there is no such run, or it has no such checkpoint.
+        UntrustedModel: loading it would run code, and nobody said that it may.
+
+    Example:
+        >>> import runstone.pytorch
+        >>> module = runstone.pytorch.load_checkpoint(Net, run_id, epoch=2)  # doctest: +SKIP
+    """
+    with tempfile.TemporaryDirectory(prefix="runstone-checkpoint-") as place:
+        path, named = checkpoints.fetched(run_id, epoch, global_step, place)
+        plain = True
+        try:
+            library("torch").load(path, weights_only=True, map_location="cpu")
+        except pickle.UnpicklingError as error:
+            found = f"a checkpoint of more than tensors and plain values ({error})"
+            trust.check(found, named, own=False, allow_pickle=allow_pickle)
+            plain = False
+        options = dict(kwargs or {})
+        # Lightning before its release 2.6 takes the word for an argument of the module.
+        if "weights_only" in inspect.signature(model_class.load_from_checkpoint).parameters:
+            options["weights_only"] = plain
+        return model_class.load_from_checkpoint(path, **options)
+
+
 def _fetched(state_dict_uri: str | os.PathLike[str]) -> Path:
     uri = os.fspath(state_dict_uri)
     if parse_artifact_uri(uri) is None:
@@ -315,17 +363,30 @@ def autolog(
     registered_model_name: str | None = None,
     extra_tags: Mapping[str, str] | None = None,
     log_model_signatures: bool = True,
+    checkpoint: bool = True,
+    checkpoint_monitor: str = "val_loss",
+    checkpoint_mode: str = "min",
+    checkpoint_save_best_only: bool = True,
+    checkpoint_save_weights_only: bool = False,
+    checkpoint_save_freq: str | int = "epoch",
 ) -> None:
     """Have each ``Trainer.fit`` of PyTorch Lightning log itself; see ``runstone.autolog``.
 
     Logged are the optimizer and its parameters, early stopping, the metrics of each epoch, the
-    layers as ``model_summary.txt``, and the module as a model.
+    layers as ``model_summary.txt``, checkpoints below ``checkpoints``, and the module as a model.
 
     Args:
         log_every_n_epoch: Log metrics at the end of every so many epochs.
         log_every_n_step: Log metrics after every so many steps, too; None for none.
         log_models: As the arguments not named here, see ``runstone.autolog``.
         registered_model_name: Register each model under this name.
+        checkpoint: Leave checkpoints, for ``load_checkpoint``.
+        checkpoint_monitor: The metric that says which is best.
+        checkpoint_mode: "min" or "max", whichever of it is better.
+        checkpoint_save_best_only: Leave one that is better than all before, in place of the last;
+            else each.
+        checkpoint_save_weights_only: Leave the weights without the optimizer's state.
+        checkpoint_save_freq: "epoch", or so many steps.
 
     Raises:
         InvalidField: an argument is of the wrong type.
@@ -340,6 +401,13 @@ def autolog(
     for name, value in every.items():
         if value is not None and (type(value) is not int or value < 1):
             raise invalid(name, f"must be 1 or more, not {value!r:.50}")
+    wish = checkpoints.wished(
+        checkpoint_monitor,
+        checkpoint_mode,
+        checkpoint_save_best_only,
+        checkpoint_save_weights_only,
+        checkpoint_save_freq,
+    )
     libraries.turn(
         "pytorch",
         disable=disable,
@@ -352,5 +420,6 @@ def autolog(
             "extra_tags": extra_tags,
             "log_model_signatures": log_model_signatures,
             "every": every,
+            "checkpoint": wish if checkpoint else None,
         },
     )

@@ -24,8 +24,8 @@ def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
-        ("runstone ru", ["runs"]),
-        ("runstone runs re", ["restore"]),
+        ("runstone ru", ["run", "runs"]),
+        ("runstone runs re", ["reproduce", "restore"]),
         ("runstone models alias s", ["set"]),
         ("runstone runs list --view d", ["deleted"]),
         ("runstone gc --dry", ["--dry-run"]),

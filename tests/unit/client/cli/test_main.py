@@ -2,38 +2,16 @@
 
 import json
 import re
-import shlex
-from collections.abc import Iterator
 
 import click
 import pytest
 
-from runstone.cli import cli, main
+from runstone.cli import main
+from runstone.cli._diff_command import DIFFERENT
 from runstone.cli._examples import EXAMPLES
 from runstone.cli._main import DECLINED, FAILED, INTERRUPTED, WRONG_USAGE
 from runstone.cli._session import Declined, Session
-
-EXAMPLE = re.compile(r"^ +runstone (.*)$", re.MULTILINE)
-PIPE = re.compile(r" (\||>) [a-z~].*$")
-
-
-def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every command and group."""
-    for name in group.list_commands(click.Context(group)):
-        yield (*path, name)
-        command = group.get_command(click.Context(group), name)
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-
-
-def found(path: tuple[str, ...]) -> click.Command:
-    command: click.Command = cli
-    for name in path:
-        assert isinstance(command, click.Group)
-        inner = command.get_command(click.Context(command), name)
-        assert inner is not None
-        command = inner
-    return command
+from support.commands import commands, examples, found
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -119,7 +97,8 @@ def test_a_group_alone_shows_its_help(
 def test_the_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     told = re.findall(r"^ {4}(\d+) {2,}", capsys.readouterr().out, re.MULTILINE)
-    assert [int(code) for code in told] == [0, FAILED, WRONG_USAGE, DECLINED, INTERRUPTED]
+    known = [0, FAILED, WRONG_USAGE, DECLINED, DIFFERENT, INTERRUPTED]
+    assert [int(code) for code in told] == known
 
 
 @pytest.mark.parametrize("path", list(commands()), ids=" ".join)
@@ -133,10 +112,9 @@ def test_every_command_has_help_and_examples_that_can_be_typed(
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{parameter.name} of {path} has no help"
-    examples = EXAMPLE.findall(out)
-    assert examples or isinstance(command, click.Group), f"{path} has no example"
-    for example in examples:
-        words = shlex.split(PIPE.sub("", example))
+    shown = examples(out)
+    assert shown or isinstance(command, click.Group), f"{path} has no example"
+    for words in shown:
         depth = next(
             size for size in range(len(words), 0, -1) if tuple(words[:size]) in set(commands())
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +21,11 @@ URI = "runstone://127.0.0.1:1"
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("RUNSTONE_JOURNAL_DIR", str(tmp_path / "journals"))
-    return tmp_path / "journals"
+    yield tmp_path / "journals"
+    # Else the end of the test would leave what waits to senders, which outlive it.
+    shutil.rmtree(tmp_path / "journals", ignore_errors=True)
 
 
 @pytest.fixture

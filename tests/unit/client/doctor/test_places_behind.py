@@ -20,7 +20,8 @@ OURS = {"store_type": "SqlStore", "runstone_version": "0.1.0"}
         (200, {"store_type": "SqlStore"}, "argument", FAILURE, "an MLflow server"),
         (200, {"store_type": "SqlStore"}, "MLFLOW_TRACKING_URI", WARNING, "an MLflow server"),
         (200, None, "argument", FAILURE, "something else"),
-        (403, None, "suite.json", FAILURE, "this name"),
+        (403, None, "suite.json", WARNING, "this name"),
+        (403, None, "argument", FAILURE, "this name"),
         (401, None, "argument", WARNING, "who calls"),
     ],
 )

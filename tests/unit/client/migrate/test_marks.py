@@ -63,5 +63,5 @@ def test_every_change_of_a_run_changes_its_digest() -> None:
 
 def test_a_state_that_somebody_wrote_over_is_no_state() -> None:
     assert marks.state_of({marks.RUN_STATE: "abc 12"}) == ("abc", 12)
-    for said in ("", "abc", "abc x", "abc -1"):
+    for said in ("", "abc", "abc x", "abc -1", "abc ²", "abc " + "9" * 5000):
         assert marks.state_of({marks.RUN_STATE: said}) == ("", 0)

@@ -179,3 +179,20 @@ def test_a_file_that_comes_short_is_fetched_again(server: Server, tmp_path: Path
     calls.fetch("/file", tmp_path / "file")
     calls.close()
     assert (tmp_path / "file").read_bytes() == b"abcdefghi"
+
+
+def test_a_server_that_gives_one_page_for_ever_is_left(server: Server) -> None:
+    page = (200, {}, b'{"runs": [{"id": 1}], "next_page_token": "a"}')
+    server.answers = [page] * 9
+    calls = Rest(server.url)
+    with pytest.raises(RestError, match="the same page again"):
+        list(calls.pages("GET", "runs/list", "runs", {}))
+    calls.close()
+    assert len(server.asked) == 2
+
+
+def test_a_delay_that_is_no_number_is_none(server: Server) -> None:
+    server.answers = [(503, {"Retry-After": "\xb2"}, b""), (200, {}, b"{}")]
+    calls = Rest(server.url)
+    assert calls.get("runs/get") == {}
+    calls.close()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from runstone._migrate.files import FileCopy
 from runstone._migrate.model import FilesOutOfReach, SourceFile, SourceUnreadable
+from runstone._migrate.rest import RestError
 from runstone._migrate.source import opened
-from runstone._migrate.trees import LocalTree, Places, SubTree, proxy_path
+from runstone._migrate.trees import LocalTree, Places, ServerTree, SubTree, proxied, proxy_path
+from runstone._transfer.local import LocalFile, Reader
 
 
 def test_a_text_that_is_no_source(tmp_path: Path) -> None:
@@ -89,3 +94,79 @@ def test_a_part_of_a_tree_is_a_folder_or_a_single_file(tmp_path: Path) -> None:
     assert single.local("model.txt") == tmp_path / "model.txt"
     assert SubTree(whole, "none").files() == []
     assert len(SubTree(whole, "").files()) == 2
+
+
+def test_what_a_folder_cannot_give_is_told_once_and_the_rest_is_copied(tmp_path: Path) -> None:
+    root = tmp_path / "artifacts"
+    (root / "deep" / "er").mkdir(parents=True)
+    (root / "deep" / "er" / "f").write_bytes(b"123")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "g").write_bytes(b"4")
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "nothing").symlink_to(tmp_path / "none")
+    (root / "deep" / "er" / "circle").symlink_to(root / "deep")
+    (root / "itself").symlink_to(root / "itself")
+    tree = LocalTree(root)
+    found = tree.files()
+    assert found == [
+        SourceFile("deep/er/circle", 0),
+        SourceFile("deep/er/f", 3),
+        SourceFile("itself", 0),
+        SourceFile("linked/g", 1),
+        SourceFile("nothing", 0),
+    ]
+    sent, lost = [], []
+
+    def send(files: Sequence[LocalFile]) -> None:
+        for each in files:
+            with Reader(each.source):
+                sent.append(each.path)
+
+    copy = FileCopy(tree, send, lost.append, "run 1")
+    copy.copy(found)
+    assert sent == ["deep/er/f", "linked/g"]
+    assert len(lost) == 3
+    assert copy.out_of_reach
+
+
+@pytest.mark.parametrize(
+    ("number", "away"), [(errno.EACCES, False), (errno.ESTALE, True), (errno.EIO, True)]
+)
+def test_a_folder_whose_disk_is_away_ends_the_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, away: bool
+) -> None:
+    (tmp_path / "f").write_bytes(b"")
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(number, "no", str(tmp_path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", fails)
+        with pytest.raises(FilesOutOfReach, match="no") as raised:
+            LocalTree(tmp_path).files()
+    assert raised.value.away == away
+
+
+@pytest.mark.parametrize(("status", "away"), [(404, False), (503, True), (0, True), (401, True)])
+def test_a_server_that_is_away_stays_away(tmp_path: Path, status: int, away: bool) -> None:
+    class Server:
+        def json(self, *_: object) -> None:
+            raise RestError("no", status)
+
+        fetch = json
+
+    tree = proxied(Server(), "1/run/artifacts")  # type: ignore[arg-type]
+    with pytest.raises(FilesOutOfReach, match="no") as listed:
+        tree.files()
+    with pytest.raises(FilesOutOfReach, match="no") as fetched:
+        tree.fetch("f", tmp_path / "f")
+    assert (listed.value.away, fetched.value.away) == (away, away)
+
+
+def test_a_directory_that_a_server_lists_in_itself_is_read_once() -> None:
+    def entries(directory: str) -> Iterator[tuple[str, bool, int]]:
+        yield "d", True, 0
+        yield f"{directory}f", False, 3
+
+    tree = ServerTree(None, entries, str)  # type: ignore[arg-type]
+    assert tree.files() == [SourceFile("df", 3), SourceFile("f", 3)]

@@ -53,6 +53,8 @@ def test_a_value_stays_in_its_word(value: str) -> None:
 def test_a_shell_gets_a_value_and_does_not_read_it(value: str, tmp_path: Path) -> None:
     script = """
     show() {{ for each in "$@"; do printf '[%s]' "$each"; done; }}
+    own() {{ printf '<%s>' {a} "$1"; }}
+    own x; printf '%s' $#
     show {a} "b {a} c" $(show {a} | wc -l >/dev/null) "$(show {a})" && show 'end'
     """
     made = entry(script, shell=True, a="string")
@@ -61,7 +63,7 @@ def test_a_shell_gets_a_value_and_does_not_read_it(value: str, tmp_path: Path) -
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, check=True)
     shown = done.stdout.decode()
     inner = f"[{value}]".rstrip("\n")
-    assert shown == f"[{value}][b {value} c][{inner}][end][--more][x; touch canary]"
+    assert shown == f"<{value}><x>0[{value}][b {value} c][{inner}][end][--more][x; touch canary]"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,6 +10,7 @@ import pytest
 from runstone._containers import docker
 from runstone._projects import docker_env
 from runstone._projects.docker_env import Container
+from runstone._projects.local import LocalRun
 from runstone.exceptions import FailedPrecondition, LibraryMissing, ProjectInvalid
 from support.fake_docker import FakeDocker
 
@@ -171,6 +172,14 @@ def test_what_runs_in_the_container_finds_its_run(fake: FakeDocker) -> None:
         check=True,
     )
     assert done.stdout.split() == [RUN_ID, SUITE]
+
+
+def test_a_run_that_is_cancelled_takes_its_container_along(fake: FakeDocker) -> None:
+    process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    run = LocalRun(RUN_ID, process, tuple(docker_env.stop_command(fake.program, RUN_ID)))
+    run.cancel()
+    assert run.get_status() == "KILLED"
+    assert [call.words for call in fake.calls()] == [["rm", "--force", f"runstone-{RUN_ID}"]]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from runstone._projects import kube_job, kube_logs
 from runstone._projects.kube_following import pod_failure, waiting
 from runstone._projects.kube_job import Work
 from runstone.exceptions import ProjectInvalid
-from support.kube_api import checked_manifest
+from support.kube_schemas import checked_manifest
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
 

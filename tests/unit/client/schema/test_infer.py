@@ -56,6 +56,8 @@ def test_whole_numbers_warn_once_at_the_callers_line() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         infer_signature(pd.DataFrame({"n": [1.5]}), np.array([1, 2]))
+        # What a classifier gives is whole, and is never checked.
+        infer_signature(pd.DataFrame({"n": [1.5]}), pd.Series([1, 2]))
 
 
 def test_a_missing_value_makes_a_column_optional() -> None:

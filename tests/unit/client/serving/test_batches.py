@@ -89,7 +89,8 @@ class Spark:
 
     def addFile(self, path: str, recursive: bool) -> None:
         assert recursive
-        self.files[Path(path).name] = path
+        # Spark looks through links.
+        self.files[Path(path).resolve().name] = path
 
     def _pandas_udf(self, function: Any, **options: Any) -> Any:
         self.result_type = options["returnType"]
@@ -103,7 +104,7 @@ def test_spark(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = (ROWS["a"].rename("_0"), ROWS["b"].rename("_1"))
     found = list(predict(iter([batch, batch])))
     assert [each.tolist() for each in found] == [pytest.approx([21.0, 42.0, 63.0])] * 2
-    (whole,) = predict(iter([(ROWS,)]))
+    (whole,) = predict(iter([ROWS]))  # the only column, which Spark gives without a tuple
     assert whole.tolist() == pytest.approx([21.0, 42.0, 63.0])
     runstone.pyfunc.spark_udf(spark, model, "float")
     assert spark.result_type == "float"
@@ -115,7 +116,7 @@ def test_spark_with_other_columns(model: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(InvalidArgument, match="takes 2 columns, not 3"):
         list(predict(iter([(ROWS["a"],) * 3])))
     with pytest.raises(SchemaMismatch, match="column 'b' is missing"):
-        list(predict(iter([(ROWS["a"],)])))
+        list(predict(iter([ROWS["a"]])))
 
 
 def test_without_spark_it_says_so(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import yaml
 from runstone._serving import NEEDED, images
 from runstone._version import __version__
 from runstone.exceptions import FailedPrecondition, InvalidArgument, LibraryMissing
-from support.kube_api import checked_manifest
+from support.kube_schemas import checked_manifest
 
 WHEEL = f"runstone-{__version__}-py3-none-any.whl"
 

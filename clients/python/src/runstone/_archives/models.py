@@ -129,6 +129,7 @@ def _named(manifest: dict[str, Any]) -> dict[str, int]:
     named: dict[str, int] = {}
     for version in manifest["versions"]:
         texts += [version[name] for name in ("create_time", "description", "stage", "source")]
+        model_pb2.Stage.Value(f"STAGE_{version['stage']}")
         texts += [version["run_link"], version["external_uri"], *version["aliases"]]
         texts += [part for pair in version["tags"].items() for part in pair]
         for file in version["files"]:

@@ -207,10 +207,8 @@ class _Header(tarfile.TarInfo):
     """An entry whose long name and attributes are refused when they would fill the memory."""
 
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
-        if self.type not in tarfile.SUPPORTED_TYPES or (
-            self.type in (*EXTENDED, tarfile.GNUTYPE_SPARSE) and self.size > MAX_HEADER_BYTES
-        ):
-            raise tarfile.ReadError("an entry of an unknown kind, or with endless attributes")
+        if self.type in (*EXTENDED, tarfile.GNUTYPE_SPARSE) and self.size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError("an entry with endless attributes")
         found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
         return found
 

@@ -18,6 +18,9 @@ PLACES: dict[str, tuple[str, str]] = {
     "catboost": ("catboost", "runstone._autolog.catboost"),
     "statsmodels": ("statsmodels.base.model", "runstone._autolog.statsmodels"),
     "pytorch": ("torch", "runstone._autolog.pytorch"),
+    "tensorflow": ("keras", "runstone._autolog.keras"),
+    "keras": ("keras", "runstone._autolog.keras"),
+    "pyspark.ml": ("pyspark.ml", "runstone._autolog.spark"),
 }
 """Library to the module of it whose import is waited for, and ours, which has ``turn_on``."""
 
@@ -44,6 +47,25 @@ def turn(library: str, *, disable: bool = False, options: Mapping[str, Any] | No
     if not disable:
         waited, place = PLACES[library]
         imports.when_imported(waited, lambda: guard.guarded(library, "anything", _on, place))
+
+
+def steps(log_every_n_steps: Any, *, log_every_epoch: Any) -> dict[str, int | None]:
+    """How often a training's metrics are logged, as the arguments of an ``autolog`` say it.
+
+    Raises:
+        InvalidField: both are wanted, or neither, or the number is none.
+    """
+    name = "log_every_n_steps"
+    if not isinstance(log_every_epoch, bool):
+        raise invalid("log_every_epoch", f"must be True or False, not {log_every_epoch!r:.50}")
+    if log_every_n_steps is not None and (
+        type(log_every_n_steps) is not int or log_every_n_steps < 1
+    ):
+        raise invalid(name, f"must be 1 or more, not {log_every_n_steps!r:.50}")
+    if log_every_epoch != (log_every_n_steps is None):
+        rule = "goes with log_every_epoch=False" if log_every_epoch else "must be given"
+        raise invalid(name, f"{rule}: metrics are logged by epoch or by step")
+    return {name: log_every_n_steps}
 
 
 def _on(place: str) -> None:

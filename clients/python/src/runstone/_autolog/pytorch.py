@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from runstone._autolog import imports, patching
+from runstone._autolog.checkpoints import Checkpoints, Wish
 from runstone._autolog.training import Training, described, first_rows, training_of
 
 LIBRARY = "pytorch"
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
 """Lightning has two names, with classes of their own."""
+
+ENDINGS = (".pth", ".pth")
 
 STOPPING = ("monitor", "mode", "patience", "min_delta", "stopped_epoch")
 """What is logged of early stopping as parameters."""
@@ -48,8 +51,10 @@ def _fit(
         try:
             result = original(trainer, *args, **kwargs)
         finally:
-            added = seen.get("follower")
-            trainer.callbacks = [each for each in trainer.callbacks if each is not added]
+            added = seen.get("followers", ())
+            trainer.callbacks = [
+                each for each in trainer.callbacks if all(each is not one for one in added)
+            ]
             hook = seen.pop("hook", None)
             if hook is not None:  # the module was never called as a whole
                 hook.remove()
@@ -72,8 +77,13 @@ def _follow(training: Training, package: str, trainer: Any, seen: dict[str, Any]
     if "MultiProcessing" in launcher:
         return  # it pickles its callbacks, which an open run does not survive
     base = importlib.import_module(f"{package}.callbacks").Callback
-    seen["follower"] = type("Follower", (_Follower, base), {})(training, seen)
-    trainer.callbacks.append(seen["follower"])
+    followers = [type("Follower", (_Follower, base), {})(training, seen)]
+    wish = training.switch.others.get("checkpoint", Wish())
+    if wish is not None:
+        checkpoints = Checkpoints(training, wish, ENDINGS)
+        followers.append(type("Checkpointer", (_Checkpointer, base), {})(checkpoints))
+    seen["followers"] = followers
+    trainer.callbacks.extend(followers)
 
 
 class _Follower:
@@ -147,6 +157,35 @@ class _Follower:
     def _log(self, trainer: Any, metrics: dict[str, Any], step: int) -> None:
         if metrics and not trainer.sanity_checking:
             self._training.follow({key: float(value) for key, value in metrics.items()}, step)
+
+
+class _Checkpointer:
+    """A callback of Lightning that leaves checkpoints, mixed in likewise."""
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._checkpoints = checkpoints
+
+    def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+        """Leave one after every so many steps."""
+        every = self._checkpoints.wish.every
+        if isinstance(every, int) and trainer.global_step and trainer.global_step % every == 0:
+            self._leave(trainer, module)
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        """Leave one at the end of an epoch."""
+        if self._checkpoints.wish.every == "epoch":
+            self._leave(trainer, module)
+
+    def _leave(self, trainer: Any, module: Any) -> None:
+        def write(path: Path) -> None:
+            # Not the trainer's own method, which waits for processes that are not here.
+            state = trainer._checkpoint_connector.dump_checkpoint(  # noqa: SLF001
+                self._checkpoints.wish.weights_only
+            )
+            trainer.strategy.save_checkpoint(state, path)
+
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        self._checkpoints.leave(module.current_epoch, trainer.global_step, metrics, write)
 
 
 def _stopping(trainer: Any) -> Any:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from runstone._autolog import guard, patching, switches
+from runstone._autolog.known import UNKNOWN, Known, name_of
 from runstone._autolog.training import Training
 
 PREDICTIONS = ("predict", "predict_proba", "predict_log_proba", "transform")
 
-UNKNOWN = "unknown_dataset"
-"""The name of data that no variable of the caller holds."""
+INNER = ("sklearn",)
+"""What stands between the user's code and this one."""
 
 
 @dataclass(slots=True)
@@ -46,27 +46,8 @@ class Trained:
             self.training.log_dataset(data, context="eval")
 
 
-class _Known:
-    """Values to what is known of them, by identity, as long as the values live."""
-
-    def __init__(self) -> None:
-        self._found: dict[int, tuple[Any, Any]] = {}
-
-    def put(self, value: object, known: Any) -> None:
-        key = id(value)
-        try:
-            held = weakref.ref(value, lambda _: self._found.pop(key, None))
-        except TypeError:
-            return  # what has no weak references cannot be known again
-        self._found[key] = (held, known)
-
-    def get(self, value: object) -> Any:
-        held, known = self._found.get(id(value), (None, None))
-        return known if held is not None and held() is value else None
-
-
-_estimators = _Known()
-_predictions = _Known()
+_estimators = Known()
+_predictions = Known()
 
 
 def remember(estimator: Any, training: Training) -> None:
@@ -97,7 +78,7 @@ def _predict(original: Callable[..., Any], estimator: Any, *args: Any, **kwargs:
     with guard.inside():
         result = original(estimator, *args, **kwargs)
     data = _first(args, kwargs)
-    name = guard.guarded("sklearn", "a data set's name", _name_of, data)
+    name = guard.guarded("sklearn", "a data set's name", name_of, data, INNER)
     _predictions.put(result, (trained, name or UNKNOWN))
     guard.guarded("sklearn", "a data set", trained.see, data)
     return result
@@ -109,7 +90,7 @@ def _score(original: Callable[..., Any], estimator: Any, *args: Any, **kwargs: A
         return original(estimator, *args, **kwargs)
     with guard.inside():
         result = original(estimator, *args, **kwargs)
-    name = guard.guarded("sklearn", "a data set's name", _name_of, _first(args, kwargs))
+    name = guard.guarded("sklearn", "a data set's name", name_of, _first(args, kwargs), INNER)
     metric = f"{type(estimator).__name__}_score"
     guard.guarded("sklearn", "a score", trained.log, metric, result, name or UNKNOWN)
     return result
@@ -147,17 +128,3 @@ def _judged(name: str, result: Any, given: list[Any]) -> None:
 
 def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return args[0] if args else next(iter(kwargs.values()), None)
-
-
-def _name_of(value: Any) -> str | None:
-    """The variable of the user's code that holds a value."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in {"runstone", "sklearn", "functools"}:
-            break
-        frame = frame.f_back
-    if frame is None:
-        return None
-    scopes = (frame.f_locals, frame.f_globals)
-    return next((name for scope in scopes for name, each in scope.items() if each is value), None)

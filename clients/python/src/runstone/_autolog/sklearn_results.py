@@ -198,29 +198,11 @@ def _log_trials(training: Training, search: Any, table: Any) -> None:
         rank = "rank_test_score" if "rank_test_score" in ranks else ranks[0]
         table = table.nsmallest(limit, rank)
     seed = search.estimator.get_params(deep=not is_search(search.estimator))
-    tags = {**told(search.estimator), "mlflow.autologging": training.library}
+    tags = told(search.estimator)
     for row in table.to_dict("records"):
         metrics = {
             key: float(value)  # type: ignore[arg-type]
             for key, value in row.items()
             if not key.startswith(("param", "split")) and isinstance(value, Number)
         }
-        params = {key: str(value)[:500] for key, value in {**seed, **row["params"]}.items()}
-        _log_trial(training, metrics, params, tags)
-
-
-def _log_trial(
-    training: Training,
-    metrics: Mapping[str, float],
-    params: Mapping[str, str],
-    tags: Mapping[str, str],
-) -> None:
-    from runstone import _values
-    from runstone._entities.tracking import Metric
-
-    client, now = training.client, _values.now_ms()
-    parent = {"mlflow.parentRunId": training.run_id}
-    run = client.create_run(training.experiment_id, tags={**tags, **parent})
-    points = [Metric(key, value, now, 0) for key, value in metrics.items()]
-    client.log_batch(run.info.run_id, points, params)
-    client.set_terminated(run.info.run_id)
+        training.log_trial(metrics, {**seed, **row["params"]}, tags)

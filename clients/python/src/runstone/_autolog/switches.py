@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,15 +40,21 @@ _switches: dict[str, Switch] = {}
 def turn(library: str, switch: Switch | None) -> None:
     """Turn a library on as said, or off."""
     with _lock:
-        if switch is None:
-            _switches.pop(library, None)
-        else:
+        # The one that was turned on last stands last.
+        _switches.pop(library, None)
+        if switch is not None:
             _switches[library] = switch
 
 
 def of(library: str) -> Switch | None:
     """How the library logs; None when it is off."""
     return _switches.get(library)
+
+
+def latest(libraries: Collection[str]) -> str | None:
+    """Of libraries whose trainings are one and the same, the one that was turned on last."""
+    with _lock:
+        return next((each for each in reversed(_switches) if each in libraries), None)
 
 
 def reset() -> None:

@@ -18,6 +18,7 @@ from runstone._fluent._runs import ActiveRun, active_run, end_run, start_run
 
 if TYPE_CHECKING:
     from runstone._client import Client
+    from runstone.data import Dataset
 
 AUTOLOGGING = "mlflow.autologging"
 """Tag of a run that was made for a training: which library's."""
@@ -85,12 +86,32 @@ class Training:
             Metric(key, float(value), now, step, **of_model)
             for key, value in (metrics or {}).items()
         ]
-        texts = {key: _cut(value) for key, value in (params or {}).items()}
+        self._log_batch(self.run_id, points, params or {}, tags or {})
+
+    def _log_batch(
+        self,
+        run_id: str,
+        points: list[Metric],
+        params: Mapping[str, Any],
+        tags: Mapping[str, Any],
+    ) -> None:
+        texts = {key: _cut(value) for key, value in params.items()}
         # The service takes 100 parameters in one call.
         chunks = list(_chunks(texts, 100)) or [{}]
-        self.client.log_batch(self.run_id, points, chunks[0], tags or {})
+        self.client.log_batch(run_id, points, chunks[0], tags)
         for chunk in chunks[1:]:
-            self.client.log_batch(self.run_id, params=chunk)
+            self.client.log_batch(run_id, params=chunk)
+
+    def log_trial(
+        self, metrics: Mapping[str, float], params: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> None:
+        """Log one of the trials of a search, as a run of its own below this one."""
+        ours = {"mlflow.parentRunId": self.run_id, AUTOLOGGING: self.library}
+        run = self.client.create_run(self.experiment_id, tags={**tags, **ours})
+        now = _values.now_ms()
+        points = [Metric(key, value, now, 0) for key, value in metrics.items()]
+        self._log_batch(run.info.run_id, points, params, {})
+        self.client.set_terminated(run.info.run_id)
 
     def follow(self, metrics: Mapping[str, Any], step: int) -> None:
         """Log metrics in the midst of the training, which waits for the local disk alone."""
@@ -101,8 +122,11 @@ class Training:
     ) -> None:
         """Tell the run what it was trained on: a DataFrame or arrays; other data is left out."""
         dataset = _dataset(features, targets, name)
-        if dataset is None:
-            return
+        if dataset is not None:
+            self.tell(dataset, context)
+
+    def tell(self, dataset: Dataset, context: str = "train") -> None:
+        """Tell the run of a data set."""
         entity = dataset.to_entity()
         if context != "train" and self.dataset == (entity.name, entity.digest):
             return  # a run has each data set once, and was trained on this one

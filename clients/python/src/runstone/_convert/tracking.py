@@ -43,7 +43,7 @@ def experiment(message: experiment_pb2.Experiment) -> Experiment:
         experiment_id=message.experiment_id,
         name=message.name,
         lifecycle_stage=stage_name(message.lifecycle_stage),
-        tags=dict(message.tags),
+        tags=dict(sorted(message.tags.items())),
         creation_time=to_ms(message.create_time) if message.HasField("create_time") else None,
         last_update_time=to_ms(message.update_time) if message.HasField("update_time") else None,
     )
@@ -117,8 +117,8 @@ def run(message: run_pb2.Run) -> Run:
         info=run_info(message),
         data=RunData(
             metrics={each.key: each.value for each in summaries},
-            params=dict(message.params),
-            tags=dict(message.tags),
+            params=dict(sorted(message.params.items())),
+            tags=dict(sorted(message.tags.items())),
             metric_summaries={each.key: each for each in summaries},
         ),
         inputs=RunInputs(

@@ -16,7 +16,7 @@ health         the gRPC health protocol, spoken without generated code
 gateway        MLflow's REST API
 stores         the database and the object store that the environment names
 certificates   TLS
-token          RUNSTONE_TOKEN
+access         tokens, and whether each service takes them
 folders        disks, file systems, permissions
 journals       what waits for delivery, offline folders
 processes      forks, ranks, open files

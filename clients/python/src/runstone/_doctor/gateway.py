@@ -18,6 +18,13 @@ INFO = "/api/3.0/mlflow/server-info"
 BEHIND = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 """Asks the tracking service; no such experiment is an answer too."""
 
+ARGUMENT = "argument"
+
+TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - a variable's name
+"""Sent as MLflow's clients send it."""
+
+LOOPBACK = ("localhost", "127.", "::1")
+
 CALLS = 3
 SECONDS = 3.0
 MOST_BYTES = 65536
@@ -30,7 +37,7 @@ def look(asked: Asked, name: str) -> Lines:
         yield Line(name, OK, "no gateway is named (--gateway http://host:5000 looks at one)")
         return
     details: dict[str, Any] = {"url": url, "source": source}
-    gateway = _Gateway.of(url, asked.within(SECONDS))
+    gateway = _Gateway.of(url, asked.within(SECONDS), asked.environment.get(TOKEN, ""))
     if gateway is None:
         fix = "name it as http://host:5000"
         yield Line(name, FAILURE, f"{url} is no address of a gateway", fix, details)
@@ -59,9 +66,11 @@ def _strange(url: str, source: str, info: _Answer) -> tuple[Status, str, str] | 
     """What is wrong with the answer of what should be a gateway."""
     if info.json is not None and "runstone_version" in info.json:
         return None
+    # Nobody asked for it by name: it may well be used by none.
+    worst = FAILURE if source == ARGUMENT else WARNING
     if info.status == http.client.FORBIDDEN:
         return (
-            FAILURE,
+            worst,
             f"{url} refuses to be called by this name (HTTP 403)",
             "set RUNSTONE_GATEWAY_ALLOWED_HOSTS there to the names that it is called by",
         )
@@ -69,11 +78,11 @@ def _strange(url: str, source: str, info: _Answer) -> tuple[Status, str, str] | 
         return (
             WARNING,
             f"{url} asks who calls (HTTP {info.status})",
-            "a proxy in front of it wants a login: look from inside, or through it by hand",
+            f"set {TOKEN} to your token (it is sent through TLS and to this machine alone)",
         )
     other = "an MLflow server" if info.json is not None else "something else"
     return (
-        WARNING if source.startswith("MLFLOW") else FAILURE,
+        worst,
         f"{url} is {other}, no gateway of Runstone (HTTP {info.status})",
         "name the gateway with --gateway; its port is 5000 unless said",
     )
@@ -103,7 +112,7 @@ def _away(name: str, url: str, error: Exception, details: dict[str, Any]) -> Lin
 
 def _named(asked: Asked) -> tuple[str, str]:
     if asked.gateway:
-        return asked.gateway, "argument"
+        return asked.gateway, ARGUMENT
     theirs = asked.environment.get("MLFLOW_TRACKING_URI", "")
     if theirs.startswith(("http://", "https://")):
         return theirs, "MLFLOW_TRACKING_URI"
@@ -125,8 +134,10 @@ class _Answer(NamedTuple):
 class _Gateway:
     """Asked by HTTP, straight and not through a proxy of the environment."""
 
-    def __init__(self, parts: SplitResult, seconds: float) -> None:
+    def __init__(self, parts: SplitResult, seconds: float, token: str) -> None:
         assert parts.hostname is not None
+        safe = parts.scheme == "https" or parts.hostname.startswith(LOOPBACK)
+        self._headers = {"Authorization": f"Bearer {token}"} if token and safe else {}
         self._kind = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
@@ -135,21 +146,21 @@ class _Gateway:
         self._seconds = seconds
 
     @classmethod
-    def of(cls, url: str, seconds: float) -> Self | None:
+    def of(cls, url: str, seconds: float, token: str = "") -> Self | None:
         """None for what is no URL of HTTP."""
         try:
             parts = urlsplit(url)
             good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
             return None
-        return cls(parts, seconds) if good else None
+        return cls(parts, seconds, token) if good else None
 
     def get(self, path: str) -> _Answer:
         """Raises OSError, HTTPException."""
         began = time.perf_counter()
         connection = self._kind(self._host, self._port, timeout=self._seconds)
         try:
-            connection.request("GET", self._base + path)
+            connection.request("GET", self._base + path, headers=self._headers)
             answer = connection.getresponse()
             body = answer.read(MOST_BYTES)
         finally:

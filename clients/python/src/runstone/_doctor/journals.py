@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from runstone import _uri
@@ -154,7 +155,7 @@ def _summary(name: str, root: Path, found: list[Waiting]) -> Line:
         "waiting_runs": sum(each.runs for each in found),
     }
     if not waiting:
-        more = f"; {len(found)} are in use" if found else ""
+        more = f" (journals there: {len(found)})" if found else ""
         return Line(name, OK, f"nothing waits for delivery in {root}{more}", details=details)
     least = "" if all(each.counted for each in waiting) else "at least "
     return Line(
@@ -213,12 +214,12 @@ def _waiting(own: str, each: Waiting, details: dict[str, Any]) -> Lines:
     said = f"{what} for {each.meta.tracking_uri} wait since {_span(each.age)} in {each.folder}"
     if not each.sender and (not each.owner or each.age > LATE_SECONDS):
         who = "its process is gone" if not each.owner else "its process runs"
+        command = f"{sys.executable} -m runstone._sender {quote(str(each.folder))} < /dev/null"
         yield Line(
             own,
             WARNING,
             f"{said}; {who} and no sender is alive",
-            f"deliver it: {sys.executable} -m runstone._sender {each.folder} < /dev/null"
-            " (so does the next script that logs on this machine)",
+            f"deliver it: {command} (so does the next script that logs on this machine)",
             details,
         )
     elif each.sender and each.age > LATE_SECONDS:
@@ -279,7 +280,7 @@ def offline(asked: Asked, name: str) -> Lines:
         WARNING,
         f"{folder} holds what {len(parts)} processes logged offline, the first"
         f" {_span(time.time() - oldest)} ago ({_size(parts)} bytes)",
-        f"runstone sync {folder}",
+        f"runstone sync {quote(str(folder))}",
         details,
     )
 

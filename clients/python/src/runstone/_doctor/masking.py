@@ -28,6 +28,7 @@ _USERINFO = re.compile(r"(?<=://)[^\s'\"<>]*@")
 
 _FORMS = (
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
+    (re.compile(r"\brst_[\w-]{8,}"), MASK),
     (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?"), MASK),
     (re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{12,}"), MASK),
     (

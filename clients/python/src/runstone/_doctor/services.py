@@ -174,10 +174,15 @@ def _away(name: str, variable: str, where: places.Place, error: Any) -> Line:
             f" (gRPC's port is {_uri.DEFAULT_PORT} unless said)",
             details,
         )
+    if "name is not known" in said:
+        fix = f"correct the host's name in {variable}; or this machine's DNS does not know it"
+        return Line(name, FAILURE, said, fix, details)
     if "TLS" in said:
         return Line(name, FAILURE, said, f"see the lines of tls; or correct {variable}", details)
     if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return Line(name, FAILURE, said, "log in to that proxy, or set RUNSTONE_TOKEN", details)
+        return Line(
+            name, FAILURE, said, "log in to that proxy, or call the server past it", details
+        )
     if where.address.startswith("unix:"):
         fix = "the suite is ending or hangs: see suite.log in its data folder"
     else:

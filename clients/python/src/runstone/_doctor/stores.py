@@ -150,12 +150,13 @@ def _objects(name: str, url: str) -> Line:
         began = time.perf_counter()
         there = client.bucket_exists(bucket)
     except Exception as error:
-        code = getattr(error, "code", "")
-        why = str(code) if code else type(error).__name__
+        # S3's own errors have a code; the texts of others may have the whole address.
+        why = str(getattr(error, "code", "")) or f"{type(error).__name__}: {error}"
+        why = masking.masked(" ".join(why.split()), masking.secrets_of({"url": url}))
         return Line(
             name,
             FAILURE,
-            f"the object store {place} cannot be used: {why}",
+            f"the object store {place} cannot be used: {why:.300}",
             "start it, or correct the host and the keys of its URL",
             {"kind": type(error).__name__},
         )

@@ -8,10 +8,10 @@ from runstone import _settings
 
 PREFIX = "RUNSTONE_"
 
-TOKEN = "RUNSTONE_TOKEN"  # noqa: S105 (a name)
-
-OTHERS = frozenset({TOKEN, "RUNSTONE_DISABLE_PROGRESS", "RUNSTONE_KIT_WORKER"})
-"""Read by parts of the client that need no setting, by servers that come, and by the kit."""
+OTHERS = frozenset(
+    {"RUNSTONE_DISABLE_PROGRESS", "RUNSTONE_KIT_WORKER", "RUNSTONE_KUBE_TRACKING_URI"}
+)
+"""Read by parts of the client that need no setting, and by the kit."""
 
 COMMON = (
     *("database_url", "listen", "metrics_port", "workers", "max_threads", "max_waiting"),
@@ -62,8 +62,10 @@ def known() -> frozenset[str]:
 def nearest(name: str) -> str:
     """The known one that is most like it; empty when none is."""
     own = name.removeprefix(PREFIX)
+    if shortened := [each for each in _settings.CLIENT_VARIABLES if each.endswith(f"_{own}")]:
+        return shortened[0]
     # What is mistyped on a training machine is meant for the client, mostly.
-    for names in ((*_settings.CLIENT_VARIABLES, TOKEN), sorted(known())):
+    for names in (_settings.CLIENT_VARIABLES, sorted(known())):
         bare = {each.removeprefix(PREFIX): each for each in names}
         if found := difflib.get_close_matches(own, bare, 1, NEAR):
             return bare[found[0]]

@@ -194,6 +194,7 @@ class ExperimentDeleted(FailedPrecondition):
     """The experiment is deleted."""
 
     reason = "EXPERIMENT_DELETED"
+    _mlflow_code = "INVALID_PARAMETER_VALUE"
 
 
 class DefaultExperimentFixed(FailedPrecondition):
@@ -206,6 +207,7 @@ class RunDeleted(FailedPrecondition):
     """The run is deleted."""
 
     reason = "RUN_DELETED"
+    _mlflow_code = "INVALID_PARAMETER_VALUE"
 
 
 class RunNotDeleted(FailedPrecondition):

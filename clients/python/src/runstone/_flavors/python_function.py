@@ -24,8 +24,9 @@ from runstone._flavors.python_model import (
     is_python_model,
     streams,
 )
-from runstone._models import environment, imports, paths, writing
+from runstone._models import environment, imports, loading, paths, trust, writing
 from runstone._models.flavor import Flavor, Predictor, Streamer, Written
+from runstone._models.model import MLMODEL
 from runstone._modeluri import local_path, parse_artifact_uri
 from runstone._values import invalid
 from runstone.exceptions import ArtifactNotFound, ModelFormatError
@@ -220,7 +221,7 @@ def _artifacts(folder: Path, configuration: Mapping[str, Any]) -> dict[str, str]
     }
 
 
-def _kept(artifacts: Any, target: Path) -> dict[str, dict[str, str]]:
+def _kept(artifacts: Any, target: Path) -> dict[str, dict[str, Any]]:
     """Files put into the model's folder, and what the MLmodel file says of them."""
     if not isinstance(artifacts, Mapping) or not all(
         isinstance(name, str) and isinstance(uri, str | os.PathLike)
@@ -229,7 +230,7 @@ def _kept(artifacts: Any, target: Path) -> dict[str, dict[str, str]]:
         raise invalid("artifacts", "must be a dict of names and paths or URIs")
     target.mkdir()
     taken: set[str] = set()
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for number, (name, given) in enumerate(artifacts.items()):
         uri = os.fspath(given)
         with tempfile.TemporaryDirectory(prefix="runstone-artifacts-") as place:
@@ -240,6 +241,10 @@ def _kept(artifacts: Any, target: Path) -> dict[str, dict[str, str]]:
             taken.add(source.name.casefold())
             path = _copied(f"artifacts.{name}", source, where, target.parent)
         found[name] = {"path": path, "uri": uri}
+        copied = target.parent / path
+        if (copied / MLMODEL).is_file() and loading.resolve(uri).own:
+            trust.own_folder(copied)
+            found[name][trust.OWN_MARK] = True
     return found
 
 

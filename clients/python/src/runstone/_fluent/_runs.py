@@ -269,6 +269,18 @@ def flush(timeout: float | None = None) -> bool:
     return outlet.flush(timeout)
 
 
+def flush_async_logging() -> None:
+    """MLflow's name of ``flush()``: wait until all that was logged is on the server.
+
+    Example:
+        >>> import runstone
+        >>> with runstone.start_run():
+        ...     pending = runstone.log_metric("loss", 0.5, synchronous=False)
+        ...     runstone.flush_async_logging()
+    """
+    flush()
+
+
 def _end_through(run_id: str, status: str, wait: bool | float) -> None:
     """End a run and those begun inside it that are still active."""
     global _last

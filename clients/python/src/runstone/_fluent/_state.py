@@ -109,7 +109,10 @@ def get_tracking_uri() -> str:
         >>> runstone.get_tracking_uri().startswith(("file:", "runstone:", "runstones:"))
         True
     """
-    return _tracking_uri or os.environ.get(_settings.TRACKING_URI) or str(_uri.resolve().tracking)
+    given = _tracking_uri or os.environ.get(_settings.TRACKING_URI)
+    if given and given.startswith(("runstone:", "runstones:")):
+        return given  # with what it says of each service
+    return str(_uri.resolve(_tracking_uri).tracking)
 
 
 def is_tracking_uri_set() -> bool:

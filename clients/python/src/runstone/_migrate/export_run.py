@@ -109,7 +109,7 @@ class RunExport:
 
     def _state(self) -> tuple[str, int]:
         digest, _, points = self._texts_there("tags").get(STATE, "").partition(" ")
-        return (digest, int(points)) if points.isdigit() else ("", 0)
+        return (digest, int(points)) if marks.COUNT.fullmatch(points) else ("", 0)
 
     def _digest(self, tags: Mapping[str, str]) -> str:
         info = self._run.info

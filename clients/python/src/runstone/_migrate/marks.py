@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from runstone._migrate.model import SourceExperiment, SourceModel, SourceRun, So
 
 RUN = "runstone.importedRunId"
 """Of a run: its id in MLflow."""
+
+COUNT = re.compile(r"[0-9]{1,18}")
+"""The points in the tags of a state. Anybody may set a tag, also to "²", which isdigit() takes."""
 
 RUN_STATE = "runstone.importState"
 """Of a run that is there whole: what it was at the source, and its number of points there."""
@@ -110,7 +114,7 @@ def without_ours(tags: Mapping[str, str]) -> dict[str, str]:
 def state_of(tags: Mapping[str, str]) -> tuple[str, int]:
     """The digest that RUN_STATE tells and the points; nothing when the run is not whole."""
     digest, _, points = tags.get(RUN_STATE, "").partition(" ")
-    return (digest, int(points)) if points.isdigit() else ("", 0)
+    return (digest, int(points)) if COUNT.fullmatch(points) else ("", 0)
 
 
 def digest(run: SourceRun, tags: Mapping[str, str]) -> str:

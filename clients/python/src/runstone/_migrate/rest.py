@@ -28,6 +28,9 @@ CERTIFICATE = "MLFLOW_TRACKING_SERVER_CERT_PATH"
 PATIENCE_SECONDS = 60.0
 """How long a server that is away, or has too much to do, is waited for."""
 
+REACH_SECONDS = 3.0
+"""The same for one that never answered: more often than away it is another address."""
+
 BROKEN_ATTEMPTS = 3
 """Of a call that is answered 500: it may pass, but is more often the same answer again."""
 
@@ -88,6 +91,7 @@ class Rest:
         self._headers = {"User-Agent": "runstone", **_authorization(parts.username, parts.password)}
         self._tls = _tls() if self._secure else None
         self._own = threading.local()
+        self._answered = False
         self._lock = threading.Lock()
         self._opened: list[http.client.HTTPConnection] = []
 
@@ -133,9 +137,11 @@ class Rest:
             given = {**parameters, **({"page_token": token} if token else {})}
             answer = self.get(call, **given) if method == "GET" else self.post(call, given)
             yield from answer.get(field, ())
-            token = answer.get("next_page_token", "")
+            before, token = token, answer.get("next_page_token", "")
             if not token:
                 return
+            if token == before:
+                raise RestError(f"{self.where} answered {call} with the same page again", 200)
 
     def fetch(self, path: str, target: Path) -> None:
         """The bytes that a path answers with, into a file; memory does not grow with them."""
@@ -206,12 +212,14 @@ class Rest:
         raise RestError(message, answer.status, code)
 
     def _attempts(self, method: str, path: str, attempt: Any) -> Any:
-        end = time.monotonic() + PATIENCE_SECONDS
+        began = time.monotonic()
         pause, broken = FIRST_PAUSE_SECONDS, 0
         while True:
             try:
-                return attempt()
+                answer = attempt()
             except _Passing as error:
+                self._answered |= error.status != 0
+                end = began + (PATIENCE_SECONDS if self._answered else REACH_SECONDS)
                 broken += error.status >= 500 and error.status not in PASSING
                 if time.monotonic() + pause > end or broken == BROKEN_ATTEMPTS:
                     raise RestError(
@@ -219,6 +227,9 @@ class Rest:
                     ) from None
                 time.sleep(max(pause * random.uniform(0.5, 1.0), error.after or 0.0))  # noqa: S311
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            else:
+                self._answered = True
+                return answer
 
     def _connection(self) -> http.client.HTTPConnection:
         found: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
@@ -262,7 +273,7 @@ def _tls() -> ssl.SSLContext:
 def _seconds(answer: http.client.HTTPResponse) -> float | None:
     """What Retry-After says, when it is a number of seconds; at most what is waited for in all."""
     said = answer.getheader("Retry-After", "")
-    return min(float(said), PATIENCE_SECONDS) if said.isdigit() else None
+    return min(float(said), PATIENCE_SECONDS) if said.isascii() and said.isdigit() else None
 
 
 def quoted(path: str) -> str:

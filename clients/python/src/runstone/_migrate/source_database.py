@@ -51,6 +51,9 @@ REVISIONS = frozenset({
 # fmt: on
 """Schemas that the statements below were written for, as alembic_version names them."""
 
+VERSION = re.compile(r"[0-9]{1,9}")
+"""A version's number in a URI; a longer one is no integer of a database."""
+
 PAGE_RUNS = 500
 CONNECTIONS = 16
 """As many threads copy at once, at most."""
@@ -334,7 +337,7 @@ class DatabaseSource:
         elif isinstance(found, ModelUri) and found.selector.startswith("m-"):
             of = self._tables["logged_models"]
             statement = sa.select(of.c.artifact_location).where(of.c.model_id == found.selector)
-        elif isinstance(found, ModelUri) and found.selector.isdigit():
+        elif isinstance(found, ModelUri) and VERSION.fullmatch(found.selector):
             of = self._tables["model_versions"]
             statement = sa.select(_location(of)).where(
                 of.c.name == found.name, of.c.version == int(found.selector)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -20,6 +22,9 @@ PROXY_PATH = "/api/2.0/mlflow-artifacts/artifacts"
 
 S3_ENDPOINTS = ("MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
+AWAY = frozenset({errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN})
+"""What a file system says whose disk or server has gone, and with it all of its files."""
+
 ABOVE_RUN = 3
 """Folders from a run's files up to what holds all experiments: root/experiment/run/artifacts."""
 
@@ -32,18 +37,38 @@ class LocalTree:
 
     def files(self) -> list[SourceFile]:
         """See Tree."""
-        if not self._root.exists():
-            return []
-        if self._root.is_file():
-            return [SourceFile(self._root.name, self._root.stat().st_size)]
-        found = []
-        for above, _, names in os.walk(self._root, followlinks=True, onerror=_raise):
-            for name in names:
-                path = Path(above) / name
-                if path.is_file():
-                    inside = path.relative_to(self._root).as_posix()
-                    found.append(SourceFile(inside, path.stat().st_size))
-        return sorted(found, key=lambda each: each.path)
+        try:
+            if not self._root.exists():
+                return []
+            if self._root.is_file():
+                return [SourceFile(self._root.name, self._root.stat().st_size)]
+            return sorted(self._walk(), key=lambda each: each.path)
+        except OSError as error:
+            raise _unread(error) from None
+
+    def _walk(self) -> Iterator[SourceFile]:
+        """The files below the root, links followed.
+
+        What is out of reach, a link to nothing, a folder that may not be read, a link to a folder
+        that it stands in, is given as a file: who copies it is told why it cannot be.
+        """
+        waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(self._root, frozenset())]
+        while waiting:
+            path, above = waiting.pop()
+            inside = path.relative_to(self._root).as_posix()
+            try:
+                found = path.stat()
+                here = found.st_dev, found.st_ino
+                if stat.S_ISREG(found.st_mode):
+                    yield SourceFile(inside, found.st_size)
+                elif stat.S_ISDIR(found.st_mode) and here in above:
+                    yield SourceFile(inside, 0)
+                elif stat.S_ISDIR(found.st_mode):
+                    waiting += ((each, above | {here}) for each in path.iterdir())
+            except OSError as error:
+                if path == self._root or error.errno in AWAY:
+                    raise
+                yield SourceFile(inside, 0)
 
     def local(self, path: str) -> Path | None:
         """See Tree."""
@@ -56,8 +81,18 @@ class LocalTree:
         shutil.copyfile(source, target)
 
 
-def _raise(error: OSError) -> None:
-    raise FilesOutOfReach(f"{error.filename}: {error.strerror}")
+def _unread(error: OSError) -> FilesOutOfReach:
+    found = FilesOutOfReach(f"{error.filename}: {error.strerror}")
+    found.away = error.errno in AWAY
+    return found
+
+
+def _out_of_reach(error: RestError) -> FilesOutOfReach:
+    """What a server says of files. One that is away has no other files either: the import ends,
+    and goes on when it is back, in place of telling of each file that it is lost."""
+    found = FilesOutOfReach(error.message)
+    found.away = error.away
+    return found
 
 
 class ServerTree:
@@ -82,15 +117,18 @@ class ServerTree:
     def files(self) -> list[SourceFile]:
         """See Tree."""
         waiting, found = [""], []
+        known = {""}
         try:
             while waiting:
                 for path, is_dir, size in self._entries(waiting.pop()):
-                    if is_dir:
-                        waiting.append(path)
-                    else:
+                    if not is_dir:
                         found.append(SourceFile(path, size))
+                    elif path not in known:
+                        # Some servers list a directory in itself.
+                        known.add(path)
+                        waiting.append(path)
         except RestError as error:
-            raise FilesOutOfReach(error.message) from None
+            raise _out_of_reach(error) from None
         return sorted(found, key=lambda each: each.path)
 
     def local(self, path: str) -> Path | None:
@@ -102,7 +140,7 @@ class ServerTree:
         try:
             self._rest.fetch(self._address(path), target)
         except RestError as error:
-            raise FilesOutOfReach(error.message) from None
+            raise _out_of_reach(error) from None
 
 
 def proxied(rest: Rest, root: str) -> ServerTree:
@@ -275,7 +313,11 @@ class Places:
         )
 
     def _folder(self, folder: Path) -> Tree:
-        if not folder.exists():
+        try:
+            there = folder.exists()
+        except OSError as error:
+            raise _unread(error) from None
+        if not there:
             above = folder.parents[min(ABOVE_RUN, len(folder.parents)) - 1]
             if not above.exists():
                 raise FilesOutOfReach(

@@ -20,6 +20,7 @@ from runstone._client import Client
 from runstone._client._models import UNLIMITED
 from runstone._connection import new_id
 from runstone._convert import tracking as convert
+from runstone._convert.registry import version_number
 from runstone._entities.registry import ModelVersion
 from runstone._entities.tracking import Run
 from runstone.exceptions import InvalidUri
@@ -106,6 +107,16 @@ class PluginClient(Client):
                 request_id=new_id(),
             )
         )
+
+    def files_of_version(self, name: str, version: str) -> str:
+        """The URI of a version's files: here, unless its source is elsewhere.
+
+        Raises ModelNotFound, VersionNotFound.
+        """
+        number = version_number(version)
+        request = model_version_pb2.GetModelVersionRequest(name=name, version=number)
+        found = self._registry.GetModelVersion(request).model_version
+        return found.external_uri or uri(MODEL_VERSIONS, found.model_version_id)
 
 
 @lru_cache(maxsize=100)

@@ -166,9 +166,8 @@ class RegistryStore(AbstractStore):
         return entities.model_version(self.client.get_model_version_by_alias(name, alias))
 
     def get_model_version_download_uri(self, name: str, version: str) -> str:
-        """Where the version's own files are."""
-        found = self.client.get_model_version(name, version)
-        return places.uri(places.MODEL_VERSIONS, found.model_version_id)
+        """Where the version's files are: its own, or those that it names elsewhere."""
+        return self.client.files_of_version(name, version)
 
     def search_model_versions(
         self,

@@ -7,7 +7,9 @@ files, which both releases that are tested read: ids in base64, JSON texts as at
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +17,7 @@ from mlflow import entities as theirs
 
 from runstone import entities as ours
 
-TRACE_ID_PREFIX = "tr-"
+_OTEL_TRACE_ID = re.compile(r"tr-([0-9a-f]{32})")
 SPANS_LOCATION = "mlflow.trace.spansLocation"
 HERE = "TRACKING_STORE"
 """What MLflow's client wants to read in that tag: else it writes spans as a file of the trace, and
@@ -64,11 +66,11 @@ def trace(of: ours.Trace) -> theirs.Trace:
 
 def span(of: ours.Span) -> theirs.Span:
     """A span that has ended, or not yet."""
-    attributes = {key: json.dumps(value) for key, value in of.attributes.items()}
+    attributes = {key: _encoded(value) for key, value in of.attributes.items()}
     attributes.setdefault(REQUEST_ID, json.dumps(of.trace_id))
     return theirs.Span.from_dict(
         {
-            "trace_id": _base64(of.trace_id.removeprefix(TRACE_ID_PREFIX)),
+            "trace_id": base64.b64encode(_trace_bytes(of.trace_id)).decode("ascii"),
             "span_id": _base64(of.span_id),
             "parent_span_id": _base64(of.parent_id) if of.parent_id else "",
             "name": of.name,
@@ -120,8 +122,24 @@ def our_span(of: theirs.Span) -> ours.Span:
     )
 
 
+def _trace_bytes(trace_id: str) -> bytes:
+    """The sixteen bytes of a trace's id. One that is not OpenTelemetry's has others that are its
+    own, always the same; as the HTTP gateway answers."""
+    if given := _OTEL_TRACE_ID.fullmatch(trace_id):
+        return bytes.fromhex(given[1])
+    return hashlib.blake2b(trace_id.encode(), digest_size=16).digest()
+
+
 def _base64(hexadecimal: str) -> str:
     return base64.b64encode(bytes.fromhex(hexadecimal)).decode("ascii")
+
+
+def _encoded(value: Any) -> str:
+    """The JSON of an attribute; its text when it is nested deeper than JSON is written."""
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        return json.dumps("nested too deep to be shown")
 
 
 def _decoded(value: Any) -> Any:
@@ -130,5 +148,5 @@ def _decoded(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value

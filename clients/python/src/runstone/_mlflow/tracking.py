@@ -20,6 +20,7 @@ from runstone._mlflow.metrics import MetricsMixin
 from runstone._mlflow.models import ModelsMixin
 from runstone._mlflow.paging import filled
 from runstone._mlflow.traces import TracesMixin
+from runstone.exceptions import InvalidArgument
 
 UNKNOWN_USER = "unknown"
 """What MLflow's client says when nobody told it who is at work."""
@@ -169,6 +170,20 @@ class TrackingStore(MetricsMixin, ModelsMixin, TracesMixin, AbstractStore):
     def record_logged_model(self, run_id: str, mlflow_model: Any) -> None:
         """Add a model to the list that the run's tag of MLflow 1 and 2 holds."""
         tags = self.client.get_run(run_id).data.tags
-        models = json.loads(tags.get(MLFLOW_LOGGED_MODELS, "[]"))
+        models = _models(tags.get(MLFLOW_LOGGED_MODELS, "[]"))
         models.append(mlflow_model.get_tags_dict())
         self.client.set_tag(run_id, MLFLOW_LOGGED_MODELS, json.dumps(models))
+
+
+def _models(text: str) -> list[Any]:
+    """The models that a run's tag lists. Raises InvalidArgument for another text, which would be
+    lost by one more."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        raise InvalidArgument(
+            f"the run's tag {MLFLOW_LOGGED_MODELS!r} must be a JSON list of models; delete the tag"
+        )
+    return found

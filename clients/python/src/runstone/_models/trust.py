@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from runstone import _settings
+from runstone._models import paths
+from runstone._models.model import MLMODEL
 from runstone._values import invalid
 from runstone.exceptions import UntrustedModel
 
 _Stamp = tuple[int, int, int]
 """Device, inode and time of change: an inode alone is given to other files later."""
+
+OWN_MARK = "own"
+"""Of an artifact, in the MLmodel file: a model that whoever saved the outer one had made."""
 
 _own_folders: set[_Stamp] = set()
 _own_ids: set[str] = set()
@@ -43,13 +48,30 @@ def is_own_folder(folder: Path) -> bool:
 
 
 def _stamp(folder: Path) -> _Stamp:
-    found = (folder / "MLmodel").stat()
+    found = (folder / MLMODEL).stat()
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def is_own(owner_id: str) -> bool:
     """Whether this process made the logged model or model version."""
     return owner_id in _own_ids
+
+
+def own_inside(folder: Path, artifacts: Any, *, own: bool, allow_pickle: bool | None) -> None:
+    """Let a model load those among its artifacts, for which it was itself allowed to run code.
+
+    Args:
+        folder: The outer model's.
+        artifacts: As the MLmodel file has them. Those that were the saver's own are marked: one's
+            own wrapper may hold the model of a stranger, for whom nobody vouched.
+        own: Whether the outer model is one's own, so that its marks can be believed.
+        allow_pickle: What the caller says; True is said of all that the author put together.
+    """
+    for name, each in artifacts.items() if isinstance(artifacts, Mapping) else ():
+        if isinstance(each, Mapping) and (allow_pickle or (own and each.get(OWN_MARK) is True)):
+            place = paths.inside(folder, each.get("path"), f"artifacts.{name}.path")
+            for description in place.rglob(MLMODEL) if place.is_dir() else ():
+                own_folder(description.parent)
 
 
 def code(configuration: Mapping[str, Any]) -> str | None:

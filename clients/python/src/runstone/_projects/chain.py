@@ -51,10 +51,10 @@ class Chain:
 
     def get_status(self) -> str:
         """RUNNING, FINISHED, FAILED or KILLED."""
-        if self._succeeded is None:
-            return "RUNNING"
         if self._cancelled.is_set():
             return "KILLED"
+        if self._succeeded is None:
+            return "RUNNING"
         return "FINISHED" if self._succeeded else "FAILED"
 
     def wait(self) -> bool:

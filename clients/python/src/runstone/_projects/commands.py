@@ -19,6 +19,9 @@ _NUMBER = re.compile(r"-(\d+(\.\d*)?|\.\d+|inf|nan)([eE][+-]?\d+)?", re.ASCII | 
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\+?=")
 _OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 
+_NAME = "RUNSTONE_VALUE_"
+"""Of the variables in which a script has its values."""
+
 _SYNTAX = {
     **dict.fromkeys("|&;<>()", "{} outside of quotes"),
     **dict.fromkeys("*?", "the pattern {} outside of quotes"),
@@ -196,14 +199,21 @@ def _in_shell(
     for name, value in others.items():
         given.append(value)
         joint = "=" if _like_option(value) else " "
-        script += f' --{name}{joint}"${{{len(given)}}}"'
-    return ("bash", "-c", script, "runstone", *given)
+        script += f' --{name}{joint}"{_variable(len(given))}"'
+    # By names of their own: within a function of the script, ${1} is another one.
+    taken = " ".join(f"{_NAME}{number}=${{{number}}}" for number in range(1, len(given) + 1))
+    before = f"{taken}; set --; " if given else ""
+    return ("bash", "-c", before + script, "runstone", *given)
+
+
+def _variable(number: int) -> str:
+    return f"${{{_NAME}{number}}}"
 
 
 def _script(
     command: str, known: set[str], where: str
 ) -> tuple[str, list[str], list[tuple[str, str]]]:
-    """A script in which ``${1}`` … stand for the parameters whose names come second.
+    """A script in which variables, 1 …, stand for the parameters whose names come second.
 
     The third are those that stand as words of their own, each with the word before it.
 
@@ -228,7 +238,7 @@ def _script(
             _check_known(name, known, where)
             if name not in names:
                 names.append(name)
-            inside = f"${{{names.index(name) + 1}}}"
+            inside = _variable(names.index(name) + 1)
             before = text[:place].rstrip("\"'")
             if not before or before[-1].isspace():
                 alone.append((name, (before.split() or [""])[-1]))

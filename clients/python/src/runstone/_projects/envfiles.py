@@ -7,14 +7,17 @@ all of them say.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from runstone._environments.building import HERE
 from runstone._projects import mlproject_yaml
 from runstone._projects.mlproject import CondaEnv, PythonEnv
 from runstone.exceptions import ProjectInvalid
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The Python that runs this."""
 
 MOST_FILES = 50
 """Requirements files that name one another; more is a circle."""

@@ -14,8 +14,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from runstone._environments import building
-from runstone._environments.wheel import OURS, own_wheel
 from runstone._projects import envfiles
 from runstone._projects.launch import Launch, Prepared
 from runstone._projects.mlproject import CondaEnv, DockerEnv, Project, PythonEnv
@@ -96,6 +94,10 @@ def _here(launch: Launch) -> Prepared:
 
 def _made(project: Project, manager: str) -> Path:
     """The interpreter of a project's environment of its own."""
+    # Not with this module: most projects run in this Python.
+    from runstone._environments import building
+    from runstone._environments.wheel import OURS, own_wheel
+
     wanted, lines, constraints = _wishes(project)
     ours = any(OURS.match(line) for line in lines)
     lines = [line for line in lines if not OURS.match(line)]
@@ -127,7 +129,7 @@ def _wishes(project: Project) -> tuple[str, list[str], dict[str, str]]:
         return envfiles.python_env(project.folder, environment.path)
     if isinstance(environment, CondaEnv):
         return envfiles.conda_env(project.folder, environment.path)
-    return building.HERE, [], {}
+    return envfiles.HERE, [], {}
 
 
 def _local_parts(project: Project, lines: list[str]) -> list[str]:
@@ -151,6 +153,8 @@ def _in_conda(launch: Launch) -> Prepared:
 
     A file beside it says that it was finished; one that was not is made anew.
     """
+    from runstone._environments import building
+
     conda = os.environ.get("CONDA_EXE") or shutil.which("conda")
     if conda is None:
         raise LibraryMissing(
@@ -167,7 +171,7 @@ def _in_conda(launch: Launch) -> Prepared:
     with building.alone(place):
         if not finished.exists():
             shutil.rmtree(place, ignore_errors=True)
-            words = ("env", "create", "--quiet", "--yes", "-p", str(place), "-f", str(path))
+            words = ("env", "create", "--quiet", "-p", str(place), "-f", str(path))
             building.call([conda, *words], WHOSE, launch.project.folder)
             finished.touch()
     return Prepared(

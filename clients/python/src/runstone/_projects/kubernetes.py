@@ -73,10 +73,13 @@ class KubernetesBackend:
         name = job["metadata"]["name"]
         try:
             _create(cluster, job, launch.run_id)
+            tags = {JOB_TAG: f"{cluster.namespace}/{name}", IMAGE_TAG: image}
+            _tag(launch.run_id, tags)
         except BaseException:
+            # Ctrl-C, or a suite that is away: no Job is to run that nobody follows.
+            _forget(cluster, name, launch.run_id)
             cluster.close()
             raise
-        _tag(launch.run_id, {JOB_TAG: f"{cluster.namespace}/{name}", IMAGE_TAG: image})
         log.info("made the Job %s in namespace %s of %s", name, cluster.namespace, cluster.host)
         return KubernetesRun(
             cluster, name, launch.run_id, settings.start_timeout_s, launch.output_to_stderr
@@ -157,29 +160,33 @@ def _create(cluster: Cluster, job: Mapping[str, Any], run_id: str) -> None:
             cluster.create_job(job)
             return
         except Refused as error:
-            if error.status == 409 and _is_ours(cluster, job, run_id):
+            if error.status == 409 and _was_made(cluster, str(job["metadata"]["name"]), run_id):
                 return
             raise _failed(error.told(f"make the Job in namespace {cluster.namespace}")) from error
         except Away as error:
             if attempt == CREATIONS:
-                _forget(cluster, str(job["metadata"]["name"]))
                 raise _failed(error.told(f"make the Job in {cluster.host}")) from error
             time.sleep(pause)
             pause *= 2
 
 
-def _is_ours(cluster: Cluster, job: Mapping[str, Any], run_id: str) -> bool:
+def _was_made(cluster: Cluster, name: str, run_id: str) -> bool:
     try:
-        found = cluster.read_job(str(job["metadata"]["name"]))
+        return _is_ours(cluster, name, run_id)
     except (Refused, Away):
         return False
-    labels = ((found or {}).get("metadata") or {}).get("labels") or {}
-    return labels.get(manifests.RUN_ID) == run_id
 
 
-def _forget(cluster: Cluster, name: str) -> None:
+def _is_ours(cluster: Cluster, name: str, run_id: str) -> bool:
+    """Whether a Job is there and this run's. Raises Refused, Away."""
+    labels = ((cluster.read_job(name) or {}).get("metadata") or {}).get("labels") or {}
+    return bool(labels.get(manifests.RUN_ID) == run_id)
+
+
+def _forget(cluster: Cluster, name: str, run_id: str) -> None:
     try:
-        cluster.delete_job(name)
+        if _is_ours(cluster, name, run_id):
+            cluster.delete_job(name)
     except (Refused, Away) as error:
         log.warning("whether the Job %s was made is not known: %s", name, error)
 
@@ -246,20 +253,29 @@ class KubernetesRun:
         with self._waiting:
             if self._ended is None:
                 ended = self._following().end()
-                self._ended = Ended("KILLED", "it was cancelled") if self._cancelled else ended
+                if self._cancelled:
+                    ended = Ended("KILLED", "it was cancelled")
+                elif ended.status == "KILLED":
+                    ended = self._as_its_run_says(ended)
+                self._ended = ended
                 self._cluster.close()
-                if ended.status == "KILLED" and not self._cancelled:
-                    self._note_killed()
             return self._ended.status == "FINISHED"
 
-    def _note_killed(self) -> None:
-        """Whoever waits knows only that it failed; that somebody ended it is known here."""
+    def _as_its_run_says(self, ended: Ended) -> Ended:
+        """How a run ended whose Job is gone: a day after its end the cluster deletes it, too.
+
+        Whoever waits knows only that it failed; that somebody ended it is known here.
+        """
         client = _state.client()
         try:
-            if not RunStatus.is_terminated(client.get_run(self._run_id).info.status):
+            status = client.get_run(self._run_id).info.status
+            if status == "FINISHED":
+                return Ended("FINISHED")
+            if not RunStatus.is_terminated(status):
                 client.set_terminated(self._run_id, "KILLED")
         except RunstoneException as error:
             log.warning("run %s could not be marked as killed: %s", self._run_id, error)
+        return ended
 
     def cancel(self) -> None:
         """Delete the Job with its pods, and wait until they are gone.
@@ -287,6 +303,7 @@ class KubernetesRun:
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
         self._ended = self._ended or Ended("KILLED", "it was cancelled")
+        self._cluster.close()
 
     def _has_pods(self) -> bool:
         try:

@@ -15,7 +15,7 @@ class Source:
     """Where a project came from, and where it lies now.
 
     Attributes:
-        uri: As it was given, without a password.
+        uri: As it was given, without a password; of this machine an absolute path.
         kind: ``folder``, ``git`` or ``zip``.
         folder: The project's own folder, in which its commands start.
         root: The folder of the whole checkout or archive; of a folder in git, its repository.

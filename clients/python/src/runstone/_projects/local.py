@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from runstone._projects import environments
@@ -42,18 +43,46 @@ class LocalBackend:
         dropped = {*launch.unset, *prepared.unset}
         kept = {name: value for name, value in os.environ.items() if name not in dropped}
         sys.stdout.flush()
+        run = None
         try:
-            process = subprocess.Popen(
-                prepared.argv,
-                cwd=launch.source.folder,
-                env=kept | dict(prepared.variables),
-                stdout=STANDARD_ERROR if launch.output_to_stderr else None,
-                # One signal reaches all that it starts, and Ctrl-C reaches it through us alone.
-                start_new_session=True,
-            )
+            with _signals_held():
+                process = subprocess.Popen(
+                    prepared.argv,
+                    cwd=launch.source.folder,
+                    env=kept | dict(prepared.variables),
+                    stdout=STANDARD_ERROR if launch.output_to_stderr else None,
+                    # One signal reaches all that it starts, and Ctrl-C reaches it by us alone.
+                    start_new_session=True,
+                )
+                run = LocalRun(launch.run_id, process, prepared.stop)
         except OSError as error:
             raise _not_started(prepared.argv[0], error) from error
-        return LocalRun(launch.run_id, process, prepared.stop)
+        except BaseException:
+            if run is not None:
+                run.cancel()
+            raise
+        return run
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Inside, Ctrl-C and its like wait: no process is to be started that nobody knows of."""
+    came: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            # What is ignored here is to be ignored by what is started.
+            if callable(handler):
+                before[number] = handler
+                signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def _not_started(program: str, error: OSError) -> ExecutionException:

@@ -39,9 +39,6 @@ ENTRY_POINT = "mlflow.project.entryPoint"
 PROJECT_ENV = "mlflow.project.env"
 PROJECT_BACKEND = "mlflow.project.backend"
 PROJECT_VERSION = "mlflow.project.version"
-OLD_GIT_URL = "mlflow.gitRepoURL"
-OLD_GIT_BRANCH = "mlflow.gitBranchName"
-"""MLflow sets these two beside their newer names."""
 
 MAX_PATCH_BYTES = 10 << 20
 """Code is smaller; a larger patch holds data, and is not kept."""
@@ -108,9 +105,7 @@ def _tags(user: str, launch: Launch, parent_run_id: str | None) -> dict[str, str
         _context.SOURCE_TYPE: "PROJECT",
         _context.GIT_COMMIT: source.commit,
         _context.GIT_URL: source.repository,
-        OLD_GIT_URL: source.repository,
         _context.GIT_BRANCH: source.branch,
-        OLD_GIT_BRANCH: source.branch,
         _context.PARENT_RUN_ID: parent_run_id,
         ENTRY_POINT: launch.entry_point,
         PROJECT_BACKEND: launch.backend,
@@ -121,12 +116,12 @@ def _tags(user: str, launch: Launch, parent_run_id: str | None) -> dict[str, str
 
 
 def source_name(source: Source) -> str:
-    """What MLflow calls a source: its URI; a folder in git is ``file://repository#folder``."""
+    """What MLflow calls a source: its URI; what is in git here is ``file://repository#folder``."""
     if source.kind == "folder":
         if source.commit is None:
             return str(source.folder)
         return f"file://{source.root}" + (f"#{source.subdirectory}" if source.subdirectory else "")
-    return source.uri
+    return f"file://{source.uri}" if source.uri.startswith("/") else source.uri
 
 
 def _files(launch: Launch) -> dict[str, bytes]:

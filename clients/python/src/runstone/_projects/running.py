@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +59,7 @@ class Job:
     source: Source
     project: Project
     backend: Backend
-    experiment_id: str
+    experiment_id: Callable[[], str]
     wishes: Wishes
     downloads: Path
 
@@ -104,7 +106,7 @@ def start(
         parameters.complete(entry, given)
         if environments.manager_of(project, wishes.env_manager) in {"virtualenv", "uv"}:
             environments.check_files(project)
-        job = Job(_state.client(), source, project, backend, experiment_id(), wishes, scratch)
+        job = Job(_state.client(), source, project, backend, cache(experiment_id), wishes, scratch)
         begun = begin(job, entry, given, parent(), run_id=run_id, run_name=run_name)
     except BaseException:
         clean()
@@ -145,7 +147,7 @@ def begin(
     wishes = job.wishes
     launch = Launch(
         run_id="",
-        experiment_id=job.experiment_id,
+        experiment_id=job.experiment_id(),
         project=job.project,
         source=job.source,
         entry_point=entry.name,
@@ -165,7 +167,7 @@ def begin(
         job.client, launch, entry.command, given,
         run_id=run_id, run_name=run_name, parent_run_id=parent_run_id,
     )  # fmt: skip
-    launch = replace(launch, run_id=made, environment=variables(made, job.experiment_id))
+    launch = replace(launch, run_id=made, environment=variables(made, launch.experiment_id))
     try:
         inner = _submitted(job, entry, launch)
     except BaseException as error:
@@ -234,7 +236,25 @@ def experiment(name: str | None, experiment_id: str | None) -> str:
 
 def follow(begun: ProjectRun) -> None:
     """Follow a run to its end beside this program, which waits for it before it ends."""
-    threading.Thread(target=begun.settle, name=f"runstone-project-{begun.run_id}").start()
+    if not _followed:
+        atexit.register(_wait_for_followed)
+    _followed.append((os.getpid(), begun))
+    # Not one that the interpreter waits for: Ctrl-C then would leave what runs behind.
+    name = f"runstone-project-{begun.run_id}"
+    threading.Thread(target=begun.settle, name=name, daemon=True).start()
+
+
+_followed: list[tuple[int, ProjectRun]] = []
+
+
+def _wait_for_followed() -> None:
+    mine = [begun for pid, begun in _followed if pid == os.getpid()]
+    try:
+        for begun in mine:
+            begun.wait()
+    except KeyboardInterrupt:
+        for begun in mine:
+            begun.cancel()
 
 
 def _remove(folder: Path) -> None:

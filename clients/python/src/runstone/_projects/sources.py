@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from runstone import _settings
-from runstone._projects import archives, git
+from runstone._projects import git
 from runstone._projects.launch import Source
 from runstone.exceptions import ProjectInvalid
 
@@ -160,10 +160,11 @@ def _folder(uri: str, place: Place) -> Source:
     base = Path(place.where).resolve()
     folder = _within(base, place.subdirectory, uri)
     root = git.root(folder)
+    named = _with(str(base), place.subdirectory)
     if root is None:
-        return Source(uri, "folder", folder, base, place.subdirectory)
+        return Source(named, "folder", folder, base, place.subdirectory)
     return Source(
-        uri,
+        named,
         "folder",
         folder,
         root,
@@ -175,6 +176,7 @@ def _folder(uri: str, place: Place) -> Source:
 
 def _checkout(uri: str, place: Place, version: str | None, scratch: Path, *, kept: bool) -> Source:
     subdirectory, url, local = place.subdirectory, place.where, place.local
+    named, repository = git.without_password(uri), git.without_password(url)
     if place.kind == "folder":
         folder = _within(Path(place.where).resolve(), place.subdirectory, uri)
         found = git.root(folder)
@@ -183,12 +185,13 @@ def _checkout(uri: str, place: Place, version: str | None, scratch: Path, *, kep
                 f"version {version!r} is of a git repository, and {folder} is in none"
             )
         subdirectory, url, local = _relative(folder, found), found.as_uri(), True
+        named, repository = _with(str(found), subdirectory), git.remote(found) or url
     root = scratch / "checkout"
     root.mkdir()
     branch = git.fetch(url, version, root, local=local)
     check_links(root)
     return Source(
-        git.without_password(uri),
+        named,
         "git",
         _within(root, subdirectory, uri),
         root,
@@ -196,28 +199,29 @@ def _checkout(uri: str, place: Place, version: str | None, scratch: Path, *, kep
         version=version,
         branch=branch,
         commit=git.commit(root),
-        repository=(git.remote(found) or url)
-        if place.kind == "folder" and found
-        else url_shown(url),
+        repository=repository,
         scratch=None if kept else scratch,
     )
 
 
-def url_shown(url: str) -> str:
-    """A repository's URL as it is recorded."""
-    return git.without_password(url)
+def _with(place: str, subdirectory: str) -> str:
+    return f"{place}#{subdirectory}" if subdirectory else place
 
 
 def _zip(uri: str, place: Place, scratch: Path, *, kept: bool) -> Source:
-    archive = Path(place.where)
-    if _SCHEME.match(place.where):
+    from runstone._projects import archives
+
+    archive = Path(place.where).absolute()
+    # A query may be a signature that lets whoever has it in.
+    named = str(archive) if archive.exists() else git.without_password(place.where.split("?")[0])
+    if not archive.exists() and _SCHEME.match(place.where):
         archive = scratch / "project.zip"
         archives.download(place.where, archive)
     root = scratch / "checkout"
     root.mkdir()
     digest = archives.unpack(archive, root)
     return Source(
-        git.without_password(uri),
+        _with(named, place.subdirectory),
         "zip",
         _within(root, place.subdirectory, uri),
         root,

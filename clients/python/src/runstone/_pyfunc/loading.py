@@ -67,14 +67,19 @@ def _loaded(
         )
     loading.put_on_path(found.folder, function)
     if flavor is None:
-        return PyFuncModel(found.model, *_by_own_loader(loader, found, function, model_config))
+        predictor, model = _by_own_loader(loader, found, function, model_config)
+        return PyFuncModel(found.model, predictor, model, folder=found.folder)
     options = {} if model_config is None else {"model_config": model_config}
+    if flavor.name == PYTHON_FUNCTION:
+        artifacts = configuration.get("artifacts")
+        trust.own_inside(found.folder, artifacts, own=found.own, allow_pickle=allow_pickle)
     model = flavor.runtime(found.folder, configuration, **options)
     return PyFuncModel(
         found.model,
         flavor.predictor(model, function),
         model,
         flavor.streamer(model, function),
+        folder=found.folder,
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runstone._flavors.python_model import Loaded
+from runstone._models import example
 from runstone._models.flavor import Predictor, Streamer
 from runstone.exceptions import InvalidArgument
 
@@ -26,11 +28,14 @@ class PyFuncModel:
         predictor: Predictor,
         implementation: Any,
         stream: Streamer | None = None,
+        *,
+        folder: Path,
     ) -> None:
         self.metadata = metadata
         self._predictor = predictor
         self._implementation = implementation
         self._stream = stream
+        self._folder = folder
 
     def __repr__(self) -> str:
         return f"PyFuncModel(flavors={sorted(self.metadata.flavors)}, model_id={self.model_id!r})"
@@ -39,6 +44,14 @@ class PyFuncModel:
     def model_id(self) -> str | None:
         """The logged model; None of one that was not logged."""
         return self.metadata.model_id
+
+    @property
+    def input_example(self) -> Any:
+        """The input example as it was given, read from the model's files; None without one.
+
+        Parameters come with it as a tuple's second.
+        """
+        return example.load(self._folder, self.metadata.saved_input_example_info)
 
     @property
     def input_schema(self) -> Any:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runstone._flavors import code_model
+from runstone._flavors.libraries import library
 from runstone._flavors.python_function import Own
 from runstone._flavors.python_model import checked
+from runstone._models import code_files, environment, imports
 from runstone._models.writing import About
 from runstone._schema.hints import function_hints, signature_from_type_hints
 from runstone._values import invalid, warn
@@ -67,6 +72,36 @@ def _made(
         raise invalid("python_model", str(error)) from error
     finally:
         sys.path[:] = before
+
+
+@contextmanager
+def code_of(
+    own: Own, code_paths: Sequence[str | os.PathLike[str]] | None, *, infer: bool
+) -> Iterator[Sequence[str | os.PathLike[str]] | None]:
+    """The files that go with a model: those that are named, or those that it is seen to need.
+
+    Raises:
+        InvalidField: both are wanted, or ``infer`` is neither True nor False.
+    """
+    if not isinstance(infer, bool):
+        raise invalid("infer_code_paths", f"must be True or False, not {infer!r:.50}")
+    if not infer:
+        yield code_paths
+        return
+    if code_paths:
+        raise invalid("infer_code_paths", "cannot stand beside code_paths; give one of them")
+    with tempfile.TemporaryDirectory(prefix="runstone-code-") as place:
+        scripts = [] if own.script is None else [own.script]
+        files = code_files.needed([] if scripts else _modules(own), scripts)
+        own.code_paths = code_files.copied(files, Path(place))
+        yield list(own.code_paths) or None
+
+
+def _modules(own: Own) -> set[str]:
+    if own.loader is not None:
+        return {own.loader}
+    pickled = io.BytesIO(library("cloudpickle").dumps(own.python_model))
+    return environment.modules_of_pickled(pickled) | imports.of_object(own.python_model)
 
 
 def described(about: About, own: Own) -> About:

@@ -82,7 +82,7 @@ def infer_signature(
         ([string (required)], ['k': long (default: 3)])
     """
     inputs, outputs = _inferred(model_input, "inputs"), _inferred(model_output, "outputs")
-    _warn_of_integers(inputs, outputs)
+    _warn_of_integers(inputs)  # outputs are told, not enforced
     return ModelSignature(inputs, outputs, infer_params(params) if params else None)
 
 
@@ -116,14 +116,11 @@ def infer_schema(data: Any) -> Schema:
     return schema
 
 
-def _warn_of_integers(*schemas: Schema | None) -> None:
+def _warn_of_integers(schema: Schema | None) -> None:
     whole = (DataType.integer, DataType.long)
-    if any(
-        each.type in whole
-        for schema in schemas
-        if schema is not None and not schema.is_tensor_spec()
-        for each in schema
-    ):
+    if schema is None or schema.is_tensor_spec():
+        return
+    if any(each.type in whole for each in schema):
         warnings.warn(_INTEGERS, UserWarning, stacklevel=_callers_level())
 
 

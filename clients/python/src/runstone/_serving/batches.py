@@ -5,8 +5,10 @@ Neither is imported but by who uses it; the files of the model go to each machin
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -112,11 +114,7 @@ def spark_udf(
     import pandas as pd
 
     found, allow_pickle = _allowed(os.fspath(model_uri), allow_pickle)
-    place = Path(tempfile.mkdtemp(prefix="runstone-spark-")).name
-    sent = Path(tempfile.gettempdir()) / place / place
-    # Under a name of its own: a second model of the same name must not meet the first.
-    sent.symlink_to(found.folder.resolve())
-    spark.sparkContext.addFile(str(sent), recursive=True)
+    place = _sent(spark, found.folder)
     names = _names(found)
     predictor = BatchPredictor(
         functools.partial(SparkFiles.get, place), params, allow_pickle=allow_pickle
@@ -124,7 +122,9 @@ def spark_udf(
 
     def predict(batches: Iterator[tuple[pd.Series[Any], ...]]) -> Iterator[pd.Series[Any]]:
         for batch in batches:
-            yield predictor(_frame(batch, names)).iloc[:, 0]
+            # Spark gives the only column as it is.
+            columns = batch if isinstance(batch, tuple) else (batch,)
+            yield predictor(_frame(columns, names)).iloc[:, 0]
 
     # Spark reads the types of its own kinds of functions from the annotations.
     predict.__annotations__ = {
@@ -132,6 +132,26 @@ def spark_udf(
         "return": Iterator[pd.Series],
     }
     return pandas_udf(predict, returnType=result_type or _result_type(found))
+
+
+def _sent(spark: Any, folder: Path) -> str:
+    """Give Spark a model's files; the name by which its processes find them."""
+    above = Path(tempfile.mkdtemp(prefix="runstone-spark-"))
+    # Spark fetches them when they are needed, until this process ends.
+    atexit.register(shutil.rmtree, above, ignore_errors=True)
+    # Under a name of its own: a second model of the same name must not meet the first. Spark looks
+    # through links of folders.
+    sent = above / above.name
+    shutil.copytree(folder.resolve(), sent, copy_function=_linked)
+    spark.sparkContext.addFile(str(sent), recursive=True)
+    return sent.name
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # on another disk, or one without links
+        shutil.copy2(source, target)
 
 
 def _names(found: loading.Found) -> list[str] | None:

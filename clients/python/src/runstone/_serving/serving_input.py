@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from runstone._models.example import example_of, json_text
-from runstone._serving import check_installed, files
+from runstone._serving import check_installed
 from runstone._values import invalid
 
 
@@ -65,63 +64,3 @@ def validate_serving_input(
     except Refusal as refusal:
         raise invalid("serving_input", f"is no request: {refusal.message}") from refusal
     return model.predict(query.data, query.params)
-
-
-def predict(
-    model_uri: str | os.PathLike[str],
-    input_data: Any = None,
-    input_path: str | os.PathLike[str] | None = None,
-    content_type: str = "json",
-    output_path: str | os.PathLike[str] | None = None,
-    env_manager: str = "local",
-    *,
-    allow_pickle: bool | None = None,
-) -> None:
-    """Predict as a model's server would, from data or a file, into a file or standard output.
-
-    Args:
-        model_uri: As ``runstone.pyfunc.load_model`` takes it.
-        input_data: A request's body as text, or data as an input example may be; or
-        input_path: a file with a body. Standard input when both are absent.
-        content_type: Of the body: "json", "csv" or "parquet".
-        output_path: Where to write ``{"predictions": …}``; standard output when absent.
-        env_manager: "local": the model runs in this Python.
-        allow_pickle: As in ``runstone.pyfunc.load_model``.
-
-    Raises:
-        InvalidField: an argument is wrong.
-        InvalidArgument: the body cannot be read, or holds other data than the model takes.
-        LibraryMissing: something that a server needs is not installed.
-
-    Example:
-        >>> import json, pathlib, runstone
-        >>> from sklearn.linear_model import LinearRegression
-        >>> model = LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
-        >>> uri = runstone.sklearn.log_model(model, name="doubling").model_uri
-        >>> runstone.models.predict(uri, [[2.0]], output_path="out.json")
-        >>> round(json.loads(pathlib.Path("out.json").read_text())["predictions"][0], 6)
-        4.0
-    """
-    if env_manager != "local":
-        raise invalid("env_manager", f'must be "local" here, not {env_manager!r:.50}')
-    if content_type not in files.KINDS:
-        known = ", ".join(f'"{kind}"' for kind in files.KINDS)
-        raise invalid("content_type", f"must be one of {known}, not {content_type!r:.50}")
-    if input_data is not None and input_path is not None:
-        raise invalid("input_path", "cannot stand beside input_data; give one of them")
-    check_installed()
-    body = _body(input_data, input_path, content_type)
-    output = None if output_path is None else Path(output_path)
-    files.predict(os.fspath(model_uri), body, content_type, output, allow_pickle)
-
-
-def _body(data: Any, path: str | os.PathLike[str] | None, kind: str) -> bytes:
-    if data is None:
-        return files.read(None if path is None else Path(path))
-    if isinstance(data, str):
-        return data.encode()
-    if kind != "json":
-        raise invalid(
-            "content_type", f'must be "json" for input_data that is no text, not {kind!r}'
-        )
-    return example_of(data).serving_json().encode()

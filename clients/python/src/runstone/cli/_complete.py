@@ -62,7 +62,18 @@ def _completer(find: Callable[[Session, click.Context, str], Found]) -> Complete
 def _asked(ctx: click.Context) -> Iterator[Session | None]:
     """A session whose calls end soon; None where no suite serves."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    logging.getLogger("runstone").setLevel(logging.CRITICAL)
+    log = logging.getLogger("runstone")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with _short(ctx) as session:
+            yield session
+    finally:
+        log.setLevel(level)
+
+
+@contextmanager
+def _short(ctx: click.Context) -> Iterator[Session | None]:
     from runstone import _embedded, _settings, _uri
     from runstone.cli._session import Session
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from runstone.cli._format import counted, number
+from runstone.cli._plain import number as plain_number
 from runstone.cli._runids import whole_run_id
 from runstone.cli._runtable import short_ids
 from runstone.cli._session import Command, Session
@@ -35,9 +36,10 @@ tolerance_option = click.option(
     epilog="""\b
 Examples:
   runstone runs diff 3f2a9c41 77b0e5d2
-  runstone runs diff 3f2a9c41 77b0e5d2 --tolerance 1e-6 && echo same
+  runstone runs diff 3f2a9c41 77b0e5d2 --tolerance 1e-6
+
 \b
-Exit codes: 0 when nothing differs, 4 when something does; 1 and 2 as everywhere.
+Exit codes: 0 when nothing differs, 4 when something does; 1, 2 as everywhere.
 """,
 )
 @click.argument("run_a", metavar="A")
@@ -60,7 +62,11 @@ def diff(session: Session, run_a: str, run_b: str, tolerance: float) -> None:
 def show(session: Session, found: Any) -> None:
     """The differences as a table, or all of it in JSON."""
     if session.as_json:
-        session.answer({**found.to_dictionary(), "same": found.same}, "")
+        facts = found.to_dictionary()
+        for each in facts["differences"]:
+            # NaN and infinities as all commands write them.
+            each |= {side: _json(each[side]) for side in "ab"}
+        session.answer({**facts, "same": found.same}, "")
         return
     ids = short_ids([found.run_id_a, found.run_id_b])
     rows = [
@@ -76,6 +82,10 @@ def show(session: Session, found: Any) -> None:
     if rows:
         total = sum(found.compared.values())
         session.note(f"{counted(len(rows), 'difference')} in {counted(total, 'thing')} compared.")
+
+
+def _json(value: object) -> object:
+    return plain_number(value) if isinstance(value, float) else value
 
 
 def _side(which: str, run_id: str) -> Column:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import IO, Any
 
 import click
 
-from runstone.cli import experiments
+from runstone.cli import _experiment_options
 from runstone.cli._format import counted
 from runstone.cli._plain import enum_text, time_text
 from runstone.cli._session import Command, Session, pages
@@ -41,13 +39,13 @@ NAME_TAG = "mlflow.runName"
 
 
 @click.command(cls=Command)
-@experiments.experiment_argument
-@experiments.by_name
+@_experiment_options.experiment_argument
+@_experiment_options.by_name
 @click.option(
     "-o", "--output", default="-", metavar="FILE", help="Where to write. Default: standard output."
 )
 @click.option("--filter", "text", default="", help="Only these runs: as of `runs search`.")
-@experiments.view
+@_experiment_options.view
 @click.option(
     "--raw", is_flag=True, help="Leave texts as they are that a spreadsheet takes for formulas."
 )
@@ -64,12 +62,12 @@ def export(
 
     With --json each run is a line of JSON.
     """
-    found = experiments.found(session, experiment, name)
+    found = _experiment_options.found(session, experiment, name)
     request = run_pb2.SearchRunsRequest(
         experiment_ids=[found.experiment_id],
         filter=text,
         order_by=["start_time ASC"],
-        view_type=experiments.view_type(view),
+        view_type=_experiment_options.view_type(view),
     )
     runs = pages(session.service("tracking").SearchRuns, request, "runs", 0)
     with _written(output) as file:
@@ -100,6 +98,10 @@ def write_csv(file: IO[str], runs: Iterator[Any], *, raw: bool) -> int:
     disk, so that memory holds one page and the names of columns. Read twice, the second reading
     might find runs that the first did not.
     """
+    # Other commands of experiments must not wait for them.
+    import csv
+    import tempfile
+
     columns: dict[str, None] = {}
     count = 0
     with tempfile.TemporaryFile("w+", encoding="utf-8") as kept:

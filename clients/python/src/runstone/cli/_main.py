@@ -14,6 +14,7 @@ import click
 
 from runstone import _settings
 from runstone.cli import _mlflow_names
+from runstone.cli._complete import VARIABLE
 from runstone.cli._session import TRACKING_URI_HELP, Command, Declined, Session
 
 FAILED = 1
@@ -27,9 +28,11 @@ NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
 EPILOG = """\b
 Exit codes:
   0    done
-  1    it failed: standard error says why in one line, "Error: ..."
+  1    it failed: standard error says why in one line, "Error: ..."; or it
+       compared (scrub, verify, sync, import, export) and not all is well
   2    the command line is wrong, or a question got no answer
   3    a question was answered no, and nothing was deleted
+  4    runs differ (runs diff, runs reproduce)
   130  interrupted
 
 \b
@@ -155,18 +158,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
+    except SystemExit:
+        if VARIABLE in os.environ:
+            # Click has answered a shell that completes.
+            raise
+        # Of a reader that left click makes this.
+        return _unread()
     except BrokenPipeError:
-        # The reader (head, less) had enough; what Python flushes at its end would complain again.
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-        os.close(devnull)
-        return FAILED
+        return _unread()
     except Exception as error:
         if "--traceback" in given and not _foreseen(error):
             raise
         _show(_explained(error), as_json)
         return FAILED
     return code if isinstance(code, int) else 0
+
+
+def _unread() -> int:
+    """The exit code when the reader (head, less) had enough.
+
+    What Python flushes at its end would complain again, if it were still for that reader.
+    """
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+    return FAILED
 
 
 def _check_text(given: Sequence[str]) -> None:

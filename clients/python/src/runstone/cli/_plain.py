@@ -9,43 +9,66 @@ JSON has for them.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache, partial
+from operator import attrgetter
 from typing import Any
 
-from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 
 def plain(message: Message) -> dict[str, Any]:
     """A message as a dict of what JSON knows."""
-    return {field.name: _field(message, field) for field in message.DESCRIPTOR.fields}
+    return {name: read(message) for name, read in _readers(message.DESCRIPTOR)}
 
 
-def _field(message: Message, field: Any) -> Any:
-    value = getattr(message, field.name)
+Read = Callable[[Any], Any]
+
+
+@cache
+def _readers(descriptor: Descriptor) -> tuple[tuple[str, Read], ...]:
+    """How each field of a kind of message is read: asked once, not for each of thousands."""
+    return tuple((field.name, _reader(field)) for field in descriptor.fields)
+
+
+def _reader(field: Any) -> Read:
+    name: str = field.name
+    value = attrgetter(name)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        inner = field.message_type.fields_by_name["value"]
-        return {str(key): _value(value[key], inner) for key in sorted(value)}
+        inner = _converter(field.message_type.fields_by_name["value"])
+        return lambda message: _mapping(value(message), inner)
+    convert = _converter(field)
     if field.is_repeated:
-        return [_value(each, field) for each in value]
-    if field.has_presence and not message.HasField(field.name):
-        return None
-    return _value(value, field)
+        if convert is None:
+            return lambda message: list(value(message))
+        return lambda message: [convert(each) for each in value(message)]
+    if field.has_presence:
+        return lambda message: (
+            _converted(convert, value(message)) if message.HasField(name) else None
+        )
+    return value if convert is None else lambda message: convert(value(message))
 
 
-def _value(value: Any, field: Any) -> Any:
-    if isinstance(value, Timestamp):
-        return time_text(value)
-    if isinstance(value, Message):
-        return plain(value)
+def _mapping(value: Any, convert: Read | None) -> dict[str, Any]:
+    return {str(key): _converted(convert, value[key]) for key in sorted(value)}
+
+
+def _converted(convert: Read | None, value: Any) -> Any:
+    return value if convert is None else convert(value)
+
+
+def _converter(field: Any) -> Read | None:
+    """What makes a value one of JSON; None when it is one."""
+    if field.message_type is not None:
+        return time_text if field.message_type is Timestamp.DESCRIPTOR else plain
     if field.enum_type is not None:
-        return enum_text(field.enum_type, value)
-    if isinstance(value, float):
-        return number(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    return value
+        return partial(enum_text, field.enum_type)
+    if field.cpp_type in (field.CPPTYPE_DOUBLE, field.CPPTYPE_FLOAT):
+        return number
+    return bytes.hex if field.type == field.TYPE_BYTES else None
 
 
 def number(value: float) -> float | str:

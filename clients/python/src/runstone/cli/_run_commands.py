@@ -9,7 +9,7 @@ import click
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from runstone._connection import new_id
-from runstone.cli import _complete, experiments
+from runstone.cli import _complete, _experiment_options
 from runstone.cli._format import duration_text, number, seconds_between, short_time, word
 from runstone.cli._plain import enum_number, plain
 from runstone.cli._runids import run_id_argument, run_ids_argument, whole_run_id, whole_run_ids
@@ -49,7 +49,7 @@ def create(session: Session, experiment: str, name: str, tags: tuple[str, ...]) 
         name=name,
         tags=key_values(tags, "--tag"),
         request_id=new_id(),
-        experiment_id=experiments.found(session, experiment, False).experiment_id,
+        experiment_id=_experiment_options.found(session, experiment, False).experiment_id,
     )
     run = session.service("tracking").CreateRun(request).run
     session.answer(plain(run), f"Created run {run.run_id}, {run.name}.")

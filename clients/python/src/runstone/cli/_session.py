@@ -243,12 +243,14 @@ class Command(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The command's own epilog, else its examples."""
+        super().format_epilog(ctx, formatter)
         if not self.epilog:
             # Only help needs them.
             from runstone.cli._examples import text_of
 
-            self.epilog = text_of(path_of(ctx))
-        super().format_epilog(ctx, formatter)
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(text_of(path_of(ctx)))
 
 
 class Group(click.Group):
@@ -267,7 +269,9 @@ def path_of(ctx: click.Context) -> tuple[str, ...]:
     """The names of a command and its groups, whatever they were called by."""
     names: list[str] = []
     while ctx.parent is not None:
-        names.insert(0, ctx.command.name or "")
+        above = ctx.parent.command
+        known = isinstance(above, click.Group) and ctx.info_name in above.list_commands(ctx.parent)
+        names.insert(0, (ctx.info_name if known else ctx.command.name) or "")
         ctx = ctx.parent
     return tuple(names)
 

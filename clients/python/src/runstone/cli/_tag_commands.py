@@ -7,12 +7,11 @@ from typing import Any
 import click
 
 from runstone.cli import _complete
+from runstone.cli._experiment_options import experiment_argument, found
 from runstone.cli._names import model_argument
 from runstone.cli._plain import plain
 from runstone.cli._runids import run_id_argument, whole_run_id
 from runstone.cli._session import Group, Session, key_values
-from runstone.registry.v1 import model_pb2, model_version_pb2
-from runstone.tracking.v1 import experiment_pb2, run_pb2
 
 pairs_argument = click.argument("tags", nargs=-1, required=True, metavar="KEY=VALUE...")
 keys_argument = click.argument("keys", nargs=-1, required=True, metavar="KEY...")
@@ -34,12 +33,12 @@ def of_experiments() -> None:
 
 
 @of_experiments.command("set")
-@click.argument("experiment", metavar="ID|NAME", shell_complete=_complete.experiment)
+@experiment_argument
 @pairs_argument
 @click.pass_obj
 def set_of_experiment(session: Session, experiment: str, tags: tuple[str, ...]) -> None:
     """Set tags: all of them or none."""
-    from runstone.cli.experiments import found
+    from runstone.tracking.v1 import experiment_pb2
 
     given = key_values(tags, "KEY=VALUE")
     request = experiment_pb2.SetExperimentTagsRequest(
@@ -50,12 +49,12 @@ def set_of_experiment(session: Session, experiment: str, tags: tuple[str, ...]) 
 
 
 @of_experiments.command("delete")
-@click.argument("experiment", metavar="ID|NAME", shell_complete=_complete.experiment)
+@experiment_argument
 @keys_argument
 @click.pass_obj
 def delete_of_experiment(session: Session, experiment: str, keys: tuple[str, ...]) -> None:
     """Delete tags: all of them or, when one is not set, none."""
-    from runstone.cli.experiments import found
+    from runstone.tracking.v1 import experiment_pb2
 
     request = experiment_pb2.DeleteExperimentTagsRequest(
         experiment_id=found(session, experiment, False).experiment_id, keys=keys
@@ -75,6 +74,8 @@ def of_runs() -> None:
 @click.pass_obj
 def set_of_run(session: Session, run_id: str, tags: tuple[str, ...]) -> None:
     """Set tags: all of them or none."""
+    from runstone.tracking.v1 import run_pb2
+
     given = key_values(tags, "KEY=VALUE")
     request = run_pb2.LogBatchRequest(run_id=whole_run_id(session, run_id), tags=given)
     session.service("tracking").LogBatch(request)
@@ -87,6 +88,8 @@ def set_of_run(session: Session, run_id: str, tags: tuple[str, ...]) -> None:
 @click.pass_obj
 def delete_of_run(session: Session, run_id: str, keys: tuple[str, ...]) -> None:
     """Delete tags: all of them or, when one is not set, none."""
+    from runstone.tracking.v1 import run_pb2
+
     request = run_pb2.DeleteRunTagsRequest(run_id=whole_run_id(session, run_id), keys=keys)
     session.service("tracking").DeleteRunTags(request)
     session.answer({"keys": keys}, _said("Deleted", keys))
@@ -104,6 +107,8 @@ def of_models() -> None:
 @click.pass_obj
 def set_of_model(session: Session, name: str, tags: tuple[str, ...], version: str | None) -> None:
     """Set tags: all of them or none."""
+    from runstone.registry.v1 import model_pb2, model_version_pb2
+
     given = key_values(tags, "KEY=VALUE")
     registry = session.service("registry")
     changed: Any
@@ -127,6 +132,8 @@ def delete_of_model(
     session: Session, name: str, keys: tuple[str, ...], version: str | None
 ) -> None:
     """Delete tags: all of them or, when one is not set, none."""
+    from runstone.registry.v1 import model_pb2, model_version_pb2
+
     registry = session.service("registry")
     changed: Any
     if version is None:

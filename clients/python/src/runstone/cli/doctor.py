@@ -60,7 +60,7 @@ Examples:
     "--timeout",
     type=click.FloatRange(min=1, max=600),
     metavar="SECONDS",
-    help="For each check; they run side by side.  [default: 5]",
+    help="For each check; they run side by side. Default: 5, with --start 60.",
 )
 @click.pass_obj
 def command(

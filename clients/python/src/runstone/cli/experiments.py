@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 from google.protobuf import field_mask_pb2
 
 from runstone._connection import new_id
-from runstone.cli import _complete
+from runstone.cli import _experiment_export, _tag_commands
+from runstone.cli._experiment_options import (
+    by_name,
+    experiment_argument,
+    found,
+    view,
+    view_type,
+)
 from runstone.cli._format import short_time, word
-from runstone.cli._plain import enum_number, plain
+from runstone.cli._plain import plain
 from runstone.cli._session import Group, Session, confirm, key_values, limit, pages, yes
 from runstone.cli._table import Column
 from runstone.tracking.v1 import experiment_pb2
@@ -22,20 +27,6 @@ COLUMNS = [
     Column("UPDATED", lambda row: row["update_time"], lambda row: short_time(row["update_time"])),
     Column("TAGS", lambda row: row["tags"], text=True),
 ]
-
-VIEWS = {"active": "ACTIVE_ONLY", "deleted": "DELETED_ONLY", "all": "ALL"}
-
-view = click.option(
-    "--view",
-    type=click.Choice(list(VIEWS)),
-    default="active",
-    show_default=True,
-    help="Whether deleted ones are shown.",
-)
-experiment_argument = click.argument(
-    "experiment", metavar="ID|NAME", shell_complete=_complete.experiment
-)
-by_name = click.option("--name", is_flag=True, help="ID|NAME is a name even if it is a number.")
 
 
 EXAMPLES = """\b
@@ -51,19 +42,8 @@ def command() -> None:
     """Named groups of runs."""
 
 
-def view_type(text: str) -> Any:
-    """The contract's value for --view."""
-    return enum_number(experiment_pb2.ViewType.DESCRIPTOR, VIEWS[text])
-
-
-def found(session: Session, experiment: str, is_name: bool) -> Any:
-    """The experiment with this id or name; digits are an id unless they are said to be a name."""
-    request = experiment_pb2.GetExperimentRequest()
-    if is_name or not experiment.isdigit():
-        request.name = experiment
-    else:
-        request.experiment_id = experiment
-    return session.service("tracking").GetExperiment(request).experiment
+command.add_command(_experiment_export.export)
+command.add_command(_tag_commands.of_experiments)
 
 
 @command.command()
@@ -166,14 +146,3 @@ def restore(session: Session, experiment: str, name: bool) -> None:
         experiment_pb2.RestoreExperimentRequest(experiment_id=chosen.experiment_id)
     )
     session.answer(answer, f"Restored experiment {chosen.experiment_id}.")
-
-
-def _add_others() -> None:
-    # Their modules need what stands above.
-    from runstone.cli import _experiment_export, _tag_commands
-
-    command.add_command(_experiment_export.export)
-    command.add_command(_tag_commands.of_experiments)
-
-
-_add_others()

@@ -91,7 +91,7 @@ def command(ctx: click.Context, session: Session, /, uri: str, **given: Any) -> 
         output_to_stderr=session.as_json,
     )
     try:
-        with _terminable():
+        with terminable():
             begun = running.start(
                 uri,
                 given["entry_point"],
@@ -107,7 +107,7 @@ def command(ctx: click.Context, session: Session, /, uri: str, **given: Any) -> 
                 session.answer(answer, f"Run {begun.run_id} has begun.")
                 return
             begun.wait()
-    except _Terminated:
+    except Terminated:
         ctx.exit(TERMINATED)
     begun.check()
     session.answer(
@@ -116,12 +116,13 @@ def command(ctx: click.Context, session: Session, /, uri: str, **given: Any) -> 
     )
 
 
-class _Terminated(BaseException):
+class Terminated(BaseException):
     """SIGTERM came; what runs is ended, as by Ctrl-C."""
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
+    """Inside, SIGTERM raises Terminated."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
@@ -130,7 +131,7 @@ def _terminable() -> Iterator[None]:
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+    raise Terminated
 
 
 def _params(texts: Iterable[str]) -> dict[str, str]:

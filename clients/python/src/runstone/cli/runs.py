@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from runstone.cli import _complete, _run_commands, _tag_commands, experiments
+from runstone.cli import _complete, _experiment_options, _run_commands, _tag_commands
 from runstone.cli._diff_command import diff
 from runstone.cli._format import counted
 from runstone.cli._plain import number, plain
@@ -75,7 +75,7 @@ columns_option = click.option(
 
 @command.command("list")
 @experiment_option
-@experiments.view
+@_experiment_options.view
 @columns_option
 @limit
 @click.pass_obj
@@ -92,7 +92,7 @@ def list_all(
     "--filter", "text", default="", help="Example: \"metrics.acc > 0.9 AND params.lr = '0.1'\"."
 )
 @click.option("--order-by", multiple=True, help='Can be repeated. Example: "metrics.acc DESC".')
-@experiments.view
+@_experiment_options.view
 @columns_option
 @limit
 @click.pass_obj
@@ -134,7 +134,7 @@ def _search(session: Session, query: Query, columns: tuple[str, ...]) -> None:
         experiment_ids=names,
         filter=query.text,
         order_by=query.order_by,
-        view_type=experiments.view_type(query.view),
+        view_type=_experiment_options.view_type(query.view),
     )
     call = session.service("tracking").SearchRuns
     # One more than is shown tells whether there are more.
@@ -169,7 +169,7 @@ def _experiments(session: Session, chosen: tuple[str, ...]) -> dict[str, str]:
 
 
 def _by_name(session: Session, name: str) -> tuple[str, str]:
-    return experiments.found(session, name, False).experiment_id, name
+    return _experiment_options.found(session, name, False).experiment_id, name
 
 
 @command.command()

@@ -87,7 +87,7 @@ def _has_page(place: str) -> bool:
             return False
         why = f"it answers {answer.status}"
     except (OSError, http.client.HTTPException) as error:
-        why = str(error) or type(error).__name__
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
     finally:
         connection.close()
     raise click.ClickException(

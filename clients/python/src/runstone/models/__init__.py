@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from runstone._models.info import ModelInfo
     from runstone._models.model import Model
     from runstone._models.signatures import get_model_info, set_signature
+    from runstone._serving.predicting import predict
     from runstone._serving.serving_input import (
         convert_input_example_to_serving_input,
-        predict,
         validate_serving_input,
     )
     from runstone.models.signature import ModelSignature, infer_signature
@@ -51,10 +51,11 @@ _HOMES = {
     "import_model": "runstone._flavors.importing",
     **dict.fromkeys(("get_model_info", "set_signature"), "runstone._models.signatures"),
     **dict.fromkeys(
-        ("convert_input_example_to_serving_input", "predict", "validate_serving_input"),
+        ("convert_input_example_to_serving_input", "validate_serving_input"),
         "runstone._serving.serving_input",
     ),
     **dict.fromkeys(("ModelConfig", "set_model"), "runstone._flavors.code_model"),
+    "predict": "runstone._serving.predicting",
     "EvaluationArtifact": "runstone._evaluation.artifacts",
     **dict.fromkeys(("EvaluationMetric", "make_metric"), "runstone._evaluation.metric"),
     "EvaluationResult": "runstone._evaluation.result",

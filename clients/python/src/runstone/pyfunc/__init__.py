@@ -40,6 +40,7 @@ def save_model(
     loader_module: str | None = None,
     data_path: str | os.PathLike[str] | None = None,
     code_paths: Sequence[str | os.PathLike[str]] | None = None,
+    infer_code_paths: bool = False,
     conda_env: Any = None,
     mlflow_model: Model | None = None,
     python_model: Any = None,
@@ -60,6 +61,9 @@ def save_model(
             instead of ``python_model``.
         data_path: The file or folder that it loads.
         code_paths: Python files and folders that loading the model must be able to import.
+        infer_code_paths: Find them by itself: files below the working folder that the model's code
+            imports, and what those import in turn. They are kept where anybody reads them who
+            may read the model.
         conda_env: The environment, as a dict or the path of a YAML file; found by itself when
             absent.
         mlflow_model: A description to be completed.
@@ -88,22 +92,23 @@ def save_model(
         >>> runstone.pyfunc.load_model("shouting").predict(["hello"])
         ['HELLO']
     """
-    about = writing.About(
-        signature,
-        input_example,
-        conda_env,
-        pip_requirements,
-        extra_pip_requirements,
-        code_paths,
-        metadata,
-        mlflow_model,
-    )
     own = saving.prepared(
         python_model, loader_module, data_path, artifacts, model_config, code_paths
     )
     options = _options(artifacts, model_config, data_path, streamable)
     flavor = registry.flavor("python_function")
-    writing.save(flavor, own, path, saving.described(about, own), options)
+    with saving.code_of(own, code_paths, infer=infer_code_paths) as code:
+        about = writing.About(
+            signature,
+            input_example,
+            conda_env,
+            pip_requirements,
+            extra_pip_requirements,
+            code,
+            metadata,
+            mlflow_model,
+        )
+        writing.save(flavor, own, path, saving.described(about, own), options)
 
 
 def log_model(
@@ -111,6 +116,7 @@ def log_model(
     loader_module: str | None = None,
     data_path: str | os.PathLike[str] | None = None,
     code_paths: Sequence[str | os.PathLike[str]] | None = None,
+    infer_code_paths: bool = False,
     conda_env: Any = None,
     python_model: Any = None,
     artifacts: Mapping[str, str | os.PathLike[str]] | None = None,
@@ -163,15 +169,6 @@ def log_model(
         ['hello you']
     """
     del await_registration_for
-    about = writing.About(
-        signature,
-        input_example,
-        conda_env,
-        pip_requirements,
-        extra_pip_requirements,
-        code_paths,
-        metadata,
-    )
     own = saving.prepared(
         python_model, loader_module, data_path, artifacts, model_config, code_paths
     )
@@ -188,7 +185,17 @@ def log_model(
     )
     options = _options(artifacts, model_config, data_path, streamable)
     flavor = registry.flavor("python_function")
-    return logging.log(flavor, own, place, saving.described(about, own), options)
+    with saving.code_of(own, code_paths, infer=infer_code_paths) as code:
+        about = writing.About(
+            signature,
+            input_example,
+            conda_env,
+            pip_requirements,
+            extra_pip_requirements,
+            code,
+            metadata,
+        )
+        return logging.log(flavor, own, place, saving.described(about, own), options)
 
 
 def get_model_dependencies(model_uri: str | os.PathLike[str], format: str = "pip") -> str:  # noqa: A002 - MLflow's word

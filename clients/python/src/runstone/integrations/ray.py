@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from runstone._flavors.libraries import library
+from runstone._fluent._runs import flush
 from runstone._integrations import where as places
 from runstone._integrations.report import Report, status_of_error
 from runstone._integrations.where import Choice, Where
@@ -22,6 +23,9 @@ _Base: Any = _tune.logger.LoggerCallback
 
 _TRIAL = "runstone.ray"
 """Tag of a run: the trial or the training that it is of, by which a restarted worker finds it."""
+
+DELIVERY_SECONDS = 5.0
+"""For the points of a worker whose run another one ends."""
 
 _NO_METRICS = frozenset({"config", "pid", "timestamp", "should_checkpoint"})
 """Of a result: what is no measurement."""
@@ -192,6 +196,9 @@ class Session:
     ) -> None:
         if self._report is not None:
             self._report.end("FINISHED" if error is None else status_of_error())
+            if not self._report.own:
+                # Ray ends a worker without a word, and with the machine's last one its sender.
+                self._report.guarded("the last points", flush, DELIVERY_SECONDS)
 
 
 def setup_runstone(

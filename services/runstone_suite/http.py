@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,8 +14,6 @@ from runstone_suite.datadir import SuiteError
 from runstone_suite.settings import SuiteSettings
 
 if TYPE_CHECKING:
-    import socket
-
     from runstone_gateway.server import Served
     from runstone_gateway.settings import GatewaySettings
 
@@ -89,6 +89,11 @@ def open_front(settings: SuiteSettings) -> Front:
         log_format=settings.log_format,
         tokens_file=settings.tokens_file,
     )
+    name = name_for_clients(host)
+    if name != host:
+        # The address that a start tells people has this name in it.
+        hosts = ",".join(filter(None, (told.allowed_hosts, name)))
+        told = told.model_copy(update={"allowed_hosts": hosts})
     try:
         listening = bind(host, settings.http_port, reuse_port=workers.is_worker())
     except OSError as error:
@@ -97,6 +102,15 @@ def open_front(settings: SuiteSettings) -> Front:
             " choose another with --http-port (0: any), or --no-http"
         ) from error
     return Front(told, listening, settings.shutdown_grace_s)
+
+
+def name_for_clients(host: str) -> str:
+    """What a client calls the host by: nobody can connect to "every interface"."""
+    try:
+        everywhere = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return host
+    return socket.gethostname() if everywhere else host
 
 
 def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:

@@ -280,12 +280,12 @@ def _tell(
     tcp = _address(host, ports[0]) if ports else ""
     web = None
     if http_port is not None:
-        web = f"http://{_address(_name_for_clients(host), http_port)}"
+        web = f"http://{_address(http.name_for_clients(host), http_port)}"
     if folder is not None and place is not None:
         folder.publish(address=f"unix:{place}", tcp=tcp, http=web or "")
     if options.background:
         return
-    uri = f"runstone://{_address(_name_for_clients(host), ports[0])}"
+    uri = f"runstone://{_address(http.name_for_clients(host), ports[0])}"
     facts: dict[str, Any] = {
         "address": tcp,
         "uri": uri,
@@ -314,15 +314,6 @@ def _tell(
         "  stop          Ctrl-C",
     ]
     _say("\n".join(lines))
-
-
-def _name_for_clients(host: str) -> str:
-    """What a client calls the host by: nobody can connect to "every interface"."""
-    try:
-        everywhere = ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return host
-    return socket.gethostname() if everywhere else host
 
 
 def _detach(folder: DataDir) -> None:

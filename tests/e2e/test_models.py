@@ -301,6 +301,8 @@ def test_a_wrapper_loads_the_own_model_within_it() -> None:
             input_example=np.array([[1.0]]),
         )
         outer = wrapped(inner.model_uri)
+    [kept] = models.Model.load(outer).flavors["python_function"]["artifacts"].values()
+    assert kept["path"] == f"artifacts/{inner.model_id}"
     as_another_process()
     assert predicted(outer) == 6.0
     as_another_process()

@@ -1,6 +1,7 @@
 """One folder, one suite: how it starts, how it is found, how it changes hands, how it ends."""
 
 import fcntl
+import http.client
 import os
 import queue
 import shutil
@@ -210,6 +211,15 @@ def test_a_server_on_every_interface_names_one_that_clients_can_use(data: Path) 
     with suite(data, "--grpc-port", "0", "--host", "0.0.0.0") as started:
         port = started.status["tcp"].rpartition(":")[2]
         assert f"RUNSTONE_TRACKING_URI=runstone://{socket.gethostname()}:{port}\n" in started.said
+        # And its own name is none that a stranger's web page made up.
+        asked = http.client.HTTPConnection(
+            "127.0.0.1", int(started.status["http"].rpartition(":")[2])
+        )
+        for host, status in ((socket.gethostname(), 200), ("elsewhere.example", 403)):
+            asked.request("GET", "/version", headers={"host": host})
+            answer = asked.getresponse()
+            assert (answer.status, answer.read() != b"") == (status, True)
+        asked.close()
 
 
 def test_a_background_suite_serves_its_folder_whatever_a_server_was_told(data: Path) -> None:

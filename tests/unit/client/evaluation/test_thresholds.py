@@ -81,7 +81,7 @@ def verdict(threshold: MetricThreshold, value: float, baseline: float | None = N
             {"min_relative_change": 0.1, "greater_is_better": True},
             1,
             None,
-            "m: the baseline has no such metric to be compared with",
+            "m: it must be more than the baseline by at least 10%, and no baseline_result is given",
         ),
     ],
 )

@@ -77,8 +77,13 @@ class MetricThreshold:
             said.append(f"{side} than the baseline by at least {percent}")
         return ", ".join(said)
 
-    def misses(self, value: float, baseline: float | None) -> Iterator[str]:
-        """What the value misses, each as a part of a sentence; NaN misses everything."""
+    def misses(
+        self, value: float, baseline: float | None, *, compared: bool = True
+    ) -> Iterator[str]:
+        """What the value misses, each as a part of a sentence; NaN misses everything.
+
+        ``compared``: whether there is a baseline at all.
+        """
         sign = 1 if self.greater_is_better else -1
         bound = "at least" if self.greater_is_better else "at most"
         if self.threshold is not None and not sign * value >= sign * self.threshold:
@@ -86,7 +91,10 @@ class MetricThreshold:
         if self.min_absolute_change is None and self.min_relative_change is None:
             return
         if baseline is None:
-            yield "the baseline has no such metric to be compared with"
+            if compared:
+                yield "the baseline has no such metric to be compared with"
+            else:
+                yield f"it must be {self}, and no baseline_result is given"
             return
         side = "above" if self.greater_is_better else "below"
         if self.min_absolute_change is not None:
@@ -170,7 +178,9 @@ def validate_evaluation_results(
             why = candidate_result.failures.get(name, "it has not been measured")
             failed[name] = f"{name}: the evaluation has no such metric; {why}"
             continue
-        missed = list(threshold.misses(value, measured.get(name)))
+        missed = list(
+            threshold.misses(value, measured.get(name), compared=baseline_result is not None)
+        )
         if missed:
             failed[name] = f"{name}: {'; '.join(missed)}"
     if failed:

@@ -7,6 +7,7 @@ import gzip
 import lzma
 import os
 import pickle
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -36,6 +37,7 @@ SCRIPT = "mlflow.pyfunc.loaders.code_model"
 
 _FILE = "python_model.pkl"
 _ARTIFACTS = "artifacts"
+_UNFIT = re.compile(r"[^\w.-]+|^\.+")
 _DATA = "data"
 _KEYS = "flavors.python_function"
 
@@ -253,8 +255,11 @@ def _fetched(name: str, uri: str, place: str) -> Path:
         return local_path(uri)
     from runstone import artifacts
 
+    # What has no name within its owner, as a whole model, is called by the end of its URI.
+    target = Path(place) / (_UNFIT.sub("-", uri.rstrip("/").rpartition("/")[2]) or "files")
+    target.mkdir()
     try:
-        return Path(artifacts.download_artifacts(uri, dst_path=place))
+        return Path(artifacts.download_artifacts(uri, dst_path=target))
     except ArtifactNotFound as error:
         raise invalid(f"artifacts.{name}", f"names {uri}, where nothing is") from error
 

@@ -45,7 +45,7 @@ def session(data_dir: Path, tmp_path: Path) -> Iterator[None]:
 def as_another_process() -> None:
     """Forget what this process made."""
     trust._own_folders.clear()
-    trust._own_ids.clear()
+    trust._own_files.clear()
 
 
 class Payload:
@@ -143,8 +143,13 @@ def test_a_model_of_code_of_ones_own() -> None:
     assert version.tags[PICKLED] == "a pickle (python_model.pkl)"
 
 
-def test_what_somebody_else_logged_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUNSTONE_USER", "mallory")
+def test_what_somebody_else_logged_is_not_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Another account of the machine or of a server on this folder, by the name of this one.
+    own_state = os.environ["XDG_STATE_HOME"]
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "theirs"))
+    monkeypatch.setenv("RUNSTONE_USER", "alice")
     with runstone.start_run() as run:
         info = sklearn.log_model(
             estimator(),
@@ -153,8 +158,7 @@ def test_what_somebody_else_logged_is_not_run(monkeypatch: pytest.MonkeyPatch) -
             registered_model_name="theirs",
         )
     safe = sklearn.log_model(estimator(), name="safe", serialization_format="skops")
-    monkeypatch.setenv("RUNSTONE_USER", "alice")
-    runstone._fluent._state.reset()
+    monkeypatch.setenv("XDG_STATE_HOME", own_state)
     as_another_process()
     for uri in (info.model_uri, "models:/theirs/1", f"runs:/{run.info.run_id}/theirs"):
         with pytest.raises(UntrustedModel, match=r"a pickle \(model.pkl\)"):
@@ -163,14 +167,45 @@ def test_what_somebody_else_logged_is_not_run(monkeypatch: pytest.MonkeyPatch) -
             sklearn.load_model(uri)
         assert predicted(uri, allow_pickle=True) == 6.0
     assert predicted(safe.model_uri) == 6.0
-    # The same user, another time: the data folder is nobody else's.
-    monkeypatch.setenv("RUNSTONE_USER", "mallory")
-    runstone._fluent._state.reset()
-    assert predicted(info.model_uri) == 6.0
-    # A run that was imported has a user of elsewhere, who may have the same name.
-    runstone.Client().set_tag(run.info.run_id, "runstone.importedRunId", "1" * 32)
+
+
+def test_a_later_process_loads_what_its_user_logged() -> None:
+    with runstone.start_run() as run:
+        info = sklearn.log_model(
+            estimator(),
+            name="mine",
+            serialization_format="pickle",
+            registered_model_name="mine",
+        )
+    client = runstone.Client()
+    client.copy_model_version(client.get_model_version("mine", 1), "mine-elsewhere")
+    models.set_signature(info.model_uri, models.infer_signature([1.5], [2.5]))
+    as_another_process()
+    for uri in (
+        info.model_uri,
+        f"runs:/{run.info.run_id}/mine",
+        "models:/mine/1",
+        "models:/mine-elsewhere/1",
+        runstone.artifacts.download_artifacts(info.model_uri),
+    ):
+        assert sklearn.load_model(uri).coef_.round(6).tolist() == [2.0]
+
+
+def test_ones_own_model_with_other_files_is_not_run(tmp_path: Path) -> None:
+    info = sklearn.log_model(
+        estimator(), name="replaced", serialization_format="pickle", registered_model_name="before"
+    )
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(Payload()))
+    runstone.Client(user="mallory").upload(
+        tmp_path / "model.pkl", "", logged_model_id=info.model_id
+    )
+    with pytest.raises(UntrustedModel):
+        sklearn.load_model(info.model_uri)
+    models.set_signature(info.model_uri, models.infer_signature([1.5], [2.5]))
     with pytest.raises(UntrustedModel):
         pyfunc.load_model(info.model_uri)
+    assert not Path("canary").exists()
+    assert predicted("models:/before/1") == 6.0
 
 
 def test_versions_that_run_code_are_labelled_however_they_are_registered(tmp_path: Path) -> None:

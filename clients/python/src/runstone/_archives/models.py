@@ -111,7 +111,7 @@ def read_manifest(archive: Path, max_bytes: int | None = None) -> dict[str, Any]
             try:
                 manifest: dict[str, Any] = json.loads(content.read(MAX_MANIFEST_BYTES))
                 named = _named(manifest)
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 raise LocalPathError(f"{MANIFEST} of {archive} cannot be read") from None
             del found[MANIFEST]
             if named != found:
@@ -125,17 +125,25 @@ def _named(manifest: dict[str, Any]) -> dict[str, int]:
     """The files that a manifest names, with sizes. Raises ValueError, and what dicts raise."""
     if manifest["format"] != FORMAT or manifest["format_version"] != FORMAT_VERSION:
         raise ValueError("another format")
-    texts: list[Any] = [manifest["model"]["name"], manifest["model"]["description"]]
+    model = manifest["model"]
+    texts: list[Any] = [model["name"], model["description"]]
+    texts += [part for pair in model["tags"].items() for part in pair]
     named: dict[str, int] = {}
+    numbers: set[int] = set()
     for version in manifest["versions"]:
+        number = version["version"]
+        # A text or True would be another number in the paths than in what is kept by number.
+        if type(number) is not int or number < 1 or number in numbers:
+            raise ValueError("a version number that is none, or twice")
+        numbers.add(number)
         texts += [version[name] for name in ("create_time", "description", "stage", "source")]
         model_pb2.Stage.Value(f"STAGE_{version['stage']}")
         texts += [version["run_link"], version["external_uri"], *version["aliases"]]
         texts += [part for pair in version["tags"].items() for part in pair]
         for file in version["files"]:
-            named[f"versions/{int(version['version'])}/{file['path']}"] = int(file["size"])
-        if not version["files"] and not version["external_uri"]:
-            raise ValueError("a version without files")
+            named[f"versions/{number}/{file['path']}"] = int(file["size"])
+        if bool(version["files"]) == bool(version["external_uri"]):
+            raise ValueError("a version without files, or with files here and elsewhere")
     if any(not isinstance(text, str) for text in texts):
         raise ValueError("a text that is none")
     return named

@@ -25,7 +25,7 @@ from runstone._flavors.python_model import (
     is_python_model,
     streams,
 )
-from runstone._models import environment, imports, loading, paths, trust, writing
+from runstone._models import environment, imports, paths, trust, writing
 from runstone._models.flavor import Flavor, Predictor, Streamer, Written
 from runstone._models.model import MLMODEL
 from runstone._modeluri import local_path, parse_artifact_uri
@@ -242,10 +242,11 @@ def _kept(artifacts: Any, target: Path) -> dict[str, dict[str, Any]]:
                 where = target / str(number)  # two of one name, from different folders
             taken.add(source.name.casefold())
             path = _copied(f"artifacts.{name}", source, where, target.parent)
+            # Of these very files: an alias or ``latest`` may mean others by now.
+            own = (source / MLMODEL).is_file() and trust.is_own(source)
         found[name] = {"path": path, "uri": uri}
-        copied = target.parent / path
-        if (copied / MLMODEL).is_file() and loading.resolve(uri).own:
-            trust.own_folder(copied)
+        if own:
+            trust.own_folder(target.parent / path)
             found[name][trust.OWN_MARK] = True
     return found
 

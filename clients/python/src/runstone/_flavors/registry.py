@@ -135,7 +135,8 @@ def loaded(
             raise FlavorNotFound(f"{model_uri} is no model of {name!r}; it is one of {kinds}")
         chosen = flavor(name)
         described = chosen.unsafe(found.folder, configuration) or trust.code(configuration)
-        trust.check(described, str(model_uri), own=found.own, allow_pickle=allow_pickle)
+        own = found.is_own(described, allow_pickle)
+        trust.check(described, str(model_uri), own=own, allow_pickle=allow_pickle)
         loading.put_on_path(found.folder, configuration)
         return chosen.read(found.folder, configuration, **options)
     except BaseException:

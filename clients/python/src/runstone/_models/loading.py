@@ -1,4 +1,4 @@
-"""From a model's URI to a local folder, and whose model it is.
+"""From a model's URI to a local folder.
 
 runs:/<run_id>/<path>     a model among the run's files, else the logged model of that name
 models:/m-…               a logged model
@@ -20,40 +20,39 @@ from typing import TYPE_CHECKING, Any
 from runstone._fluent import _state
 from runstone._models import paths, trust
 from runstone._models.model import MLMODEL, Model, read
-from runstone._modeluri import LoggedModelUri, ModelUri, RunUri, local_path, parse_artifact_uri
+from runstone._modeluri import LoggedModelUri, RunUri, local_path, parse_artifact_uri
 from runstone.exceptions import ArtifactNotFound, ModelFormatError, NotFound
 
 if TYPE_CHECKING:
     from runstone._client import Client
 
-IMPORTED = "runstone.importedRunId"
-"""Tag of a run that `runstone import mlflow` brought."""
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a model's files are: of whom, on the server, or in a local folder.
-
-    ``own`` says whether the caller made it, as far as nobody else could have said so.
-    """
+    """Where a model's files are: of whom, on the server, or in a local folder."""
 
     owner: dict[str, str]
     path: str
     local: Path | None
-    own: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A model in a local folder: its description, checked, and whose it is.
+    """A model in a local folder: its description, checked, and whether it is one's own.
 
     ``temporary`` says that the folder was made for this call.
     """
 
     folder: Path
     model: Model
-    own: bool
     temporary: bool = False
+
+    def is_own(self, unsafe: str | None, allow_pickle: bool | None) -> bool:
+        """Whether it is one's own, where that decides if it may run code; else False.
+
+        It is found out of all its files, which are not read for nothing.
+        """
+        return unsafe is not None and allow_pickle is None and trust.is_own(self.folder)
 
     def discard(self) -> None:
         """Remove the folder, if it was made for this; for a model that is not to be used."""
@@ -70,16 +69,15 @@ def resolve(model_uri: str | os.PathLike[str], client: Client | None = None) -> 
     uri = os.fspath(model_uri)
     named = parse_artifact_uri(uri)
     if named is None:
-        folder = local_path(uri)
-        return Source({}, "", folder, trust.is_own_folder(folder))
+        return Source({}, "", local_path(uri))
     client = client or _state.client()
     if isinstance(named, RunUri):
         return _of_run(client, named)
     if isinstance(named, LoggedModelUri):
-        model = client.get_logged_model(named.model_id)
-        own = trust.is_own(named.model_id) or _is_own_run(client, model.source_run_id)
-        return Source({"logged_model_id": named.model_id}, named.path, None, own)
-    return _of_version(client, uri, named)
+        client.get_logged_model(named.model_id)
+        return Source({"logged_model_id": named.model_id}, named.path, None)
+    version = client.resolve_model_uri(uri)
+    return Source({"model_version_id": version.model_version_id}, named.path, None)
 
 
 def _of_run(client: Client, named: RunUri) -> Source:
@@ -88,33 +86,8 @@ def _of_run(client: Client, named: RunUri) -> Source:
     except NotFound:
         model = client.logged_model_of(named.run_id, named.path)
         if model is not None:
-            own = trust.is_own(model.model_id) or _is_own_run(client, named.run_id)
-            return Source({"logged_model_id": model.model_id}, "", None, own)
-    # One's own run may hold anybody's files: log_artifacts takes what was downloaded, too.
-    return Source({"run_id": named.run_id}, named.path, None, own=False)
-
-
-def _of_version(client: Client, uri: str, named: ModelUri) -> Source:
-    version = client.resolve_model_uri(uri)
-    owner = {"model_version_id": version.model_version_id}
-    own = trust.is_own(version.model_version_id)
-    if version.model_id and not own:
-        own = trust.is_own(version.model_id) or _is_own_run(client, version.run_id)
-    return Source(owner, named.path, None, own)
-
-
-def _is_own_run(client: Client, run_id: str | None) -> bool:
-    """Whether the run is of this user, in an embedded suite: its folder is closed to others.
-
-    One that was imported has the user's name of elsewhere.
-    """
-    if not run_id or not client.tracking_uri.startswith("file:"):
-        return False
-    try:
-        run = client.get_run(run_id)
-    except NotFound:
-        return False
-    return run.info.user_id == client.user and IMPORTED not in run.data.tags
+            return Source({"logged_model_id": model.model_id}, "", None)
+    return Source({"run_id": named.run_id}, named.path, None)
 
 
 def fetch(
@@ -142,7 +115,7 @@ def fetch(
     temporary = source.local is None and dst_path is None
     try:
         paths.refuse_links_outside(folder)
-        return Found(folder, read(folder), source.own, temporary)
+        return Found(folder, read(folder), temporary)
     except BaseException:
         if temporary:
             shutil.rmtree(folder, ignore_errors=True)

@@ -89,8 +89,8 @@ def log(
         except BaseException as error:
             _failed(client, logged.model_id, error)
             raise
+        trust.own(building, lasting=client.tracking_uri.startswith("file:"))
     logged = client.finalize_logged_model(logged.model_id, "READY")
-    trust.own(logged.model_id)
     _logged.note(logged.model_id)
     if logged.source_run_id:
         output = LoggedModelOutput(logged.model_id, step=place.step)
@@ -139,5 +139,4 @@ def _registered(logged: LoggedModel, place: Place, unsafe: str | None) -> int | 
         return None
     tags = {**(place.tags or {}), **({PICKLED: unsafe} if unsafe else {})}
     version = register_model(logged.model_uri, place.registered_model_name, tags=tags or None)
-    trust.own(version.model_version_id)
     return version.version

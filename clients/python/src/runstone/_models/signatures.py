@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runstone._fluent import _state
 from runstone._models import loading, trust
 from runstone._models.info import ModelInfo, info_of
-from runstone._models.model import MLMODEL, Model
+from runstone._models.model import MLMODEL, Model, read
 from runstone._values import invalid
 from runstone.exceptions import FailedPrecondition
 
@@ -70,15 +70,19 @@ def set_signature(model_uri: str | os.PathLike[str], signature: ModelSignature) 
             f"{model_uri} is a registered version, whose files never change; set the signature of"
             " the logged model or run that it came from, and register that again"
         )
-    model = loading.described(os.fspath(model_uri))
-    model.signature = signature
-    if source.local is not None:
-        _replace(source.local, model)
-        return
-    with tempfile.TemporaryDirectory(prefix="runstone-model-") as folder:
-        file = Path(folder) / MLMODEL
+    with tempfile.TemporaryDirectory(prefix="runstone-model-") as place:
+        before = loading.fetched_description(source, os.fspath(model_uri), target=place)
+        model = read(before)
+        model.signature = signature
+        if source.local is not None:
+            _replace(source.local, model)
+            return
+        file = Path(place) / "signed" / MLMODEL
+        file.parent.mkdir()
         model.save(file)
-        _state.client().upload(file, source.path, **source.owner)
+        client = _state.client()
+        client.upload(file, source.path, **source.owner)
+        trust.own_as(before, file, lasting=client.tracking_uri.startswith("file:"))
 
 
 def _replace(folder: Path, model: Model) -> None:

@@ -59,7 +59,8 @@ def _loaded(
         configuration = found.model.flavors.get(flavor.name, function)
         unsafe = flavor.unsafe(found.folder, configuration)
     unsafe = unsafe or trust.code(configuration) or trust.code(function)
-    trust.check(unsafe, model_uri, own=found.own, allow_pickle=allow_pickle)
+    own = found.is_own(unsafe, allow_pickle)
+    trust.check(unsafe, model_uri, own=own, allow_pickle=allow_pickle)
     if not quiet and (differing := environment.mismatches(found.folder)):
         warnings.warn(
             f"{model_uri} was saved with other versions than those of here: {'; '.join(differing)}",
@@ -72,7 +73,7 @@ def _loaded(
     options = {} if model_config is None else {"model_config": model_config}
     if flavor.name == PYTHON_FUNCTION:
         artifacts = configuration.get("artifacts")
-        trust.own_inside(found.folder, artifacts, own=found.own, allow_pickle=allow_pickle)
+        trust.own_inside(found.folder, artifacts, own=own, allow_pickle=allow_pickle)
     model = flavor.runtime(found.folder, configuration, **options)
     return PyFuncModel(
         found.model,

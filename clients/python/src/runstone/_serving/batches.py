@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runstone._fluent import _state
-from runstone._models import loading
+from runstone._models import loading, trust
 from runstone._modeluri import ModelUri, parse_artifact_uri
 from runstone._pyfunc.loading import load
 from runstone._serving.inference import OUTPUT
@@ -81,7 +81,7 @@ def _allowed(model_uri: str, allow_pickle: bool | None) -> tuple[loading.Found, 
     What one may load here because it is one's own, others may load for one.
     """
     found = loading.fetch(model_uri)
-    allowed = True if found.own and allow_pickle is None else allow_pickle
+    allowed = True if allow_pickle is None and trust.is_own(found.folder) else allow_pickle
     load(found.folder, None, None, allowed, quiet=False)
     return found, allowed
 

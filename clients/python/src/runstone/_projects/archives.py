@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import struct
 import unicodedata
 import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +29,19 @@ MAX_FILES = 50_000
 MAX_RATIO = 200
 RATIO_FLOOR = 64 << 20
 """How much larger than the archive its files may be; below the floor it does not matter."""
+
+METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""bzip2 and LZMA give all that a block holds at once, however little of it was asked for."""
+
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,
+)
+"""What the reader raises for bytes that are no zip."""
 
 CHUNK_BYTES = 1 << 20
 DOWNLOAD_SECONDS = 60.0
@@ -50,7 +65,7 @@ def unpack(archive: Path, target: Path) -> str:
             for member in members:
                 _write(opened, member, target, written)
         return _digest(archive)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+    except DAMAGED as error:
         raise ProjectInvalid(
             f"{archive.name} is no zip archive that can be read: {error}"
         ) from error
@@ -93,6 +108,8 @@ def _fault(member: zipfile.ZipInfo) -> str:
         return "is neither a file nor a folder"
     if member.flag_bits & 0x1:
         return "is encrypted"
+    if member.compress_type not in METHODS:
+        return "is packed by a method other than deflate"
     return ""
 
 

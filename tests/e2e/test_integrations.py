@@ -13,11 +13,12 @@ import pytest
 
 import runstone
 from runstone._integrations import report as reports
+from runstone._integrations import where
 from runstone._integrations.report import Report
 from runstone._integrations.where import Choice
 from runstone.entities import Run
 from runstone.exceptions import ExperimentDeleted, RunNotFound, Unavailable
-from support import fluent
+from support import fluent, toy_framework
 from support.processes import wait_until
 from support.suites import SuiteProcess, clean_environment
 
@@ -159,6 +160,57 @@ def test_a_training_that_raised_is_over_when_the_next_begins() -> None:
     steady = begin(endless=False)
     assert begin().run_id == steady.run_id
     steady.end()
+
+
+def test_a_training_inside_another_reports_to_it_and_leaves_it_open() -> None:
+    inside: list[Report] = []
+
+    def callback(outer: Report) -> None:
+        inside.append(toy_framework.train(Choice.of({})))
+        active = runstone.active_run()
+        assert active is not None
+        assert active.info.run_id == outer.run_id
+        assert read(outer).info.status == "RUNNING"
+
+    outer = toy_framework.train(Choice.of({}), callback)
+    assert inside[0].run_id == outer.run_id
+    assert read(outer).info.status == "FINISHED"
+
+
+def test_one_of_many_runs_is_a_child_of_the_job_s_run(
+    client: runstone.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = client.create_run("0").info.run_id
+    monkeypatch.setenv("RUNSTONE_RUN_ID", job)
+    for active in (True, False):
+        trial = Report.begin("toy", Choice.of({}).alone("trial"), active=active)
+        trial.end()
+        assert trial.run_id != job
+        assert read(trial).info.run_name == "trial"
+        assert read(trial).data.tags["mlflow.parentRunId"] == job
+    assert client.get_run(job).info.status == "RUNNING"
+    found = begin()
+    found.end()
+    assert found.run_id == job, "the variable is there for who is meant by it"
+    with pytest.raises(TypeError, match="unknown argument 'fresh'"):
+        begin(fresh=True)
+
+
+def test_another_rank_waits_for_the_run_of_this_training(
+    client: runstone.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(where, "RANK_SECONDS", 0.0)
+    tags = {"toy.name": "twice"}
+    failed, finished = (client.create_run("0", tags=tags).info.run_id for _ in range(2))
+    client.set_terminated(failed, "FAILED")
+    client.set_terminated(finished)
+    with pytest.raises(RunNotFound, match="no other process began a run"):
+        where.awaited(Choice.of({}), "toy.name", "twice")
+    begun = client.create_run("0", tags=tags).info.run_id
+    assert where.awaited(Choice.of({}), "toy.name", "twice") == begun
+    again = begin(resume="job 3")
+    again.end()
+    assert where.awaited(Choice.of({"resume": "job 3"})) == again.run_id
 
 
 ENDING = """

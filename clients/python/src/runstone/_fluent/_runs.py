@@ -123,31 +123,31 @@ def start_run(
         >>> runstone.get_run(run.info.run_id).info.status
         'FINISHED'
     """
-    return start(
+    return begin_run(
         run_id,
         experiment_id,
         run_name,
-        nested,
-        parent_run_id,
-        tags,
-        description,
-        log_system_metrics,
+        nested=nested,
+        parent_run_id=parent_run_id,
+        tags=tags,
+        description=description,
+        log_system_metrics=log_system_metrics,
     )
 
 
-def start(
+def begin_run(
     run_id: str | None = None,
     experiment_id: str | None = None,
     run_name: str | None = None,
+    *,
     nested: bool = False,
     parent_run_id: str | None = None,
     tags: Mapping[str, Any] | None = None,
     description: str | None = None,
     log_system_metrics: bool | None = None,
-    *,
     environment: bool = True,
 ) -> ActiveRun:
-    """``start_run``; without ``environment``, RUNSTONE_RUN_ID is left to whom it is meant for."""
+    """``start_run``; without ``environment`` the run that RUNSTONE_RUN_ID names is left alone."""
     active = _state.stack.get()
     if active and not nested:
         raise RunActive(

@@ -38,6 +38,11 @@ class Kept:
             raise
         self._folder, self.path = folder, target
 
+    @property
+    def kept_in(self) -> Path | None:
+        """The folder of the links; None without any."""
+        return self._folder
+
     def discard(self) -> None:
         """Remove the links."""
         if self._folder is not None:

@@ -32,7 +32,7 @@ from runstone._fluent._runs import (
     active_run,
     is_open,
 )
-from runstone._integrations import files, flatten, where
+from runstone._integrations import files, flatten, frames, where
 from runstone._integrations.where import Choice
 from runstone.exceptions import (
     DeadlineExceeded,
@@ -40,6 +40,7 @@ from runstone.exceptions import (
     NotFound,
     Overloaded,
     ParamImmutable,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -50,6 +51,9 @@ T = TypeVar("T")
 
 AWAY = (Unavailable, DeadlineExceeded, Overloaded)
 """What goes away by itself."""
+
+LATER = (*AWAY, Unauthenticated)
+"""What a training that has begun waits for, too: its token is exchanged while it lasts."""
 
 CALL_SECONDS = 10.0
 """A training waits no longer for one call to a server that is away."""
@@ -76,7 +80,7 @@ class Waiting(NamedTuple):
 
     what: str
     call: Callable[[], object]
-    sends: bool
+    kept: files.Kept | None
 
 
 class Report:
@@ -99,6 +103,7 @@ class Report:
         self.endless = endless
         self.ended = False
         self.pid = os.getpid()
+        self.training = frames.Call()
         self._lock = threading.RLock()
         self._waiting: deque[Waiting] = deque()
         self._not_before = 0.0
@@ -289,21 +294,18 @@ class Report:
             self.say(path.name, f"{path} is not there")
             return
         kept = files.Kept(path)
+        with self._lock:
+            # Linked before another thread can send it, which would remove the links too early.
+            if not self.call(path.name, lambda: send(kept.path), kept):
+                self.guarded(path.name, kept.keep)
 
-        def call() -> None:
-            send(kept.path)
-            kept.discard()
-
-        if not self.call(path.name, call, sends=True):
-            self.guarded(path.name, kept.keep)
-
-    def call(self, what: str, call: Callable[[], object], *, sends: bool = False) -> bool:
+    def call(self, what: str, call: Callable[[], object], kept: files.Kept | None = None) -> bool:
         """Make a call to the server, or keep it while that is away; whether nothing waits."""
         with self._lock:
             if len(self._waiting) >= MAX_WAITING:
                 self.say("more", f"{MAX_WAITING} calls wait for the server already")
                 return True
-            self._waiting.append(Waiting(what, call, sends))
+            self._waiting.append(Waiting(what, call, kept))
             if time.monotonic() < self._not_before:
                 return False
             return self._work(CALL_SECONDS)
@@ -315,7 +317,7 @@ class Report:
             try:
                 self._make(next_one, seconds)
                 self._not_before = 0.0
-            except AWAY as error:
+            except LATER as error:
                 self._not_before = time.monotonic() + PAUSE_SECONDS
                 self.say("something at once", f"it is kept, and logged later: {error}")
                 return False
@@ -323,13 +325,15 @@ class Report:
                 self.say(next_one.what, f"{type(error).__name__}: {error}")
             # What stops the program (Ctrl-C) leaves it for the end.
             self._waiting.popleft()
+            if next_one.kept is not None:
+                next_one.kept.discard()
         return True
 
     def _make(self, waiting: Waiting, seconds: float) -> None:
         from runstone._embedded import no_longer_than
 
         with no_longer_than(seconds):
-            if not waiting.sends:
+            if waiting.kept is None:
                 waiting.call()
                 return
             # A transfer has much more patience: looked at first, whether there is a server.
@@ -358,18 +362,27 @@ class Report:
         end = time.monotonic() + seconds
         while self._waiting and not self._work(max(min(CALL_SECONDS, end - time.monotonic()), 0.1)):
             if time.monotonic() + LOOK_SECONDS >= end:
-                _log.warning(
-                    "%s: the server is away, and %d calls of run %s are lost: %s",
-                    self.library,
-                    len(self._waiting),
-                    self.run_id,
-                    ", ".join(
-                        dict.fromkeys(each.what for each in itertools.islice(self._waiting, 5))
-                    ),
-                )
-                self._waiting.clear()
+                self._give_up()
                 return
             time.sleep(LOOK_SECONDS)
+
+    def _give_up(self) -> None:
+        """Say what is lost, and where files are that the training itself may have removed."""
+        first = dict.fromkeys(each.what for each in itertools.islice(self._waiting, 5))
+        folders = [each.kept.kept_in for each in self._waiting if each.kept is not None]
+        beside = dict.fromkeys(str(each.parent / files.PREFIX) for each in folders if each)
+        _log.warning(
+            "%s: the server is away, and %d calls of run %s are lost: %s%s",
+            self.library,
+            len(self._waiting),
+            self.run_id,
+            ", ".join(first),
+            f"; their files are kept in {', '.join(f'{each}*' for each in beside)}: log them"
+            " yourself, then remove these folders"
+            if beside
+            else "",
+        )
+        self._waiting.clear()
 
     def _end(self, status: str, wait: bool | float) -> None:
         if is_open(self.run_id):
@@ -386,7 +399,12 @@ def _end_forgotten() -> None:
     """End the active run as FAILED when its training is over and could not say so: it raised."""
     active = active_run()
     for each in tuple(_open):
-        if active is not None and each.endless and each.run_id == active.info.run_id:
+        if (
+            active is not None
+            and each.endless
+            and each.run_id == active.info.run_id
+            and not each.training.goes_on()
+        ):
             each.end("FAILED")
 
 

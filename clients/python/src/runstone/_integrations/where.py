@@ -8,12 +8,13 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, TypedDict
 
 from runstone import _settings
+from runstone._entities.tracking import Run
 from runstone._fluent import _state
-from runstone._fluent._runs import ActiveRun, active_run, start, start_run
+from runstone._fluent._runs import ActiveRun, active_run, begin_run, start_run
 from runstone._values import invalid
 from runstone.exceptions import RunNotFound
 
@@ -69,7 +70,12 @@ class Where(Rest, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was said of the run; see ``Where``. It can be pickled, and nothing is opened yet."""
+    """What was said of the run; see ``Where``. It can be pickled, and nothing is opened yet.
+
+    Attributes:
+        fresh: It is one of many runs: not the one that RUNSTONE_RUN_ID names, but its child where
+            no other run is active. Said by ``alone`` only.
+    """
 
     experiment_name: str | None = None
     run_name: str | None = None
@@ -80,8 +86,7 @@ class Choice:
     description: str | None = None
     log_system_metrics: bool | None = None
     tracking_uri: str | None = None
-    fresh: bool = field(default=False, kw_only=True)
-    """Of many runs, none is the one that RUNSTONE_RUN_ID names."""
+    fresh: bool = False
 
     @classmethod
     def of(cls, given: Rest | Where, **names: str | None) -> Choice:
@@ -112,7 +117,7 @@ class Choice:
         return replace(self, experiment_name=experiment_name) if experiment_name else self
 
     def alone(self, run_name: str | None = None) -> Choice:
-        """The same for one of many runs: none is continued, and this is their only name."""
+        """The same for one of many runs, which is a new one; no name but this is said."""
         return replace(self, run_id=None, resume=None, run_name=run_name, fresh=True)
 
 
@@ -151,6 +156,12 @@ class Begun(NamedTuple):
     own: bool
 
 
+def around() -> str | None:
+    """The run that many new ones are children of: the active one, else RUNSTONE_RUN_ID's."""
+    current = active_run()
+    return current.info.run_id if current is not None else os.environ.get(_settings.RUN_ID) or None
+
+
 def begin(
     choice: Choice,
     *,
@@ -168,8 +179,7 @@ def begin(
         run_name: For a new run when the choice has none.
         tags: More tags of a new run; the user's own win.
         parent_run_id: Make it a child of this run, whatever is active, and the only active one of
-            this context, which should be a copy. One of many runs is else a child of the active
-            run, or of the one that RUNSTONE_RUN_ID names.
+            this context, which should be a copy.
 
     Raises:
         RunNotFound, RunDeleted, ExperimentDeleted, Unavailable: there will be no report.
@@ -181,7 +191,7 @@ def begin(
     if current is not None and alone and choice.run_id in (None, current.info.run_id):
         return Begun(current, own=False)
     if choice.fresh and current is None and parent_run_id is None:
-        parent_run_id = os.environ.get(_settings.RUN_ID) or None
+        parent_run_id = around()
 
     def start() -> ActiveRun:
         if parent_run_id is not None or (not active and not choice.nested):
@@ -210,7 +220,7 @@ def _start(
             description=choice.description,
             log_system_metrics=choice.log_system_metrics,
         )
-    return start(
+    return begin_run(
         experiment_id=experiment_id,
         run_name=choice.run_name or run_name,
         nested=choice.nested,
@@ -222,12 +232,17 @@ def _start(
     )
 
 
-def marked(value: str, experiment_id: str | None = None, tag: str = RESUME) -> str | None:
-    """The newest run of an experiment that was begun with a key to resume it; None without one."""
+def _newest(value: str, experiment_id: str | None, tag: str) -> Run | None:
     found = _state.client().search_runs(
         [experiment_id or _state.experiment_id()], f"tags.\"{tag}\" = '{value}'", max_results=1
     )
-    return found[0].info.run_id if found else None
+    return found[0] if found else None
+
+
+def marked(value: str, experiment_id: str | None = None, tag: str = RESUME) -> str | None:
+    """The newest run of an experiment that was begun with a key to resume it; None without one."""
+    found = _newest(value, experiment_id, tag)
+    return found.info.run_id if found else None
 
 
 def tagged(tag: str, value: str, choice: Choice) -> str | None:
@@ -240,16 +255,23 @@ def tagged(tag: str, value: str, choice: Choice) -> str | None:
 def awaited(choice: Choice, tag: str = RESUME, value: str | None = None) -> str:
     """The run that another rank begins with the same ``resume``, as soon as it is there.
 
+    By a tag of a hook's own, it is the newest, and none that is over: that is of an earlier
+    training of the same name, and the other rank is about to begin the next.
+
     Raises:
         RunNotFound: it is not, after a minute.
     """
+    if choice.tracking_uri is not None:
+        _state.set_tracking_uri(choice.tracking_uri)
     key = value or choice.resume or ""
     end = time.monotonic() + RANK_SECONDS
-    while (found := tagged(tag, key, choice)) is None:
+    while True:
+        found = _newest(key, _experiment(choice), tag)
+        if found is not None and (tag == RESUME or found.info.status != "FINISHED"):
+            return found.info.run_id
         if time.monotonic() >= end:
             raise RunNotFound(f"no other process began a run with the tag {tag}={key!r}")
         time.sleep(LOOK_SECONDS)
-    return found
 
 
 def reach(choice: Choice) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import functools
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +13,9 @@ from contextlib import suppress
 from typing import Any, Unpack
 
 from runstone._flavors.libraries import library
-from runstone._fluent._runs import active_run
-from runstone._integrations.report import AWAY, Report, status_of_error
-from runstone._integrations.where import Choice, Where, say
+from runstone._fluent._runs import EXIT_SECONDS
+from runstone._integrations.report import LATER, Report, status_of_error
+from runstone._integrations.where import Choice, Where, around, say
 from runstone._values import invalid
 from runstone.exceptions import NotFound
 
@@ -48,8 +50,7 @@ class RunstoneCallback:
             else to ``experiment_name`` or the active one.
         tag_study_user_attrs, tag_trial_user_attrs: Log their user attributes as tags.
         where: Of the runs; see ``runstone.integrations.Where``. They are children of the run that
-            is active when the callback is made, or when the study begins; else of the one that
-            RUNSTONE_RUN_ID names, as in a project or a job of Hydra.
+            is active when the callback is made, or when the study begins.
 
     Raises:
         InvalidField: an argument is wrong.
@@ -93,10 +94,10 @@ class RunstoneCallback:
         self._create = create_experiment
         self._study_attrs = tag_study_user_attrs
         self._trial_attrs = tag_trial_user_attrs
-        self._choice = Choice.of(where)
+        choice = Choice.of(where)
+        self._choice = choice.alone(choice.run_name)
         # Threads of `n_jobs` have no active run.
-        active = active_run()
-        self._parent = active.info.run_id if active is not None else None
+        self._parent = around()
         self._lock = threading.Lock()
         self._reports: dict[tuple[str, int], Report] = {}
         self._over: deque[tuple[Any, Any]] = deque()
@@ -113,17 +114,30 @@ class RunstoneCallback:
         """Log a trial that is over, and those before it that found no server."""
         with self._lock:
             self._over.append((study, trial))
-            while self._over:
-                try:
-                    self._log(*self._over[0])
-                except AWAY as error:
-                    say("optuna", f"the run of trial {trial.number}", f"{error}; it is kept")
-                    return
-                except Exception as error:
-                    say("optuna", f"the run of trial {trial.number}", error)
-                self._over.popleft()
+            self._log_all()
 
-    def _log(self, study: Any, trial: Any) -> None:
+    def _log_all(self, wait: bool | float = True) -> None:
+        while self._over:
+            study, trial = self._over[0]
+            try:
+                self._log(study, trial, wait)
+            except LATER as error:
+                say("optuna", f"the run of trial {trial.number}", f"{error}; it is kept")
+                _unfinished[self._log_at_exit] = os.getpid()
+                return
+            except Exception as error:
+                say("optuna", f"the run of trial {trial.number}", error)
+            self._over.popleft()
+        _unfinished.pop(self._log_at_exit, None)
+
+    def _log_at_exit(self) -> None:
+        with self._lock:
+            self._log_all(EXIT_SECONDS / 2)
+            if self._over:
+                numbers = ", ".join(str(trial.number) for _, trial in self._over)
+                say("optuna", f"runs of trials {numbers}", "the program ends, and they are lost")
+
+    def _log(self, study: Any, trial: Any, wait: bool | float) -> None:
         report = self._reports.pop((study.study_name, trial.number), None)
         if report is None:
             report = self._of_trial(study, trial)
@@ -132,7 +146,7 @@ class RunstoneCallback:
             report.metrics({"intermediate_value": value}, step)
         report.metrics(report.guarded("values", self._values, trial) or {})
         report.tags(report.guarded("tags", self._tags, study, trial) or {})
-        report.end(_STATUS.get(trial.state.name, "FAILED"))
+        report.end(_STATUS.get(trial.state.name, "FAILED"), wait)
 
     def track_in_runstone(self) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """A decorator of objectives: the trial's run is active while they are computed."""
@@ -144,7 +158,7 @@ class RunstoneCallback:
                 inside = contextvars.copy_context()
                 try:
                     report = inside.run(self._begin, trial.study, trial, active=True)
-                except AWAY as error:
+                except LATER as error:
                     if not self._begun:
                         raise  # nothing has been computed yet
                     say("optuna", f"the run of trial {trial.number}", error)
@@ -173,16 +187,13 @@ class RunstoneCallback:
         return self._begin(study, trial, active=False)
 
     def _begin(self, study: Any, trial: Any, *, active: bool) -> Report:
-        current = active_run()
         report = Report.begin(
             "optuna",
-            self._choice.alone(self._choice.run_name).within(
-                study.study_name if self._create else None
-            ),
+            self._choice.within(study.study_name if self._create else None),
             active=active,
             endless=False,
             run_name=str(trial.number),
-            parent_run_id=self._parent or (current.info.run_id if current is not None else None),
+            parent_run_id=self._parent or around(),
         )
         self._begun = True
         return report
@@ -213,3 +224,22 @@ class RunstoneCallback:
         if self._study_attrs:
             found |= study.user_attrs
         return found
+
+
+_unfinished: dict[Callable[[], None], int] = {}
+"""Last attempts of callbacks that keep trials for a server, and their processes.
+
+By these they live until the program ends, though the function that made them has returned.
+"""
+
+
+@atexit.register
+def _end_left_over() -> None:
+    """Log what no later trial did. Runs before what ends runs and delivers their points."""
+    from runstone._embedded import no_longer_than
+
+    for attempt, pid in tuple(_unfinished.items()):
+        if pid == os.getpid():
+            with no_longer_than(EXIT_SECONDS):
+                attempt()
+    _unfinished.clear()

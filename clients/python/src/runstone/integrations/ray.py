@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, NamedTuple, Self, Unpack
 
 from runstone._flavors.libraries import library
 from runstone._fluent._runs import flush
@@ -236,7 +236,7 @@ def setup_runstone(
         ``tune.Tuner(train, param_space={"lr": tune.grid_search([0.1, 0.2])}).fit()``
     """
     choice = Choice.of(where)
-    name, trial, rank, size = _place()
+    name, trial, rank, size, one_of_many = _place()
     if rank != 0 and rank_zero_only:
         return Session(None)
     if size > 1 and not rank_zero_only:
@@ -252,6 +252,8 @@ def setup_runstone(
         before = places.tagged(_TRIAL, trial, choice)
         report = Report.rejoin("ray", before, choice, endless=False) if before else None
     if report is None:
+        if one_of_many and not said:
+            choice = choice.alone(choice.run_name)
         tags = {_TRIAL: trial} if trial and not said else None
         report = Report.begin("ray", choice, endless=False, run_name=name or None, tags=tags)
     if config:
@@ -259,19 +261,30 @@ def setup_runstone(
     return Session(report)
 
 
-def _place() -> tuple[str, str, int, int]:
+class _Place(NamedTuple):
     """Name and mark of the trial or training that this is in, rank, and how many there are."""
+
+    name: str
+    mark: str
+    rank: int
+    size: int
+    one_of_many: bool
+
+
+def _place() -> _Place:
     from ray.tune.trainable.trainable_fn_utils import _in_tune_session
 
     if _in_tune_session():
         trial = _tune.get_context()
-        return trial.get_trial_name() or "", trial.get_trial_id() or "", 0, 1
+        return _Place(trial.get_trial_name() or "", trial.get_trial_id() or "", 0, 1, True)
     try:
         training = library("ray.train", "ray[train]").get_context()
         name = training.get_experiment_name() or ""
-        return name, name, training.get_world_rank() or 0, training.get_world_size() or 1
+        rank, size = training.get_world_rank() or 0, training.get_world_size() or 1
     except Exception:  # outside of Ray
-        return "", "", 0, 1
+        return _Place("", "", 0, 1, False)
+    # The mark is looked for by a filter, where ' ends a text.
+    return _Place(name, name.replace("'", "%27"), rank, size, False)
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:

@@ -19,8 +19,9 @@ import psutil
 import pytest
 
 import runstone
+from runstone._projects import recording
 from runstone.cli import main
-from runstone.exceptions import ExecutionException, ProjectInvalid
+from runstone.exceptions import ExecutionException, ParamImmutable, ProjectInvalid
 from support import fluent
 from support.processes import wait_until
 from support.suites import clean_environment
@@ -399,3 +400,45 @@ def test_a_program_that_ends_waits_or_ends_what_it_began(
     if status == "KILLED":
         pids = [int(text) for text in written(project) or ()]
         wait_until(lambda: not any(map(alive, pids)), 20, "the end of all of them")
+
+
+def statuses(name: str) -> list[str]:
+    text = f"attributes.run_name = '{name}'"
+    found = runstone.search_runs(
+        filter_string=text, search_all_experiments=True, output_format="list"
+    )
+    return [run.info.status for run in found]
+
+
+def test_what_only_conda_understands_is_left_to_it(project: Path) -> None:
+    dependencies = 'dependencies: ["conda-forge::numpy", "numpy 1.26.*", "python>3.8"]\n'
+    (project / "conda.yaml").write_text(dependencies)
+    (project / "MLproject").write_text(f"conda_env: conda.yaml\n{MLPROJECT}")
+    given = {"parameters": {"what": "x"}, "env_manager": "local"}
+    run_id = runstone.run(".", "writes", **given).run_id
+    assert "source/environment/conda.yaml" in record(run_id)["environment"]["files"]
+    with pytest.raises(ProjectInvalid, match="a dependency is"):
+        runstone.run(".", "writes", **{**given, "env_manager": "uv"}, run_name="refused")
+    assert statuses("refused") == []
+
+
+def test_a_run_that_cannot_be_used_again_stays_as_it_was() -> None:
+    first = runstone.run(".", "writes", parameters={"what": "x"})
+    with pytest.raises(ParamImmutable):
+        runstone.run(".", "writes", parameters={"what": "y"}, run_id=first.run_id)
+    assert runstone.get_run(first.run_id).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt(), "KILLED"), (OSError(28, "full"), "FAILED")]
+)
+def test_a_record_that_is_interrupted_ends_its_run(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, status: str
+) -> None:
+    def broken(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(recording, "_put", broken)
+    with pytest.raises(type(error)):
+        runstone.run(".", "fails", run_name=f"unrecorded {status}")
+    assert statuses(f"unrecorded {status}") == [status]

@@ -147,7 +147,7 @@ def begin(
     wishes = job.wishes
     launch = Launch(
         run_id="",
-        experiment_id=job.experiment_id(),
+        experiment_id="",
         project=job.project,
         source=job.source,
         entry_point=entry.name,
@@ -163,12 +163,18 @@ def begin(
         docker_auth=wishes.docker_auth,
         output_to_stderr=wishes.output_to_stderr,
     )
-    made = recording.begin(
-        job.client, launch, entry.command, given,
-        run_id=run_id, run_name=run_name, parent_run_id=parent_run_id,
-    )  # fmt: skip
-    launch = replace(launch, run_id=made, environment=variables(made, launch.experiment_id))
+    # All that can be refused is read before there is a run.
+    kept = recording.collected(job.client.user, launch, entry.command, given, parent_run_id)
+    experiment_id, name = job.experiment_id(), run_name or ""
+    made = recording.make(job.client, experiment_id, kept, run_id, name)
     try:
+        recording.fill(job.client, kept, made, name, again=run_id is not None)
+        launch = replace(
+            launch,
+            run_id=made,
+            experiment_id=experiment_id,
+            environment=variables(made, experiment_id),
+        )
         inner = _submitted(job, entry, launch)
     except BaseException as error:
         # What is no Exception is somebody who ends the program.

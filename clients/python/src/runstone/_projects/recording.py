@@ -47,6 +47,9 @@ MAX_PATCH_BYTES = 10 << 20
 MAX_UNTRACKED = 500
 """Names of files that git does not know; of more only the number is kept."""
 
+TEMPLATE_KEY = "kube-job-template-path"
+"""Of the configuration of Kubernetes: the one that names a file."""
+
 SMALL_BYTES = 2 << 20
 """What one call takes."""
 
@@ -63,7 +66,12 @@ class Kept:
 
 
 def collected(
-    user: str, launch: Launch, command: str, given: Mapping[str, Any], parent_run_id: str | None
+    user: str,
+    launch: Launch,
+    command: str,
+    given: Mapping[str, Any],
+    parent_run_id: str | None,
+    paths_from: Path,
 ) -> Kept:
     """Read what is to be recorded of a launch; nothing is made.
 
@@ -71,13 +79,14 @@ def collected(
         launch: With everything but its run, its experiment and its variables.
         command: As the MLproject file has it.
         given: The parameters that were given, without defaults.
+        paths_from: The folder that paths among them are seen from.
 
     Raises:
         ProjectInvalid: a file of the environment cannot be read.
     """
     files = _files(launch)
     changes = _changes(launch.source, files)
-    facts = record(launch, command, given, parent_run_id, changes, list(files))
+    facts = record(launch, command, given, parent_run_id, changes, list(files), paths_from)
     files[RECORD] = (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()
     return Kept(_tags(user, launch, parent_run_id), dict(launch.parameters), files)
 
@@ -194,6 +203,7 @@ def record(
     parent_run_id: str | None,
     changes: Mapping[str, Any] | None,
     files: list[str],
+    paths_from: Path | None = None,
 ) -> dict[str, Any]:
     """All that is needed to run it again, as the JSON file has it. No secret is in it."""
     source, environment = launch.source, launch.project.environment
@@ -218,6 +228,7 @@ def record(
         "argv": list(launch.argv),
         "given": {name: str(value) for name, value in given.items()},
         "parameters": dict(launch.parameters),
+        "paths_from": None if paths_from is None else str(paths_from),
         "environment": {
             "manager": launch.env_manager,
             "kind": _kind(environment),
@@ -226,11 +237,20 @@ def record(
             "python": platform.python_version() if launch.env_manager == "local" else None,
         },
         "backend": launch.backend,
-        "backend_config": _without_secrets(launch.backend_config),
+        "backend_config": _without_secrets(_from_anywhere(launch, paths_from)),
         "docker_args": _without_secrets(launch.docker_args),
         "build_image": launch.build_image,
         "parent_run_id": parent_run_id,
     }
+
+
+def _from_anywhere(launch: Launch, paths_from: Path | None) -> Mapping[str, Any]:
+    """The backend's configuration, in which a file is found from every folder."""
+    config = launch.backend_config
+    template = config.get(TEMPLATE_KEY)
+    if paths_from is None or not isinstance(template, str):
+        return config
+    return {**config, TEMPLATE_KEY: str(paths_from / template)}
 
 
 def _kind(environment: object) -> str | None:

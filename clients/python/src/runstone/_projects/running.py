@@ -154,27 +154,7 @@ def begin(
     values = parameters.complete(entry, given)
     for name, near in parameters.misspelled(entry, given).items():
         log.warning("parameter %s is not declared and becomes --%s; is %s meant?", name, name, near)
-    wishes = job.wishes
-    manager = environments.manager_of(job.project, wishes.env_manager)
-    argv = () if entry.steps else _argv(job, entry, values, given, manager)
-    launch = Launch(
-        run_id="",
-        experiment_id="",
-        project=job.project,
-        source=job.source,
-        entry_point=entry.name,
-        parameters=values,
-        argv=argv,
-        environment={},
-        unset=(_settings.EXPERIMENT_NAME, "MLFLOW_EXPERIMENT_NAME"),
-        env_manager=manager,
-        backend=wishes.backend,
-        backend_config=wishes.backend_config,
-        docker_args=wishes.docker_args,
-        build_image=wishes.build_image,
-        docker_auth=wishes.docker_auth,
-        output_to_stderr=wishes.output_to_stderr,
-    )
+    launch = _launch(job, entry, values, given)
     # All that can be refused is read before there is a run.
     kept = recording.collected(
         job.client.user, launch, entry.command, given, parent_run_id, job.paths_from
@@ -199,6 +179,32 @@ def begin(
             error.metadata.setdefault("run_id", made)
         raise
     return ProjectRun(job.client, inner, entry.name)
+
+
+def _launch(
+    job: Job, entry: EntryPoint, values: Mapping[str, str], given: Mapping[str, Any]
+) -> Launch:
+    """What is to be started, without what only a run that is there has."""
+    wishes = job.wishes
+    manager = environments.manager_of(job.project, wishes.env_manager)
+    return Launch(
+        run_id="",
+        experiment_id="",
+        project=job.project,
+        source=job.source,
+        entry_point=entry.name,
+        parameters=values,
+        argv=() if entry.steps else _argv(job, entry, values, given, manager),
+        environment={},
+        unset=(_settings.EXPERIMENT_NAME, "MLFLOW_EXPERIMENT_NAME"),
+        env_manager=manager,
+        backend=wishes.backend,
+        backend_config=wishes.backend_config,
+        docker_args=wishes.docker_args,
+        build_image=wishes.build_image,
+        docker_auth=wishes.docker_auth,
+        output_to_stderr=wishes.output_to_stderr,
+    )
 
 
 def _argv(

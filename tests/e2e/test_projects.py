@@ -13,14 +13,16 @@ import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psutil
 import pytest
 
 import runstone
+from runstone._projects import recording
 from runstone.cli import main
-from runstone.exceptions import ExecutionException, ProjectInvalid
+from runstone.exceptions import ExecutionException, InvalidArgument, ParamImmutable, ProjectInvalid
 from support import fluent
 from support.processes import wait_until
 from support.suites import clean_environment
@@ -50,6 +52,8 @@ entry_points:
   broken:
     steps: [fails, {run: writes, parameters: {what: never}}]
   parent: {command: python parent.py}
+  reads: {parameters: {file: path}, command: "cat {file}"}
+  tells: {command: 'echo "$RUNSTONE_EXPERIMENT_ID" >> "$OUT"', shell: true}
 """
 
 TRAIN = """
@@ -201,7 +205,9 @@ def written(project: Path) -> list[str] | None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["SIGINT", "SIGTERM", "SIGHUP"],
 )
 def test_the_command_line_is_interrupted(
     project: Path, data_dir: Path, number: signal.Signals, code: int
@@ -338,7 +344,9 @@ def test_an_environment_of_its_own(
         runstone.run(".", "where.py")
 
 
-def test_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_backend(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     from runstone._projects import backends
 
     launches = []
@@ -356,7 +364,7 @@ def test_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Other:
         def check(self, config: Any) -> None:
-            assert config == {"queue": "gpu", "token": "t"}
+            assert config in ({"queue": "gpu", "token": "t"}, {})
 
         def submit(self, launch: Any) -> Submitted:
             launches.append(launch)
@@ -364,14 +372,26 @@ def test_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
             found.run_id = launch.run_id
             return found
 
-    monkeypatch.setattr(backends, "_others", lambda: {"other": f"{__name__}:Other"})
-    monkeypatch.setattr("importlib.import_module", lambda _: type("Module", (), {"Other": Other}))
+    monkeypatch.setattr(backends, "_others", lambda: {"other": "other_backend:Other"})
+    module = ModuleType("other_backend")
+    vars(module)["Other"] = Other
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     with pytest.raises(ExecutionException, match="failed: no room"):
         runstone.run(".", "fails", backend="other", backend_config='{"queue":"gpu","token":"t"}')
     (launch,) = launches
     assert launch.argv == ("sh", "-c", "exit 3")
     assert launch.environment["RUNSTONE_RUN_ID"] == launch.run_id
     assert record(launch.run_id)["backend_config"] == {"queue": "gpu", "token": "***"}
+    # Nobody is there for the end, and a path is one of where it runs.
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    aside = ("-b", "other", "--no-wait")
+    assert told(capsys, ".", "-e", "reads", "-P", "file=/mnt/none/x", *aside)[0] == 0
+    assert launches[-1].argv == ("cat", "/mnt/none/x")
+    code, _, err = told(capsys, ".", "-e", "chain", "--run-name", "steps aside", *aside)
+    assert (code, "has steps" in err, statuses("steps aside")) == (1, True, [])
+    assert list(scratch.iterdir()) == []
 
 
 ASIDE = """
@@ -399,3 +419,56 @@ def test_a_program_that_ends_waits_or_ends_what_it_began(
     if status == "KILLED":
         pids = [int(text) for text in written(project) or ()]
         wait_until(lambda: not any(map(alive, pids)), 20, "the end of all of them")
+
+
+def statuses(name: str) -> list[str]:
+    text = f"attributes.run_name = '{name}'"
+    found = runstone.search_runs(
+        filter_string=text, search_all_experiments=True, output_format="list"
+    )
+    return [run.info.status for run in found]
+
+
+def test_what_only_conda_understands_is_left_to_it(project: Path) -> None:
+    dependencies = 'dependencies: ["conda-forge::numpy", "numpy 1.26.*", "python>3.8"]\n'
+    (project / "conda.yaml").write_text(dependencies)
+    (project / "MLproject").write_text(f"conda_env: conda.yaml\n{MLPROJECT}")
+    given = {"parameters": {"what": "x"}, "env_manager": "local"}
+    run_id = runstone.run(".", "writes", **given).run_id
+    assert "source/environment/conda.yaml" in record(run_id)["environment"]["files"]
+    with pytest.raises(ProjectInvalid, match="a dependency is"):
+        runstone.run(".", "writes", **{**given, "env_manager": "uv"}, run_name="refused")
+    assert statuses("refused") == []
+
+
+def test_a_run_that_is_used_again_stays_in_its_experiment(project: Path) -> None:
+    first = runstone.run(".", "tells", experiment_name="its own")
+    runstone.run(".", "tells", run_id=first.run_id)
+    own = runstone.get_run(first.run_id).info.experiment_id
+    assert (project / "out").read_text().split() == [own, own]
+    for other in ({"experiment_id": "0"}, {"experiment_name": "never made"}):
+        with pytest.raises(InvalidArgument, match=f"is in experiment {own}, not in"):
+            runstone.run(".", "tells", run_id=first.run_id, **other)
+    assert runstone.get_experiment_by_name("never made") is None
+
+
+def test_a_run_that_cannot_be_used_again_stays_as_it_was() -> None:
+    first = runstone.run(".", "writes", parameters={"what": "x"})
+    with pytest.raises(ParamImmutable):
+        runstone.run(".", "writes", parameters={"what": "y"}, run_id=first.run_id)
+    assert runstone.get_run(first.run_id).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt(), "KILLED"), (OSError(28, "full"), "FAILED")]
+)
+def test_a_record_that_is_interrupted_ends_its_run(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, status: str
+) -> None:
+    def broken(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(recording, "_put", broken)
+    with pytest.raises(type(error)):
+        runstone.run(".", "fails", run_name=f"unrecorded {status}")
+    assert statuses(f"unrecorded {status}") == [status]

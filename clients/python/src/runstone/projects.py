@@ -98,7 +98,7 @@ def run(
         entry_point,
         version,
         dict(parameters or {}),
-        lambda: running.experiment(experiment_name, experiment_id),
+        lambda: running.experiment(experiment_name, experiment_id, run_id),
         wishes,
         run_id=run_id,
         run_name=run_name,

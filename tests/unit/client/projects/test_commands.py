@@ -208,7 +208,9 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def brought(value: str) -> dict[str, str]:
         given = {"a": value}
         complete = parameters.complete(made, given)
-        return parameters.on_this_machine(made, complete, given, project, tmp_path / "down")
+        return parameters.on_this_machine(
+            made, complete, given, project, tmp_path / "down", Path.cwd()
+        )
 
     wanted = {"a": str(here / "-given.csv"), "b": str(project / "default.csv")}
     assert brought("-given.csv") == wanted

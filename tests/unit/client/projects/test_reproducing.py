@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runstone._entities.tracking import Run, RunData, RunInfo
-from runstone._projects import git, recording, reproducing, sources
+from runstone._projects import git, recording, reproducing, running, sources
 from runstone._projects.launch import Launch, Source
 from runstone._projects.mlproject import load
 from runstone._projects.reproducing import Recipe
@@ -60,7 +60,8 @@ def recorded(source: Source, **more: Any) -> Kept:
     )
     files: dict[str, bytes] = {}
     changes = recording._changes(source, files)
-    record = recording.record(launch, "python train.py {alpha}", {"alpha": 0.5}, None, changes, [])
+    given, here = {"alpha": 0.5}, Path("/somewhere")
+    record = recording.record(launch, "python train.py {alpha}", given, None, changes, [], here)
     files[recording.RECORD] = json.dumps(record).encode()
     return Kept({"mlflow.source.name": recording.source_name(source)}, **files)
 
@@ -245,6 +246,31 @@ def test_a_run_that_was_no_project_says_what_is_known(tags: dict[str, str], said
 def test_a_record_that_cannot_be_read(record: bytes, said: str) -> None:
     with pytest.raises(ProjectInvalid, match=said):
         recipe(Kept(**{recording.RECORD: record}))
+
+
+def test_paths_are_seen_from_where_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    project(tmp_path / "p")
+    config = {"kube-job-template-path": "job.yaml"}
+    client = recorded(
+        sources.fetch(str(tmp_path / "p")), backend="kubernetes", backend_config=config
+    )
+    begun: dict[str, Any] = {}
+    monkeypatch.setattr(running, "start", lambda *args, **more: begun.update(more, wishes=args[5]))
+    reproducing.start(client, recipe(client))  # type: ignore[arg-type]
+    assert begun["wishes"].paths_from == Path("/somewhere")
+    assert begun["wishes"].backend_config == {"kube-job-template-path": "/somewhere/job.yaml"}
+    # It has the tag from its first moment on.
+    assert begun["tags"] == {"runstone.reproduces": RUN_ID}
+    # An older record does not say it.
+    record = json.loads(client.files[recording.RECORD])
+    del record["paths_from"]
+    record |= {"given": {"data": "x.csv"}, "argv": ["cat", "/then/x.csv"]}
+    client.files[recording.RECORD] = json.dumps(record).encode()
+    with caplog.at_level(logging.WARNING):
+        reproducing._warn(recipe(client), "local")
+    assert "from where parameter data was seen" in caplog.text
 
 
 def test_a_secret_of_the_configuration_must_be_given_anew(tmp_path: Path) -> None:

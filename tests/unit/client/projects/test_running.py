@@ -11,7 +11,8 @@ import pytest
 
 import runstone
 from runstone import projects
-from runstone._projects import running
+from runstone._projects import parameters, running
+from runstone._projects.mlproject import EntryPoint, Parameter
 from runstone._projects.submitted import ProjectRun
 from runstone.exceptions import ExecutionException, ProjectInvalid
 from support import fluent
@@ -116,6 +117,50 @@ def test_what_interrupts_the_waiting_ends_the_run(monkeypatch: pytest.MonkeyPatc
     assert (server.status, inner.cancels) == ("KILLED", 1)
     with pytest.raises(ExecutionException, match="was cancelled"):
         run.check()
+
+
+def test_an_end_whose_telling_is_interrupted_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    server: Any = Server("RUNNING")
+    answers = [KeyboardInterrupt()]
+    now = server.get_run
+
+    def slow(run_id: str) -> Any:
+        if answers:
+            raise answers.pop()
+        return now(run_id)
+
+    monkeypatch.setattr(server, "get_run", slow)
+    inner = Inner(True)
+    run = ProjectRun(server, inner, "main")
+    with pytest.raises(KeyboardInterrupt):
+        run.wait()
+    assert (server.status, inner.cancels) == ("FINISHED", 0)
+
+
+def test_paths_of_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("main", "cat {d}", {"d": Parameter("d", "path", "data/x.csv")})
+    # Where the files of this machine are not, a path is what was said.
+    for path in ("data/x.csv", "/mnt/data/x.csv"):
+        assert parameters.elsewhere(entry, {"d": path}) == {"d": path}
+    with pytest.raises(ProjectInvalid, match="declare it as type uri"):
+        parameters.elsewhere(entry, {"d": "runs:/f00/x.csv"})
+    # A given one is seen from the folder of who gave it.
+    (tmp_path / "asked").mkdir()
+    (tmp_path / "asked" / "x").touch()
+    given = {"d": "x"}
+    place = (tmp_path / "project", tmp_path / "down", tmp_path / "asked")
+    found = parameters.on_this_machine(entry, given, given, *place)
+    assert found == {"d": str(tmp_path / "asked" / "x")}
+    # Two steps of a chain never download to the same place.
+    targets = []
+    monkeypatch.setattr(
+        "runstone.artifacts.download_artifacts",
+        lambda _, dst_path: targets.append(dst_path) or dst_path,
+    )
+    given = {"d": "runs:/f00/x"}
+    for _ in range(2):
+        parameters.on_this_machine(entry, given, given, *place)
+    assert len(set(targets)) == 2
 
 
 def test_the_configuration_of_a_backend(tmp_path: Path) -> None:

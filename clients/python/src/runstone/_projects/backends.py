@@ -49,6 +49,8 @@ class Backend(Protocol):
     """Starts runs of projects.
 
     The run's status is set by the caller, who waits: a backend changes it only where it knows more.
+    One whose commands see the files of this machine has ``sees_this_machine = True``: parameters of
+    type ``path`` are then absolute, and downloaded. Else they stay as they were given.
     """
 
     def check(self, config: Mapping[str, Any]) -> None:
@@ -58,10 +60,18 @@ class Backend(Protocol):
     def submit(self, launch: Launch) -> SubmittedRun:
         """Start the launch and return at once.
 
+        A backend on other machines MUST have taken the project's files by then: the caller may
+        leave, and remove them.
+
         Raises:
             ExecutionException: it cannot be started; nothing of it is left behind.
         """
         ...
+
+
+def sees_this_machine(backend: Backend) -> bool:
+    """Whether the commands of a backend see the files of this machine."""
+    return bool(getattr(backend, "sees_this_machine", False))
 
 
 def load(name: str) -> Backend:

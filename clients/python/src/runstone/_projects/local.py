@@ -25,6 +25,8 @@ GRACE_SECONDS = 5.0
 class LocalBackend:
     """Starts a launch in its environment, in a process group of its own."""
 
+    sees_this_machine = True
+
     def check(self, config: Mapping[str, Any]) -> None:
         """There is nothing to be configured. Raises ProjectInvalid."""
         if config:
@@ -70,7 +72,7 @@ def _signals_held() -> Iterator[None]:
     came: list[int] = []
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             handler = signal.getsignal(number)
             # What is ignored here is to be ignored by what is started.
             if callable(handler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path, PurePath
@@ -13,6 +14,9 @@ from runstone._projects.mlproject import EntryPoint
 from runstone.exceptions import ProjectInvalid, RunstoneException
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+
+NAME_IN_FOLDER = 100
+"""Characters of a parameter's name in that of a folder, which may have 255."""
 
 TRUTHS = frozenset({"true", "false", "1", "0", "yes", "no"})
 
@@ -101,20 +105,41 @@ def on_this_machine(
     given: Mapping[str, Any] | None,
     folder: Path,
     downloads: Path,
+    base: Path,
 ) -> dict[str, str]:
     """The values as the command gets them: parameters of type ``path`` are absolute local paths.
 
-    A path that is given is seen from the working folder, a default from the project's ``folder``;
+    A path that is given is seen from ``base``, a default from the project's ``folder``;
     ``runs:/``, ``models:/`` URIs are downloaded below ``downloads``.
 
     Raises:
         ProjectInvalid: there is nothing at a path.
     """
     found = dict(values)
-    for place, (name, each) in enumerate(entry.parameters.items()):
+    for name, each in entry.parameters.items():
         if each.type == "path":
-            base = Path.cwd() if name in (given or {}) else folder
-            found[name] = _path(name, values[name], base, downloads / f"param_{place}")
+            seen_from = base if name in (given or {}) else folder
+            found[name] = _path(name, values[name], seen_from, downloads)
+    return found
+
+
+def elsewhere(entry: EntryPoint, values: Mapping[str, str]) -> dict[str, str]:
+    """The values as a command in a container or on another machine gets them: paths are its own.
+
+    Raises:
+        ProjectInvalid: a path would have to be downloaded here first.
+    """
+    found = dict(values)
+    for name, each in entry.parameters.items():
+        if each.type != "path":
+            continue
+        scheme = _SCHEME.match(values[name])
+        if scheme is not None and scheme[1] != "file":
+            raise ProjectInvalid(
+                f"parameter {name!r}: {values[name]!r:.80} is no path where the command runs;"
+                " declare it as type uri: a container is not given files of this machine"
+            )
+        found[name] = _local(values[name])
     return found
 
 
@@ -133,8 +158,10 @@ def _path(name: str, value: str, base: Path, downloads: Path) -> str:
     from runstone import artifacts
 
     downloads.mkdir(parents=True, exist_ok=True)
+    # The steps of a chain share the folder, and none is to see what another one was given.
+    target = tempfile.mkdtemp(prefix=f"{name[:NAME_IN_FOLDER]}-", dir=downloads)
     try:
-        return os.path.abspath(artifacts.download_artifacts(value, dst_path=downloads))  # noqa: PTH100
+        return os.path.abspath(artifacts.download_artifacts(value, dst_path=target))  # noqa: PTH100
     except RunstoneException as error:
         error.add_note(f"for parameter {name!r}")
         raise

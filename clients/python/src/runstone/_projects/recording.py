@@ -14,6 +14,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,46 +47,74 @@ MAX_PATCH_BYTES = 10 << 20
 MAX_UNTRACKED = 500
 """Names of files that git does not know; of more only the number is kept."""
 
+TEMPLATE_KEY = "kube-job-template-path"
+"""Of the configuration of Kubernetes: the one that names a file."""
+
 SMALL_BYTES = 2 << 20
 """What one call takes."""
 
 _SECRET = re.compile(r"(?i)pass|token|secret|credential|auth|api.?key|private")
 
 
-def begin(
-    client: Client,
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All that a run is to keep, known before there is a run: its files by their places in it."""
+
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    files: Mapping[str, bytes]
+
+
+def collected(
+    user: str,
     launch: Launch,
     command: str,
     given: Mapping[str, Any],
-    *,
-    run_id: str | None,
-    run_name: str | None,
     parent_run_id: str | None,
-) -> str:
-    """Make the run of a launch, or take one that is there, and record all that is known now.
+    paths_from: Path,
+) -> Kept:
+    """Read what is to be recorded of a launch; nothing is made.
 
     Args:
-        launch: With everything but its run id and its variables.
+        launch: With everything but its run, its experiment and its variables.
         command: As the MLproject file has it.
         given: The parameters that were given, without defaults.
+        paths_from: The folder that paths among them are seen from.
+
+    Raises:
+        ProjectInvalid: a file of the environment cannot be read.
+    """
+    files = _files(launch)
+    changes = _changes(launch.source, files)
+    facts = record(launch, command, given, parent_run_id, changes, list(files), paths_from)
+    files[RECORD] = (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()
+    return Kept(_tags(user, launch, parent_run_id), dict(launch.parameters), files)
+
+
+def make(client: Client, experiment_id: str, kept: Kept, run_id: str | None, name: str) -> str:
+    """Make the run, or check that the one that is there takes what is kept; that stays as it is.
 
     Raises:
         What the calls raise.
     """
-    tags = _tags(client.user, launch, parent_run_id)
     if run_id is None:
-        run_id = client.create_run(launch.experiment_id, tags=tags, run_name=run_name).info.run_id
-    else:
-        client.update_run(run_id, "RUNNING", run_name)
-        client.log_batch(run_id, tags=tags)
-    if launch.parameters:
-        client.log_batch(run_id, params=dict(launch.parameters))
-    files = _files(launch)
-    changes = _changes(launch.source, files)
-    facts = record(launch, command, given, parent_run_id, changes, list(files))
-    files[RECORD] = (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()
-    _put(client, run_id, files)
+        return client.create_run(experiment_id, tags=kept.tags, run_name=name).info.run_id
+    # Before it is RUNNING again: params that are there with other values are refused.
+    client.log_batch(run_id, params=kept.params, tags=kept.tags)
     return run_id
+
+
+def fill(client: Client, kept: Kept, run_id: str, name: str, *, again: bool) -> None:
+    """Put what is kept into its run; one that is used ``again`` becomes RUNNING.
+
+    Raises:
+        What the calls raise.
+    """
+    if again:
+        client.update_run(run_id, "RUNNING", name or None)
+    elif kept.params:
+        client.log_batch(run_id, params=kept.params)
+    _put(client, run_id, kept.files)
 
 
 def _put(client: Client, run_id: str, files: Mapping[str, bytes]) -> None:
@@ -129,7 +158,13 @@ def _files(launch: Launch) -> dict[str, bytes]:
     folder, environment = launch.project.folder, launch.project.environment
     names = [each.name for each in folder.iterdir() if each.name.lower() == "mlproject"]
     if isinstance(environment, PythonEnv | CondaEnv):
-        names += [environment.path, *envfiles.named(folder, environment)]
+        names.append(environment.path)
+        try:
+            names += envfiles.named(folder, environment)
+        except ProjectInvalid:
+            if launch.env_manager in {"virtualenv", "uv"}:
+                raise
+            # conda understands more than is read here, and this Python needs none of it.
     found = {}
     for name in dict.fromkeys(names):
         content = (folder / name).read_bytes()
@@ -168,6 +203,7 @@ def record(
     parent_run_id: str | None,
     changes: Mapping[str, Any] | None,
     files: list[str],
+    paths_from: Path | None = None,
 ) -> dict[str, Any]:
     """All that is needed to run it again, as the JSON file has it. No secret is in it."""
     source, environment = launch.source, launch.project.environment
@@ -192,6 +228,7 @@ def record(
         "argv": list(launch.argv),
         "given": {name: str(value) for name, value in given.items()},
         "parameters": dict(launch.parameters),
+        "paths_from": None if paths_from is None else str(paths_from),
         "environment": {
             "manager": launch.env_manager,
             "kind": _kind(environment),
@@ -200,11 +237,20 @@ def record(
             "python": platform.python_version() if launch.env_manager == "local" else None,
         },
         "backend": launch.backend,
-        "backend_config": _without_secrets(launch.backend_config),
+        "backend_config": _without_secrets(_from_anywhere(launch, paths_from)),
         "docker_args": _without_secrets(launch.docker_args),
         "build_image": launch.build_image,
         "parent_run_id": parent_run_id,
     }
+
+
+def _from_anywhere(launch: Launch, paths_from: Path | None) -> Mapping[str, Any]:
+    """The backend's configuration, in which a file is found from every folder."""
+    config = launch.backend_config
+    template = config.get(TEMPLATE_KEY)
+    if paths_from is None or not isinstance(template, str):
+        return config
+    return {**config, TEMPLATE_KEY: str(paths_from / template)}
 
 
 def _kind(environment: object) -> str | None:

@@ -20,7 +20,6 @@ from runstone._projects.launch import Source
 from runstone._projects.submitted import ProjectRun
 from runstone.exceptions import (
     ArtifactNotFound,
-    ExecutionException,
     LibraryMissing,
     ProjectInvalid,
 )
@@ -51,6 +50,8 @@ class Recipe:
     source: Mapping[str, Any]
     entry_point: str
     given: Mapping[str, str]
+    argv: tuple[str, ...]
+    paths_from: Path | None
     environment: Mapping[str, Any]
     wishes: Mapping[str, Any]
 
@@ -82,6 +83,8 @@ def recipe(client: Client, run_id: str) -> Recipe:
             dict(found["source"]),
             str(found["entry_point"]),
             {str(name): str(value) for name, value in found["given"].items()},
+            tuple(map(str, found.get("argv") or ())),
+            Path(found["paths_from"]) if found.get("paths_from") else None,
             dict(found["environment"]),
             {
                 "backend": str(found["backend"]),
@@ -159,24 +162,20 @@ def start(
         docker_args=recorded["docker_args"],
         build_image=recorded["build_image"],
         output_to_stderr=output_to_stderr,
+        paths_from=found.paths_from,
     )
-    try:
-        begun = running.start(
-            found.name,
-            found.entry_point,
-            None,
-            found.given,
-            lambda: found.experiment_id,
-            wishes,
-            run_name=run_name,
-            fetch=lambda: rebuilt(client, found),
-        )
-    except ExecutionException as error:
-        if made := error.metadata.get("run_id"):
-            client.set_tag(made, TAG, found.run_id)
-        raise
-    client.set_tag(begun.run_id, TAG, found.run_id)
-    return begun
+    return running.start(
+        found.name,
+        found.entry_point,
+        None,
+        found.given,
+        lambda: found.experiment_id,
+        wishes,
+        run_name=run_name,
+        # With the run itself: a call afterwards may fail when the command is at work already.
+        tags={TAG: found.run_id},
+        fetch=lambda: rebuilt(client, found),
+    )
 
 
 def _hides(value: Any) -> bool:
@@ -194,6 +193,15 @@ def _warn(found: Recipe, manager: str | None) -> None:
             then,
             platform.python_version(),
         )
+    if found.paths_from is None:
+        for name, value in found.given.items():
+            # An absolute path that the command got, for one that is none.
+            if value and any(word.endswith(f"/{value}") for word in found.argv):
+                log.warning(
+                    "run %s does not record from where parameter %s was seen: %s is looked for"
+                    " from here",
+                    found.run_id, name, value,
+                )  # fmt: skip
     changes = found.source.get("changes") or {}
     names = [str(each) for each in changes.get("untracked") or ()]
     if names:

@@ -29,7 +29,7 @@ from runstone._projects.chain import Chain
 from runstone._projects.launch import Launch, Source
 from runstone._projects.mlproject import EntryPoint, Project
 from runstone._projects.submitted import ProjectRun
-from runstone.exceptions import ExecutionException, InvalidArgument
+from runstone.exceptions import ExecutionException, InvalidArgument, ProjectInvalid
 
 if TYPE_CHECKING:
     from runstone._client import Client
@@ -49,6 +49,10 @@ class Wishes:
     build_image: bool = False
     docker_auth: Mapping[str, Any] | None = None
     output_to_stderr: bool = False
+    waits: bool = True
+    """Whether the caller follows the run to its end."""
+    paths_from: Path | None = None
+    """The folder that given paths are seen from; else the working folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Job:
     experiment_id: Callable[[], str]
     wishes: Wishes
     downloads: Path
+    paths_from: Path
 
 
 def start(
@@ -74,12 +79,14 @@ def start(
     *,
     run_id: str | None = None,
     run_name: str | None = None,
+    tags: Mapping[str, str] | None = None,
     fetch: Callable[[], Source] | None = None,
 ) -> ProjectRun:
     """Begin a run of a project; ``wait`` follows it to its end.
 
     Args:
         experiment_id: Asked when all else is known to be right: it may make an experiment.
+        tags: More tags of the run, which has them from its first moment on.
         fetch: Brings the source, instead of what the URI and the version say.
 
     Raises:
@@ -102,12 +109,20 @@ def start(
     try:
         project = mlproject.load(source.folder)
         entry = project.entry_point(entry_point)
+        if entry.steps and not wishes.waits:
+            raise ProjectInvalid(
+                f"entry point {entry.name!r} has steps, each of which this program begins when the"
+                " one before has ended: wait for it"
+            )
         # Before anything is made on the server.
         parameters.complete(entry, given)
         if environments.manager_of(project, wishes.env_manager) in {"virtualenv", "uv"}:
             environments.check_files(project)
-        job = Job(_state.client(), source, project, backend, cache(experiment_id), wishes, scratch)
-        begun = begin(job, entry, given, parent(), run_id=run_id, run_name=run_name)
+        job = Job(
+            _state.client(), source, project, backend, cache(experiment_id), wishes, scratch,
+            wishes.paths_from or Path.cwd(),
+        )  # fmt: skip
+        begun = begin(job, entry, given, parent(), run_id=run_id, run_name=run_name, tags=tags)
     except BaseException:
         clean()
         raise
@@ -129,6 +144,7 @@ def begin(
     *,
     run_id: str | None = None,
     run_name: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> ProjectRun:
     """Make the run of an entry point, record it, and start it.
 
@@ -138,37 +154,22 @@ def begin(
     values = parameters.complete(entry, given)
     for name, near in parameters.misspelled(entry, given).items():
         log.warning("parameter %s is not declared and becomes --%s; is %s meant?", name, name, near)
-    argv: tuple[str, ...] = ()
-    if not entry.steps:
-        brought = parameters.on_this_machine(
-            entry, values, given, job.project.folder, job.downloads
-        )
-        argv = commands.words(entry, brought)
-    wishes = job.wishes
-    launch = Launch(
-        run_id="",
-        experiment_id=job.experiment_id(),
-        project=job.project,
-        source=job.source,
-        entry_point=entry.name,
-        parameters=values,
-        argv=argv,
-        environment={},
-        unset=(_settings.EXPERIMENT_NAME, "MLFLOW_EXPERIMENT_NAME"),
-        env_manager=environments.manager_of(job.project, wishes.env_manager),
-        backend=wishes.backend,
-        backend_config=wishes.backend_config,
-        docker_args=wishes.docker_args,
-        build_image=wishes.build_image,
-        docker_auth=wishes.docker_auth,
-        output_to_stderr=wishes.output_to_stderr,
+    launch = _launch(job, entry, values, given)
+    # All that can be refused is read before there is a run.
+    kept = recording.collected(
+        job.client.user, launch, entry.command, given, parent_run_id, job.paths_from
     )
-    made = recording.begin(
-        job.client, launch, entry.command, given,
-        run_id=run_id, run_name=run_name, parent_run_id=parent_run_id,
-    )  # fmt: skip
-    launch = replace(launch, run_id=made, environment=variables(made, launch.experiment_id))
+    kept = replace(kept, tags={**kept.tags, **(tags or {})})
+    experiment_id, name = job.experiment_id(), run_name or ""
+    made = recording.make(job.client, experiment_id, kept, run_id, name)
     try:
+        recording.fill(job.client, kept, made, name, again=run_id is not None)
+        launch = replace(
+            launch,
+            run_id=made,
+            experiment_id=experiment_id,
+            environment=variables(made, experiment_id),
+        )
         inner = _submitted(job, entry, launch)
     except BaseException as error:
         # What is no Exception is somebody who ends the program.
@@ -178,6 +179,47 @@ def begin(
             error.metadata.setdefault("run_id", made)
         raise
     return ProjectRun(job.client, inner, entry.name)
+
+
+def _launch(
+    job: Job, entry: EntryPoint, values: Mapping[str, str], given: Mapping[str, Any]
+) -> Launch:
+    """What is to be started, without what only a run that is there has."""
+    wishes = job.wishes
+    manager = environments.manager_of(job.project, wishes.env_manager)
+    return Launch(
+        run_id="",
+        experiment_id="",
+        project=job.project,
+        source=job.source,
+        entry_point=entry.name,
+        parameters=values,
+        argv=() if entry.steps else _argv(job, entry, values, given, manager),
+        environment={},
+        unset=(_settings.EXPERIMENT_NAME, "MLFLOW_EXPERIMENT_NAME"),
+        env_manager=manager,
+        backend=wishes.backend,
+        backend_config=wishes.backend_config,
+        docker_args=wishes.docker_args,
+        build_image=wishes.build_image,
+        docker_auth=wishes.docker_auth,
+        output_to_stderr=wishes.output_to_stderr,
+    )
+
+
+def _argv(
+    job: Job,
+    entry: EntryPoint,
+    values: Mapping[str, str],
+    given: Mapping[str, Any],
+    manager: str,
+) -> tuple[str, ...]:
+    if manager == "docker" or not backends.sees_this_machine(job.backend):
+        return commands.words(entry, parameters.elsewhere(entry, values))
+    brought = parameters.on_this_machine(
+        entry, values, given, job.project.folder, job.downloads, job.paths_from
+    )
+    return commands.words(entry, brought)
 
 
 def _submitted(job: Job, entry: EntryPoint, launch: Launch) -> SubmittedRun:
@@ -221,14 +263,27 @@ def variables(run_id: str, experiment_id: str) -> dict[str, str]:
     return found
 
 
-def experiment(name: str | None, experiment_id: str | None) -> str:
+def experiment(name: str | None, experiment_id: str | None, run_id: str | None = None) -> str:
     """The experiment of a run by its name (made when missing) or id, else the active one.
 
+    A run that is there already has its own.
+
     Raises:
-        InvalidArgument: both are given.
+        InvalidArgument: both are given, or another one than the run's.
+        RunNotFound
     """
     if name and experiment_id:
         raise InvalidArgument("give experiment_name or experiment_id, not both")
+    if run_id:
+        client = _state.client()
+        own = client.get_run(run_id).info.experiment_id
+        named = client.get_experiment_by_name(name) if name else None
+        given = (named.experiment_id if named else name) if name else experiment_id
+        if given and str(given) != own:
+            raise InvalidArgument(
+                f"run {run_id} is in experiment {own}, not in {name or given}; leave that out"
+            )
+        return own
     if experiment_id:
         return str(experiment_id)
     return _state.find_or_create(name).experiment_id if name else _state.experiment_id()

@@ -32,6 +32,7 @@ class ProjectRun:
         self._lock = threading.Lock()
         self._cancelled = False
         self._succeeded: bool | None = None
+        self._told = False
 
     @property
     def run_id(self) -> str:
@@ -64,13 +65,22 @@ class ProjectRun:
 
     def cancel(self) -> None:
         """End the run with all that it started: KILLED. Nothing happens to one that is over."""
+        if self._told:
+            return
         if self._succeeded is not None:
+            # It is over, and who told the server so was interrupted.
+            self._conclude(self._succeeded)
             return
         self._cancelled = True
         try:
             self._inner.cancel()
         finally:
             self._conclude(False)
+
+    def leave(self) -> None:
+        """Do what is to be done at the end, such as removing what was fetched; once."""
+        while self._cleanings:
+            self._cleanings.pop()()
 
     def settle(self) -> bool:
         """Wait for the end and tell the server of it, whoever else waits."""
@@ -94,13 +104,14 @@ class ProjectRun:
         with self._lock:
             if self._succeeded is None:
                 self._succeeded = succeeded and not self._cancelled
+            if not self._told:
                 try:
                     self._tell()
                 except Exception as error:
                     log.warning("run %s could not be ended on the server: %s", self.run_id, error)
                 finally:
-                    for clean in self._cleanings:
-                        clean()
+                    self.leave()
+                self._told = True
             return self._succeeded
 
     def _tell(self) -> None:

@@ -10,7 +10,7 @@ from runstone.cli._diff_command import DIFFERENT, show, tolerance_option
 from runstone.cli._runids import whole_run_id
 from runstone.cli._serving_commands import point_to
 from runstone.cli._session import Command, Session
-from runstone.cli.run import TERMINATED, Terminated, terminable
+from runstone.cli.run import SIGNALLED, Terminated, terminable
 
 
 @click.command(
@@ -69,8 +69,8 @@ def reproduce(
                 **given,
             )
             begun.wait()
-    except Terminated:
-        ctx.exit(TERMINATED)
+    except Terminated as came:
+        ctx.exit(SIGNALLED + came.number)
     begun.check()
     found = session.client.diff_runs(first, begun.run_id, tolerance)
     if not session.as_json:

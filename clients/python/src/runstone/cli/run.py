@@ -14,7 +14,8 @@ import click
 from runstone.cli._serving_commands import point_to
 from runstone.cli._session import Command, Session, key_values
 
-TERMINATED = 128 + signal.SIGTERM
+SIGNALLED = 128
+"""A shell's exit code of who was ended by a signal, without its number."""
 
 EXAMPLES = """\b
 Examples:
@@ -89,6 +90,7 @@ def command(ctx: click.Context, session: Session, /, uri: str, **given: Any) -> 
         docker_args=_docker_args(given["docker_args"]),
         build_image=given["build_image"],
         output_to_stderr=session.as_json,
+        waits=not given["no_wait"],
     )
     try:
         with terminable():
@@ -97,18 +99,21 @@ def command(ctx: click.Context, session: Session, /, uri: str, **given: Any) -> 
                 given["entry_point"],
                 given["version"],
                 _params(given["params"]),
-                lambda: running.experiment(given["experiment_name"], given["experiment_id"]),
+                lambda: running.experiment(
+                    given["experiment_name"], given["experiment_id"], given["run_id"]
+                ),
                 wishes,
                 run_id=given["run_id"],
                 run_name=given["run_name"],
             )
             if given["no_wait"]:
+                begun.leave()
                 answer = {"run_id": begun.run_id, "status": begun.get_status()}
                 session.answer(answer, f"Run {begun.run_id} has begun.")
                 return
             begun.wait()
-    except Terminated:
-        ctx.exit(TERMINATED)
+    except Terminated as came:
+        ctx.exit(SIGNALLED + came.number)
     begun.check()
     session.answer(
         {"run_id": begun.run_id, "entry_point": begun.entry_point, "status": "FINISHED"},
@@ -117,21 +122,29 @@ def command(ctx: click.Context, session: Session, /, uri: str, **given: Any) -> 
 
 
 class Terminated(BaseException):
-    """SIGTERM came; what runs is ended, as by Ctrl-C."""
+    """SIGTERM or SIGHUP came; what runs is ended, as by Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Inside, SIGTERM raises Terminated."""
-    before = signal.signal(signal.SIGTERM, _terminate)
+    """Inside, SIGTERM and a terminal that is closed raise Terminated."""
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate)}
+    # `nohup` has it ignored, so that what runs outlives the terminal.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, _terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise Terminated(number)
 
 
 def _params(texts: Iterable[str]) -> dict[str, str]:

@@ -46,10 +46,21 @@ def test_an_answer_that_gets_lost_makes_no_second_job(cluster: FakeCluster) -> N
 def test_a_name_that_another_has_taken_is_refused(cluster: FakeCluster) -> None:
     with Closing(submit()):
         job = cluster.job()
-        job["metadata"]["labels"] = {}
+        job["metadata"]["labels"] = job["metadata"]["annotations"] = {}
         cluster.put("jobs", job)
     with pytest.raises(ExecutionException, match="already exists"):
         submit()
+    assert cluster.jobs() == [JOB]
+
+
+def test_a_run_that_is_submitted_again_does_not_take_its_old_job_for_the_new_one(
+    cluster: FakeCluster,
+) -> None:
+    cluster.on_job = lambda _: cluster.run_to_end()
+    assert submit().wait() is True
+    with pytest.raises(ExecutionException, match=f"delete job {JOB}.*leave --run-id out"):
+        submit()
+    assert cluster.jobs() == [JOB]
 
 
 def test_who_may_not_make_jobs_is_told_so(cluster: FakeCluster) -> None:

@@ -72,6 +72,7 @@ class FakeCluster:
         self.problems: list[int] = []
         self.refused: dict[tuple[str, str], tuple[int, str]] = {}
         self.lost_answers = 0
+        self.odd_events: list[Any] = []
         self.epoch = 0
         self.streams = 0
         self.bodies: list[dict[str, Any]] = []
@@ -436,6 +437,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if not begun:
                     self._begin("application/json")
                     begun = True
+                    if cluster.odd_events:
+                        self._chunk(json.dumps(cluster.odd_events.pop(0)).encode() + b"\n")
                 if not events and cluster.epoch == epoch and time.monotonic() < until:
                     cluster.changed.wait(until - time.monotonic())
                     continue

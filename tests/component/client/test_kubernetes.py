@@ -202,7 +202,7 @@ class HastyWatch(kube_api.Watch):
     """A watch of a server that ends each at once."""
 
     def __init__(self) -> None:
-        super().__init__(cast(Any, SimpleNamespace(namespace="x")), print, {})
+        super().__init__(cast("Any", SimpleNamespace(namespace="x")), print, {})
         self.pauses: list[float] = []
         self.asked = 0
 

@@ -362,7 +362,7 @@ class Watch(Stream):
 def _check_item(item: Any) -> None:
     """Raises ValueError: it is no object of Kubernetes."""
     if not isinstance(item, dict) or not isinstance(item.get("metadata"), dict):
-        raise ValueError(f"{item!r:.100} has no metadata")  # noqa: TRY004
+        raise ValueError(f"{item!r:.100} has no metadata")
 
 
 def connect(context: str, namespace: str) -> Cluster:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from runstone import _settings
 from runstone._containers import docker, manifests
@@ -26,7 +27,12 @@ from runstone._projects.kube_settings import Settings
 from runstone._projects.launch import Launch
 from runstone._projects.mlproject import DockerEnv
 from runstone._projects.refusals import checked_image, wrong
-from runstone.exceptions import ExecutionException, FailedPrecondition, RunstoneException
+from runstone.exceptions import (
+    ExecutionException,
+    FailedPrecondition,
+    InvalidUri,
+    RunstoneException,
+)
 
 log = logging.getLogger("runstone.projects")
 
@@ -57,7 +63,7 @@ class KubernetesBackend:
         settings = kube_settings.read(launch.backend_config, Path.cwd())
         template = _template(settings)
         uri = launch.environment.get(_settings.TRACKING_URI) or _state.get_tracking_uri()
-        variables = dict(launch.environment) | _suite(settings, template, uri)
+        variables = _reachable(dict(launch.environment) | _suite(settings, template, uri))
         image = _image(settings, launch)
         cluster = _connect(settings, template)
         work = kube_job.Work(
@@ -106,13 +112,37 @@ def _suite(settings: Settings, template: Mapping[str, Any], uri: str) -> dict[st
     said = settings.tracking_uri or next(filter(None, map(os.environ.get, TRACKING_VARIABLES)), "")
     if not said and kube_job.says_tracking_uri(template):
         return {}
-    if not said and docker_env.only_here(uri):
+    place = "backend_config.tracking-uri"
+    try:
+        here = docker_env.only_here(said or uri)
+    except InvalidUri as error:
+        raise wrong(place, error.message) from error
+    if here:
         raise wrong(
-            "backend_config.tracking-uri",
-            f"must say where a pod finds the suite, such as runstone://suite.lab:5051: {uri} is of"
-            " this machine alone",
+            place,
+            "must say where a pod finds the suite, such as runstone://suite.lab:5051:"
+            f" {said or uri} is of this machine alone",
         )
     return {_settings.TRACKING_URI: said or uri}
+
+
+def _reachable(variables: dict[str, str]) -> dict[str, str]:
+    """The variables without addresses that mean another machine inside of a pod."""
+    mlflow = variables.get(_settings.MLFLOW_TRACKING_URI)
+    if mlflow is not None and _of_this_machine(mlflow):
+        variables[_settings.MLFLOW_TRACKING_URI] = variables[_settings.TRACKING_URI]
+    registry = variables.get(_settings.REGISTRY_URI)
+    if registry is not None and _of_this_machine(registry):
+        del variables[_settings.REGISTRY_URI]
+    return variables
+
+
+def _of_this_machine(uri: str) -> bool:
+    try:
+        return docker_env.only_here(uri)
+    except InvalidUri:
+        # MLflow's: http, or a database or folder of its own.
+        return (urlsplit(uri).hostname or "localhost") in docker_env.LOOPBACK
 
 
 def _image(settings: Settings, launch: Launch) -> str:

@@ -133,7 +133,8 @@ def test_conda(folder: Path) -> None:
     calls = folder.parent / "calls"
     conda.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n[ ! -e {calls}.fail ]\n')
     conda.chmod(0o755)
-    (folder / "conda.yaml").write_text("dependencies: [a=1]")
+    (folder / "conda.yaml").write_text("dependencies: [a=1, {pip: [-r r.txt]}]")
+    (folder / "r.txt").write_text("six==1.16.0\n")
     Path(f"{calls}.fail").touch()
     with pytest.raises(FailedPrecondition, match="environment of the project cannot be built"):
         environments.prepare(launch(folder))
@@ -145,6 +146,10 @@ def test_conda(folder: Path) -> None:
     assert words[5:] == ("python", "x; y")
     create = f"env create --quiet -p {words[4]} -f {folder / 'conda.yaml'}"
     assert calls.read_text().splitlines() == [create, create]
+    (folder / "r.txt").write_text("six==1.17.0\n")
+    assert environments.prepare(launch(folder)).argv[4] != words[4]
+    (folder / "r.txt").unlink()
+    assert environments.prepare(launch(folder)).argv[0] == str(conda)
 
 
 def test_this_python(folder: Path) -> None:

@@ -7,6 +7,7 @@ stay as they are: an environment puts words before them, or variables beside the
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from runstone._projects import envfiles
 from runstone._projects.launch import Launch, Prepared
 from runstone._projects.mlproject import CondaEnv, DockerEnv, Project, PythonEnv
 from runstone.exceptions import LibraryMissing, ProjectInvalid
+
+log = logging.getLogger("runstone.projects")
 
 MANAGERS = ("local", "virtualenv", "uv", "conda")
 
@@ -172,7 +175,12 @@ def _in_conda(launch: Launch) -> Prepared:
     environment = launch.project.environment
     assert isinstance(environment, CondaEnv)
     path = launch.project.folder / environment.path
-    lines, contents = envfiles.pip_of_conda(launch.project.folder, environment.path)
+    try:
+        lines, contents = envfiles.pip_of_conda(launch.project.folder, environment.path)
+    except ProjectInvalid as error:
+        # What conda makes of it is conda's to say.
+        log.warning("changes of what %s names are not noticed: %s", environment.path, error)
+        lines, contents = [], []
     made_of = ["conda", *_local_parts(launch.project, lines), path.read_text("utf-8"), *contents]
     place = building.cache_folder(KIND) / building.digest(made_of)
     finished = place.with_name(f"{place.name}.finished")

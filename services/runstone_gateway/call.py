@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
+from runstone_gateway.errors import GatewayError
 from runstone_gateway.identity import authorization_of
 from runstone_gateway.settings import GatewaySettings
 from runstone_gateway.upstream import Upstream
@@ -21,12 +22,13 @@ MAX_USER = 255
 
 
 class Call:
-    """What a handler works with. Raises GatewayError for an Authorization that is none.
+    """What a handler works with.
 
     ``request`` is the HTTP request, ``settings`` are the gateway's. ``tracking``, ``artifact`` and
     ``registry`` are the services' asyncio stubs, whose methods ``ask`` and ``stream`` call;
     ``opened`` calls one that is written to or read from by hand. ``remembered`` lives as long as
-    the process; ``authorization`` is the caller's, which the services judge.
+    the process; ``authorization`` is the caller's, which the services judge; ``unreadable`` says
+    why there is none though a header was sent: it may be meant for a proxy on the way.
     """
 
     def __init__(
@@ -42,7 +44,12 @@ class Call:
         self._metadata: list[tuple[str, str]] = [(REQUEST_ID_METADATA, request_id)]
         if user := request.headers.get(ACTOR_METADATA):
             self._metadata.append((ACTOR_METADATA, quote(user[:MAX_USER], safe=" %")))
-        self.authorization = authorization_of(request.headers.get(AUTHORIZATION_METADATA, ""))
+        self.authorization = ""
+        self.unreadable: GatewayError | None = None
+        try:
+            self.authorization = authorization_of(request.headers.get(AUTHORIZATION_METADATA, ""))
+        except GatewayError as error:
+            self.unreadable = error
         if self.authorization:
             self._metadata.append((AUTHORIZATION_METADATA, self.authorization))
 

@@ -98,6 +98,8 @@ class Dispatcher:
         try:
             call = Call(request, request_id, self.upstream, self._settings)
             if self._tokens is not None and route.path not in OPEN:
+                if call.unreadable is not None:
+                    raise call.unreadable
                 check(self._tokens, call.authorization)
             values = read_object(route.fields, await self._given(route, request))
             _require_one_meaning(values, found)

@@ -41,7 +41,7 @@ class TokenFile:
         self._path = path
         self._clock = clock
         self._lock = threading.Lock()
-        self._seen = _state(path)
+        self._seen: tuple[int, int, int] | None = _state(path)
         self._users = read(path)
         self._look_at = clock() + LOOK_S
 
@@ -56,8 +56,8 @@ class TokenFile:
             if self._clock() < self._look_at:
                 return
             try:
-                state = _state(self._path)
-                if state != self._seen:
+                state = self._found()
+                if state is not None and state != self._seen:
                     # Noted first: what is wrong is told once, not every second.
                     self._seen = state
                     self._users = read(self._path)
@@ -66,6 +66,17 @@ class TokenFile:
                 _log.error("tokens not read; those read before hold", reason=str(error))
             finally:
                 self._look_at = self._clock() + LOOK_S
+
+    def _found(self) -> tuple[int, int, int] | None:
+        """None for a file that is gone, which is told once."""
+        try:
+            return _state(self._path)
+        except TokensError:
+            # Also, so that it is read anew when it is there again.
+            told, self._seen = self._seen is None, None
+            if told:
+                return None
+            raise
 
 
 def read(path: Path) -> dict[str, str]:

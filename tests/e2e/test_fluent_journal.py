@@ -133,6 +133,7 @@ def test_delivery_tells_how_far_it_is() -> None:
         assert (told.backlog_bytes, told.lag_seconds, told.last_error) == (0, 0.0, "")
 
 
+@pytest.mark.usefixtures("process")
 def test_a_run_that_asks_has_the_machines_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNSTONE_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
     key = "system/cpu_utilization_percentage"
@@ -153,6 +154,7 @@ def test_a_run_that_asks_has_the_machines_metrics(monkeypatch: pytest.MonkeyPatc
     assert set(runstone.get_run(other.info.run_id).data.metrics) == {"m"}
 
 
+@pytest.mark.usefixtures("process")
 def test_what_is_wrong_with_sampling_is_told_before_the_run_begins(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -166,6 +168,7 @@ def test_what_is_wrong_with_sampling_is_told_before_the_run_begins(
     assert runstone.active_run() is None
 
 
+@pytest.mark.usefixtures("process")
 def test_synchronous_calls_are_answered_by_the_server() -> None:
     with runstone.start_run() as run:
         runstone.log_metric("m", 1.0, synchronous=True)

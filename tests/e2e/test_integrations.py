@@ -98,6 +98,24 @@ def test_a_run_by_its_id_by_the_environment_and_by_a_key(monkeypatch: pytest.Mon
     other.end()
 
 
+def test_one_of_many_does_not_take_over_the_run_of_the_environment(
+    client: runstone.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = client.create_run("0").info.run_id
+    monkeypatch.setenv("RUNSTONE_RUN_ID", job)
+    many = Choice.of({}).alone()
+    trials = [Report.begin("toy", many, active=False, run_name=str(n)) for n in range(2)]
+    trials.append(Report.begin("toy", many, active=False, parent_run_id=trials[0].run_id))
+    for trial in trials:
+        trial.end()
+    parents = [read(trial).data.tags["mlflow.parentRunId"] for trial in trials]
+    assert parents == [job, job, trials[0].run_id]
+    assert client.get_run(job).info.status == "RUNNING"
+    # The variable is left to whom it is meant for.
+    with runstone.start_run() as mine:
+        assert mine.info.run_id == job
+
+
 def test_what_keeps_a_run_from_being_begun_is_raised(client: runstone.Client) -> None:
     with pytest.raises(RunNotFound):
         begin(run_id="0" * 32)

@@ -75,9 +75,11 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.T
     return made
 
 
-def zipped(*entries: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
+def zipped(
+    *entries: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED
+) -> bytes:
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(made, "w", method) as archive:
         for name, content in entries:
             archive.writestr(name, content)
     return made.getvalue()
@@ -101,6 +103,16 @@ def zip_with_password() -> bytes:
     data = bytearray(zipped(("a", b"content")))
     for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(mark) + offset] |= 1
+    return bytes(data)
+
+
+def zip_with_damaged_extra() -> bytes:
+    """The entry is larger than 32 bits can say, and what should say how large is cut short."""
+    large = zipfile.ZipInfo("a")
+    large.extra = struct.pack("<HHL", 1, 4, 1)
+    data = bytearray(zipped((large, b"content")))
+    second = data.rindex(b"PK\x01\x02")
+    data[second + 24 : second + 28] = b"\xff" * 4
     return bytes(data)
 
 
@@ -143,6 +155,9 @@ def claimed(size: int) -> bytes:
         (zip_link, "is a link"),
         (zip_of_shared_bytes, "share bytes"),
         (zip_with_password, "needs a password"),
+        (lambda: zipped(("a", b"1"), method=zipfile.ZIP_BZIP2), "other than deflate"),
+        (lambda: zipped(("a", b"1"), method=zipfile.ZIP_LZMA), "other than deflate"),
+        (zip_with_damaged_extra, "damaged"),
         (lambda: zipped(("a", os.urandom(9999)))[:5000], "damaged"),
         (lambda: b"just text", "neither a tar.gz, a tar nor a zip"),
         (lambda: b"", "neither a tar.gz, a tar nor a zip"),
@@ -166,6 +181,16 @@ def test_what_people_make_is_taken(tmp_path: Path) -> None:
     assert contents(archive) == {"a": b"1", "b/c": b"2"}
     archive.write_bytes(zipped(("d/", b""), ("d/e", b"3")))
     assert contents(archive) == {"d/e": b"3"}
+
+
+def test_readers_that_fail_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RecursionError("maximum recursion depth exceeded")
+
+    archive = written(tmp_path / "made", "tar.gz")
+    monkeypatch.setattr(tarfile, "open", fails)
+    with pytest.raises(LocalPathError, match="damaged"):
+        looked_through(archive)
 
 
 def test_more_is_unpacked_when_it_is_allowed(tmp_path: Path) -> None:

@@ -59,6 +59,44 @@ def test_none_goes_plain_over_a_network_unless_told(monkeypatch: pytest.MonkeyPa
     assert _credentials.token_for(FAR) == "secret"
 
 
+@pytest.mark.parametrize(
+    "host", ["127.attacker.example", "127.0.0.1.example.com", "localhost.example.com", "128.0.0.1"]
+)
+def test_a_name_that_looks_like_this_machine_is_a_strangers(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("RUNSTONE_TRACKING_TOKEN", "secret")
+    with pytest.raises(InvalidArgument, match="runstones://"):
+        _credentials.token_for(Remote(host, 5051))
+    for near in ("localhost", "127.0.0.1", "127.8.9.1", "::1"):
+        assert _credentials.token_for(Remote(near, 5051)) == "secret"
+
+
+def test_the_environments_token_is_not_for_every_server(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNSTONE_TRACKING_TOKEN", "said")
+    monkeypatch.setenv("RUNSTONE_TRACKING_TOKEN_FILE", str(home / "none"))
+    assert _credentials.metadata(LOCAL, ambient=False) == ()
+    _credentials.keep(LOCAL.address, "kept")
+    assert _credentials.token_for(LOCAL, ambient=False) == "kept"
+    assert _credentials.token_for(LOCAL) == "said"
+
+
+def test_who_has_no_home_has_no_token_and_is_told_when_one_is_to_be_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert _credentials.metadata(FAR) == ()
+    assert not _credentials.drop(FAR.address)
+    with pytest.raises(InvalidArgument, match="set XDG_CONFIG_HOME"):
+        _credentials.keep(FAR.address, "token")
+
+
 @pytest.mark.parametrize("token", ["two words", "line\nbreak", "jot\u00e1"])
 def test_what_is_no_token_is_told(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
     monkeypatch.setenv("RUNSTONE_TRACKING_TOKEN", token)

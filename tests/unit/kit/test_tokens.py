@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from runstone_kit.context import current
 from runstone_kit.errors import Unauthenticated
@@ -70,6 +71,23 @@ def test_a_change_is_seen_after_a_second_and_a_mistake_changes_nothing(path: Pat
     path.unlink()
     clock.now += LOOK_S
     assert tokens.user_of(BOB) == "bob"
+
+
+def test_a_file_that_is_gone_is_told_once_and_read_when_it_is_back(path: Path) -> None:
+    clock = Clock()
+    tokens = TokenFile(path, clock)
+    aside = path.rename(path.with_name("aside"))
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(3):
+            clock.now += LOOK_S
+            assert tokens.user_of(ADA) == "ada"
+        aside.rename(path)
+        clock.now += LOOK_S
+        assert tokens.user_of(ADA) == "ada"
+    assert [each["event"] for each in logged] == [
+        "tokens not read; those read before hold",
+        "tokens read",
+    ]
 
 
 @pytest.mark.parametrize(

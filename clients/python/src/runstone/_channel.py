@@ -17,15 +17,13 @@ from typing import Any
 
 import grpc
 
-from runstone import _fork
+from runstone import _fork, _uri
 
 RECONNECT_MS = {"initial": 100, "min": 1000, "max": 2000}
 """gRPC's own backoff grows to two minutes; a server that came back is found within seconds."""
 
 TRANSFER_SECONDS = 3600.0
 """An RPC whose own timeout is an hour or more works on bytes; a client's is not meant for it."""
-
-LOOPBACK = ("unix:", "localhost:", "127.", "[::1]:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +124,17 @@ def service(name: str) -> Service:
     return Service(name, stub, json.dumps(config), methods)
 
 
+def stays_here(target: str) -> bool:
+    """Whether gRPC's target is on this machine: a socket, or a port of the loopback."""
+    host = target.rpartition(":")[0].removeprefix("[").removesuffix("]")
+    return target.startswith("unix:") or _uri.is_loopback(host)
+
+
 def options(of: Service, address: Address) -> list[tuple[str, Any]]:
     """The arguments of a channel."""
     return [
         # A company's proxy does not lead to this machine.
-        ("grpc.enable_http_proxy", int(not address.target.startswith(LOOPBACK))),
+        ("grpc.enable_http_proxy", int(not stays_here(address.target))),
         ("grpc.service_config", of.config),
         ("grpc.enable_retries", int(address.retries)),
         ("grpc.max_receive_message_length", -1),

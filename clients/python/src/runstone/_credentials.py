@@ -15,20 +15,22 @@ from typing import Any
 from runstone import _settings, _uri
 from runstone.exceptions import InvalidArgument
 
-LOOPBACK = ("127.", "[::1]:", "localhost:")
-
 _remembered: tuple[tuple[int, int], dict[str, Any]] | None = None
 
 
-def token_for(target: _uri.Target) -> str:
+def token_for(target: _uri.Target, *, ambient: bool = True) -> str:
     """The token for a server; empty when there is none, and for an embedded suite.
+
+    Args:
+        target: The server.
+        ambient: Take the environment's; else only one that was kept for this very server.
 
     Raises:
         InvalidArgument: it cannot be read, or would be sent where others can read it.
     """
     if isinstance(target, _uri.Embedded):
         return ""
-    token, source = _found(target)
+    token, source = _found(target, ambient)
     if token:
         check(token, target, source)
     return token
@@ -38,7 +40,7 @@ def check(token: str, target: _uri.Remote, source: str) -> None:
     """Raise InvalidArgument for a token that cannot be sent, or that others could read."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise InvalidArgument(f"{source} holds no token: printable ASCII without spaces")
-    if not (target.tls or target.address.startswith(LOOPBACK) or _plain_allowed()):
+    if not (target.tls or _uri.is_loopback(target.host) or _plain_allowed()):
         raise InvalidArgument(
             f"{source} would go to {target} for everybody on the way to read; use"
             f" runstones://{target.address}, or set {_settings.ALLOW_PLAIN_TOKEN}=true where the"
@@ -46,17 +48,19 @@ def check(token: str, target: _uri.Remote, source: str) -> None:
         )
 
 
-def metadata(target: _uri.Target, token: str | None = None) -> tuple[tuple[str, str], ...]:
+def metadata(
+    target: _uri.Target, token: str | None = None, *, ambient: bool = True
+) -> tuple[tuple[str, str], ...]:
     """What calls to a server carry of its token. Raises InvalidArgument, as ``token_for`` does."""
-    token = token_for(target) if token is None else token
+    token = token_for(target, ambient=ambient) if token is None else token
     return (("authorization", f"Bearer {token}"),) if token else ()
 
 
-def _found(target: _uri.Remote) -> tuple[str, str]:
+def _found(target: _uri.Remote, ambient: bool) -> tuple[str, str]:
     """The token and where it comes from."""
-    if token := os.environ.get(_settings.TRACKING_TOKEN):
+    if ambient and (token := os.environ.get(_settings.TRACKING_TOKEN)):
         return token.strip(), _settings.TRACKING_TOKEN
-    if path := os.environ.get(_settings.TRACKING_TOKEN_FILE):
+    if ambient and (path := os.environ.get(_settings.TRACKING_TOKEN_FILE)):
         try:
             return Path(path).read_text("utf-8").strip(), _settings.TRACKING_TOKEN_FILE
         except (OSError, UnicodeDecodeError) as error:
@@ -70,9 +74,15 @@ def _plain_allowed() -> bool:
 
 
 def place() -> Path:
-    """The file of `runstone auth login`."""
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "runstone" / "credentials.json"
+    """The file of `runstone auth login`. Raises InvalidArgument for a user without a home."""
+    base = os.environ.get("XDG_CONFIG_HOME")
+    try:
+        folder = Path(base) if base else Path.home() / ".config"
+    except RuntimeError:
+        raise InvalidArgument(
+            "there is no home folder to keep tokens in; set XDG_CONFIG_HOME to a folder of yours"
+        ) from None
+    return folder / "runstone" / "credentials.json"
 
 
 def stored() -> dict[str, dict[str, str]]:
@@ -82,10 +92,10 @@ def stored() -> dict[str, dict[str, str]]:
         InvalidArgument: the file is damaged.
     """
     global _remembered
-    path = place()
     try:
+        path = place()
         state = path.stat()
-    except OSError:
+    except (OSError, InvalidArgument):
         return {}
     seen = (state.st_mtime_ns, state.st_ino)
     if _remembered is None or _remembered[0] != seen:
@@ -101,7 +111,7 @@ def stored() -> dict[str, dict[str, str]]:
 
 
 def keep(address: str, token: str) -> None:
-    """Keep a server's token, readable by its owner alone. Raises OSError."""
+    """Keep a server's token, readable by its owner alone. Raises OSError, InvalidArgument."""
     _write({**stored(), address: {"token": token}})
 
 

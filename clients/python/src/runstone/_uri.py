@@ -10,6 +10,7 @@ runstone://HOST?artifact=HOST:PORT&registry=HOST:PORT
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from dataclasses import dataclass
@@ -62,6 +63,16 @@ class Targets:
     tracking: Target
     artifact: Target
     registry: Target
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, and no name that a stranger can own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 _resolved: dict[str, Path] = {}

@@ -28,7 +28,10 @@ def test_the_environment_says_what_arguments_do_not(monkeypatch: pytest.MonkeyPa
     assert (said.resume, said.nested) == ("mine", False)
     assert pickle.loads(pickle.dumps(said)) == said
     alone = said.within("other").alone()
-    assert (alone.experiment_name, alone.resume) == ("other", None)
+    assert (alone.experiment_name, alone.resume, alone.fresh) == ("other", None, True)
+    assert said.alone("mine").run_name == "mine"
+    with pytest.raises(TypeError, match="unknown argument 'fresh'"):
+        Choice.of({"fresh": True})  # type: ignore[typeddict-unknown-key]
 
 
 @pytest.mark.parametrize(

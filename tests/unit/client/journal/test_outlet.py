@@ -76,7 +76,7 @@ senders: list[Sender] = []
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     fake = Server()
     senders.clear()
-    monkeypatch.setattr(deliveries, "Server", lambda uri, user: fake)
+    monkeypatch.setattr(deliveries, "Server", lambda uri, user, ambient: fake)
     monkeypatch.setattr(spawn, "spawn", Sender)
     monkeypatch.setattr(outlets, "_leave_to_sender", lambda folder: None)
     yield fake

@@ -23,5 +23,5 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def suite(monkeypatch: pytest.MonkeyPatch) -> FakeSuite:
     """What the folder is delivered to."""
     fake = FakeSuite()
-    monkeypatch.setattr(deliveries, "Server", lambda uri, user: fake)
+    monkeypatch.setattr(deliveries, "Server", lambda uri, user, ambient: fake)
     return fake

@@ -271,6 +271,13 @@ def zipped(path: Path, *entries: zipfile.ZipInfo | str, content: bytes = b"print
     return path
 
 
+def packed(method: int) -> zipfile.ZipInfo:
+    """writestr packs an entry by its own method."""
+    found = zipfile.ZipInfo("train.py")
+    found.compress_type = method
+    return found
+
+
 def special(name: str, mode: int) -> zipfile.ZipInfo:
     found = zipfile.ZipInfo(name)
     found.create_system, found.external_attr = 3, mode << 16
@@ -300,6 +307,8 @@ def test_an_archive(tmp_path: Path) -> None:
         (["a", "a/"], "stands twice"),
         ([".git/config"], "belongs to git"),
         (["x/.GIT/hooks/y"], "belongs to git"),
+        ([packed(zipfile.ZIP_BZIP2)], "a method other than deflate"),
+        ([packed(zipfile.ZIP_LZMA)], "a method other than deflate"),
     ],
 )
 def test_an_archive_that_is_refused(

@@ -56,7 +56,7 @@ class Killed(BaseException):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     fake = Server()
-    monkeypatch.setattr(deliveries, "Server", lambda uri, user: fake)
+    monkeypatch.setattr(deliveries, "Server", lambda uri, user, ambient: fake)
     return fake
 
 

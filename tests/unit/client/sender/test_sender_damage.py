@@ -41,7 +41,7 @@ class Recorder:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
-    monkeypatch.setattr(deliveries, "Server", lambda uri, user: recorder)
+    monkeypatch.setattr(deliveries, "Server", lambda uri, user, ambient: recorder)
     return recorder
 
 

@@ -64,7 +64,7 @@ class FakeServer:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     fake = FakeServer()
-    monkeypatch.setattr(deliveries, "Server", lambda uri, user: fake)
+    monkeypatch.setattr(deliveries, "Server", lambda uri, user, ambient: fake)
     return fake
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -42,6 +43,9 @@ ZIP_HEADER_BYTES = 30
 
 BLOCK_BYTES = 2**20
 
+ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""bzip2 and LZMA give all that a block holds at once, however little of it was asked for."""
+
 ZIP_BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06")
 GZIP_BEGINNING = b"\x1f\x8b"
 TAR_MARK = slice(257, 262)
@@ -56,7 +60,9 @@ DAMAGED: tuple[type[Exception], ...] = (
     _ISAL_ERROR,
     gzip.BadGzipFile,
     EOFError,
+    struct.error,
     NotImplementedError,
+    RecursionError,
     ValueError,
 )
 """What the readers raise for bytes that are no archive of theirs."""
@@ -185,6 +191,9 @@ def _zipped(file: IO[bytes], archive: Path, allowed: int) -> Iterator[tuple[Memb
         _refuse_overlaps(entries, archive)
         for entry in entries:
             mode = entry.external_attr >> 16
+            if entry.compress_type not in ZIP_METHODS:
+                why = "is packed by a method other than deflate"
+                _refuse(archive, f"{entry.filename!r:.200} in it {why}")
             if entry.is_dir():
                 continue
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):

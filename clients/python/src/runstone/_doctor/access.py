@@ -7,6 +7,7 @@ knows. Nothing is sent to an embedded suite: its folder lets nobody else in.
 from __future__ import annotations
 
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,9 @@ OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
 
 def files(asked: Asked, name: str) -> Lines:
     """The files that hold a token are for their owner alone."""
-    found = [_credentials.place()]
+    found = []
+    with suppress(InvalidArgument):  # a user without a home keeps no token
+        found.append(_credentials.place())
     if named := asked.environment.get(_settings.TRACKING_TOKEN_FILE):
         found.append(Path(named))
     told = False
@@ -135,7 +138,7 @@ def _unknown(name: str, target: _uri.Remote, token: str, error: Unauthenticated)
 
 def _taken(name: str, service: str, target: _uri.Remote, token: str) -> Line:
     details = {"has_token": bool(token)}
-    near = target.address.startswith(_credentials.LOOPBACK)
+    near = _uri.is_loopback(target.host)
     if token and not target.tls and not near:
         return Line(
             name,

@@ -41,19 +41,15 @@ def look(asked: Asked, name: str) -> Lines:
     for each in remote:
         if each.tls:
             yield _line(asked, f"{name}.{each.address}", each)
-        elif not _is_near(each.host):
+        elif not _uri.is_loopback(each.host):
             yield Line(
                 f"{name}.{each.address}",
                 WARNING,
                 f"{each} is called without TLS: others on the way can read and change it",
                 "have a proxy with a certificate in front of it, and use runstones://",
             )
-    if all(not each.tls and _is_near(each.host) for each in remote):
+    if all(not each.tls and _uri.is_loopback(each.host) for each in remote):
         yield Line(name, OK, "no address is called through TLS")
-
-
-def _is_near(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _line(asked: Asked, name: str, target: _uri.Remote) -> Line:

@@ -10,6 +10,7 @@ import time
 from typing import Any, NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
 
+from runstone import _uri
 from runstone._doctor import places
 from runstone._doctor.model import FAILURE, OK, WARNING, Asked, Line, Lines, Status
 
@@ -22,8 +23,6 @@ ARGUMENT = "argument"
 
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - a variable's name
 """Sent as MLflow's clients send it."""
-
-LOOPBACK = ("localhost", "127.", "::1")
 
 CALLS = 3
 SECONDS = 3.0
@@ -136,7 +135,7 @@ class _Gateway:
 
     def __init__(self, parts: SplitResult, seconds: float, token: str) -> None:
         assert parts.hostname is not None
-        safe = parts.scheme == "https" or parts.hostname.startswith(LOOPBACK)
+        safe = parts.scheme == "https" or _uri.is_loopback(parts.hostname)
         self._headers = {"Authorization": f"Bearer {token}"} if token and safe else {}
         self._kind = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

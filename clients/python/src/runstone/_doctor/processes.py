@@ -20,7 +20,6 @@ FORK_SUPPORT = "GRPC_ENABLE_FORK_SUPPORT"
 
 LOCAL_RANK = "LOCAL_RANK"
 
-LOOPBACK = ("localhost:", "127.", "[::1]:")
 """Calls to this machine pass proxies by."""
 
 PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
@@ -88,7 +87,7 @@ def grpc_settings(asked: Asked, name: str) -> Lines:
 
 def _leaves_the_machine(asked: Asked) -> bool:
     remote = (each for each in places.targets(asked).values() if isinstance(each, _uri.Remote))
-    return any(not each.address.startswith(LOOPBACK) for each in remote)
+    return any(not _uri.is_loopback(each.host) for each in remote)
 
 
 def ranks(asked: Asked, name: str) -> Lines:

@@ -76,7 +76,7 @@ def _open(where: places.Place) -> Any:
     from runstone import _channel
 
     address = _channel.Address(where.address, where.tls)
-    proxy = int(not where.address.startswith(_channel.LOOPBACK))
+    proxy = int(not _channel.stays_here(where.address))
     return _channel.open_channel(address, [("grpc.enable_http_proxy", proxy)])
 
 

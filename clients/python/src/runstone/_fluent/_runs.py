@@ -123,6 +123,31 @@ def start_run(
         >>> runstone.get_run(run.info.run_id).info.status
         'FINISHED'
     """
+    return start(
+        run_id,
+        experiment_id,
+        run_name,
+        nested,
+        parent_run_id,
+        tags,
+        description,
+        log_system_metrics,
+    )
+
+
+def start(
+    run_id: str | None = None,
+    experiment_id: str | None = None,
+    run_name: str | None = None,
+    nested: bool = False,
+    parent_run_id: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    description: str | None = None,
+    log_system_metrics: bool | None = None,
+    *,
+    environment: bool = True,
+) -> ActiveRun:
+    """``start_run``; without ``environment``, RUNSTONE_RUN_ID is left to whom it is meant for."""
     active = _state.stack.get()
     if active and not nested:
         raise RunActive(
@@ -132,7 +157,7 @@ def start_run(
     sampled = _system_metrics.asked(log_system_metrics)
     client = _state.client()
     # As with MLflow the variable counts once: what a script starts later is new.
-    existing = run_id or os.environ.pop(_settings.RUN_ID, None)
+    existing = run_id or (os.environ.pop(_settings.RUN_ID, None) if environment else None)
     if existing:
         run = _resume(client, existing, experiment_id, run_name, tags, description)
     else:

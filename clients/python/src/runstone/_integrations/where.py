@@ -8,12 +8,12 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple, TypedDict
 
 from runstone import _settings
 from runstone._fluent import _state
-from runstone._fluent._runs import ActiveRun, active_run, start_run
+from runstone._fluent._runs import ActiveRun, active_run, start, start_run
 from runstone._values import invalid
 from runstone.exceptions import RunNotFound
 
@@ -80,6 +80,8 @@ class Choice:
     description: str | None = None
     log_system_metrics: bool | None = None
     tracking_uri: str | None = None
+    fresh: bool = field(default=False, kw_only=True)
+    """Of many runs, none is the one that RUNSTONE_RUN_ID names."""
 
     @classmethod
     def of(cls, given: Rest | Where, **names: str | None) -> Choice:
@@ -89,7 +91,7 @@ class Choice:
             InvalidField: a value is of the wrong type; TypeError: an argument is unknown.
         """
         said: dict[str, Any] = {**given, **names}
-        known = [each.name for each in fields(cls)]
+        known = [each.name for each in fields(cls) if each.name != "fresh"]
         unknown = sorted(set(said) - set(known))
         if unknown:
             raise TypeError(f"unknown argument {unknown[0]!r}; there are {', '.join(known)}")
@@ -109,9 +111,9 @@ class Choice:
         """The same in another experiment, unless that is None."""
         return replace(self, experiment_name=experiment_name) if experiment_name else self
 
-    def alone(self) -> Choice:
-        """The same for one of many runs: neither a run nor a name of one is said."""
-        return replace(self, run_id=None, resume=None, run_name=None)
+    def alone(self, run_name: str | None = None) -> Choice:
+        """The same for one of many runs: none is continued, and this is their only name."""
+        return replace(self, run_id=None, resume=None, run_name=run_name, fresh=True)
 
 
 _KINDS: dict[str, type] = {"nested": bool, "log_system_metrics": bool, "tags": Mapping}
@@ -166,7 +168,8 @@ def begin(
         run_name: For a new run when the choice has none.
         tags: More tags of a new run; the user's own win.
         parent_run_id: Make it a child of this run, whatever is active, and the only active one of
-            this context, which should be a copy.
+            this context, which should be a copy. One of many runs is else a child of the active
+            run, or of the one that RUNSTONE_RUN_ID names.
 
     Raises:
         RunNotFound, RunDeleted, ExperimentDeleted, Unavailable: there will be no report.
@@ -177,6 +180,8 @@ def begin(
     alone = not choice.nested and parent_run_id is None
     if current is not None and alone and choice.run_id in (None, current.info.run_id):
         return Begun(current, own=False)
+    if choice.fresh and current is None and parent_run_id is None:
+        parent_run_id = os.environ.get(_settings.RUN_ID) or None
 
     def start() -> ActiveRun:
         if parent_run_id is not None or (not active and not choice.nested):
@@ -205,7 +210,7 @@ def _start(
             description=choice.description,
             log_system_metrics=choice.log_system_metrics,
         )
-    return start_run(
+    return start(
         experiment_id=experiment_id,
         run_name=choice.run_name or run_name,
         nested=choice.nested,
@@ -213,6 +218,7 @@ def _start(
         tags=every,
         description=choice.description,
         log_system_metrics=choice.log_system_metrics,
+        environment=not choice.fresh,
     )
 
 

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import http.client
 import stat
+import struct
 import unicodedata
 import urllib.parse
 import urllib.request
@@ -31,6 +32,19 @@ MAX_RATIO = 200
 RATIO_FLOOR = 64 << 20
 """How much larger than the archive its files may be; below the floor it does not matter."""
 
+METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""bzip2 and LZMA give all that a block holds at once, however little of it was asked for."""
+
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,
+)
+"""What the reader raises for bytes that are no zip."""
+
 CHUNK_BYTES = 1 << 20
 DOWNLOAD_SECONDS = 60.0
 """Without a byte."""
@@ -38,11 +52,6 @@ DOWNLOAD_SECONDS = 60.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, OSError),
-    *(NotImplementedError, EOFError, RuntimeError),
-)
-_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -67,7 +76,7 @@ def unpack(archive: Path, target: Path) -> str:
             for member in members:
                 _write(opened, member, target, written)
         return _digest(archive)
-    except _UNREADABLE as error:
+    except (*DAMAGED, OSError) as error:
         _raise_full(error)
         raise ProjectInvalid(
             f"{archive.name} is no zip archive that can be read: {error}"
@@ -111,8 +120,8 @@ def _fault(member: zipfile.ZipInfo) -> str:
         return "is neither a file nor a folder"
     if member.flag_bits & 0x1:
         return "is encrypted"
-    if member.compress_type not in _METHODS:
-        return "is packed by another method than deflate"
+    if member.compress_type not in METHODS:
+        return "is packed by a method other than deflate"
     return ""
 
 

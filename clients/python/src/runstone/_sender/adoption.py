@@ -35,6 +35,8 @@ class Adoption:
 
     def __init__(self, own: Path) -> None:
         self._own = own
+        # Read now: the journal may be gone when the others' turn comes.
+        self._uri = _tracking_uri(own)
         self._stop = threading.Event()
         self._rounds = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, name="adoption", daemon=True)
@@ -80,7 +82,9 @@ class Adoption:
                 _log.exception("%s cannot be delivered", folder)
 
     def _deliver(self, folder: Path) -> None:
-        delivery = Delivery(folder, stretch_bytes=STRETCH_BYTES)
+        # The environment's token is for our server; another gets the one that is kept for it.
+        ours = folders.Meta.read(folder).tracking_uri == self._uri
+        delivery = Delivery(folder, stretch_bytes=STRETCH_BYTES, ambient=ours)
         try:
             delivery.finished()
             if self._drain(delivery):
@@ -103,6 +107,13 @@ class Adoption:
                     return False
                 self._stop.wait(PAUSE_SECONDS)
         return False
+
+
+def _tracking_uri(folder: Path) -> str | None:
+    try:
+        return folders.Meta.read(folder).tracking_uri
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager

@@ -41,6 +41,7 @@ class Delivery:
         tracking_uri: Where to, unless the journal says so.
         run_id: The server's id of a run that the journal calls otherwise; may raise NotNow.
         keep: Leave what was delivered where it is.
+        ambient: Whether the environment's token is meant for the journal's server.
     """
 
     def __init__(
@@ -51,12 +52,13 @@ class Delivery:
         tracking_uri: str = "",
         run_id: Callable[[str], str] = str,
         keep: bool = False,
+        ambient: bool = True,
     ) -> None:
         meta = Meta.read(folder)
         self.folder = folder
         self._stretch_bytes = stretch_bytes
         self._run_id = run_id
-        self._server = Server(tracking_uri or meta.tracking_uri, meta.user)
+        self._server = Server(tracking_uri or meta.tracking_uri, meta.user, ambient=ambient)
         self._tail = Tail(folder, keep=keep)
         self._progress = ProgressWriter(folder)
         self._calls: list[Call] = []

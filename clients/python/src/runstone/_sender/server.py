@@ -71,11 +71,13 @@ class Server:
     Args:
         tracking_uri: As the journal's owner resolved it.
         user: Who is at work, for the server's log.
+        ambient: Whether the environment's token is meant for this server.
     """
 
-    def __init__(self, tracking_uri: str, user: str = "") -> None:
+    def __init__(self, tracking_uri: str, user: str = "", *, ambient: bool = True) -> None:
         target = _uri.parse(tracking_uri).tracking
         self.place = str(target)
+        self._ambient = ambient
         self._user = quote(user, safe=" @.+-_\\")
         self._suite = (
             _embedded.suite(target.data_dir) if isinstance(target, _uri.Embedded) else None
@@ -102,7 +104,7 @@ class Server:
             if self._user:
                 metadata.append(("x-runstone-user", self._user))
             if self._remote is not None:
-                metadata += _credentials.metadata(self._remote)
+                metadata += _credentials.metadata(self._remote, ambient=self._ambient)
             # In the process that logs there may be less time, as at its end.
             left = _embedded.earliest(time.monotonic() + timeout) - time.monotonic()
             answer: bytes = call(request, timeout=max(left, 0.001), metadata=metadata)

@@ -80,21 +80,25 @@ Examples:
 def login(session: Session, uri: str | None, token_stdin: bool) -> None:
     """Keep your token for a server, after asking the server whether it knows it.
 
-    URI is the server's; by default where the suite is. The token is kept in
-    ~/.config/runstone/credentials.json, which only you can read.
+    URI is the server's; by default where the suite is. The token is kept for each address in it
+    (runstone://host?artifact=host:port), in ~/.config/runstone/credentials.json, which only you can
+    read.
     """
     from runstone import _credentials
 
-    remote = _server(session, uri)
+    remotes = _servers(session, uri)
+    remote = remotes[0]
     if token_stdin or not sys.stdin.isatty():
         token = sys.stdin.readline().strip()
     else:
         token = click.prompt(f"Token for {remote}", hide_input=True, err=True).strip()
     if not token:
         raise InvalidArgument("there is no token on standard input")
-    _credentials.check(token, remote, "the token")
+    for each in remotes:
+        _credentials.check(token, each, "the token")
     known = _known(remote, token)
-    _credentials.keep(remote.address, token)
+    for each in remotes:
+        _credentials.keep(each.address, token)
     told = "is kept" if known else "is kept, though this server asks nobody for one"
     session.answer(
         {"server": str(remote), "asks_for_token": known}, f"The token for {remote} {told}."
@@ -115,8 +119,9 @@ def logout(session: Session, uri: str | None) -> None:
     """Forget your token for a server. The server still knows it."""
     from runstone import _credentials
 
-    remote = _server(session, uri)
-    if not _credentials.drop(remote.address):
+    remotes = _servers(session, uri)
+    remote = remotes[0]
+    if not [each for each in remotes if _credentials.drop(each.address)]:
         raise FailedPrecondition(f"no token is kept for {remote}")
     session.answer({"server": str(remote)}, f"The token for {remote} is forgotten.")
 
@@ -134,9 +139,16 @@ def status(session: Session, uri: str | None) -> None:
     """Show whether a server asks for a token, and knows yours; fails if it does not."""
     from runstone import _credentials
 
-    remote = _server(session, uri)
+    remotes = _servers(session, uri)
+    remote = remotes[0]
     token = _credentials.token_for(remote)
     asks = _known(remote, token)
+    without = [str(each) for each in remotes if not _credentials.token_for(each)]
+    if asks and without:
+        raise FailedPrecondition(
+            f"{remote} knows your token, but there is none for {', '.join(without)}; log in again"
+            " with the same URI"
+        )
     told = {"server": str(remote), "asks_for_token": asks, "has_token": bool(token)}
     if not asks:
         said = f"{remote} asks nobody for a token."
@@ -145,16 +157,20 @@ def status(session: Session, uri: str | None) -> None:
     session.answer(told, said)
 
 
-def _server(session: Session, uri: str | None) -> Remote:
+def _servers(session: Session, uri: str | None) -> list[Remote]:
+    """The addresses of a server's services, the tracking service's first."""
     from runstone import _uri
 
-    target = _uri.resolve(uri or session.tracking_uri).tracking
+    # A token for a server that was named is not the environment's other servers' to have.
+    targets = _uri.parse(uri) if uri else _uri.resolve(session.tracking_uri)
+    target = targets.tracking
     if isinstance(target, _uri.Embedded):
         raise InvalidArgument(
             f"the suite of {target.data_dir} asks for no token: its folder lets nobody else in;"
             " name a server, runstone://host:port"
         )
-    return target
+    every = dict.fromkeys((target, targets.artifact, targets.registry))
+    return [each for each in every if isinstance(each, _uri.Remote)]
 
 
 def _known(remote: Remote, token: str) -> bool:

@@ -48,7 +48,8 @@ class RunstoneCallback:
             else to ``experiment_name`` or the active one.
         tag_study_user_attrs, tag_trial_user_attrs: Log their user attributes as tags.
         where: Of the runs; see ``runstone.integrations.Where``. They are children of the run that
-            is active when the callback is made, or when the study begins.
+            is active when the callback is made, or when the study begins; else of the one that
+            RUNSTONE_RUN_ID names, as in a project or a job of Hydra.
 
     Raises:
         InvalidField: an argument is wrong.
@@ -175,7 +176,9 @@ class RunstoneCallback:
         current = active_run()
         report = Report.begin(
             "optuna",
-            self._choice.within(study.study_name if self._create else None),
+            self._choice.alone(self._choice.run_name).within(
+                study.study_name if self._create else None
+            ),
             active=active,
             endless=False,
             run_name=str(trial.number),

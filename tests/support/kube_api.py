@@ -204,10 +204,8 @@ class FakeCluster:
     def _set_state(self, pod: str, phase: str, state: dict[str, Any]) -> None:
         found = self.pod(pod)
         name = found["spec"]["containers"][0]["name"]
-        found["status"] = {
-            "phase": phase,
-            "containerStatuses": [{"name": name, "restartCount": 0, "state": state}],
-        }
+        container = {"name": name, "restartCount": 0, "state": state}
+        found["status"] = {"phase": phase, "containerStatuses": [container]}
         self.put("pods", found)
 
     def end_job(self, kind: str = "Complete", reason: str = "", message: str = "") -> None:
@@ -422,8 +420,7 @@ class _Handler(BaseHTTPRequestHandler):
         cluster = self.server.cluster
         version = int(query.get("resourceVersion") or 0)
         until = time.monotonic() + float(query.get("timeoutSeconds") or 60)
-        epoch = cluster.epoch
-        begun = False
+        epoch, begun = cluster.epoch, False
         while True:
             with cluster.changed:
                 try:

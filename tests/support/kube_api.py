@@ -72,6 +72,7 @@ class FakeCluster:
         self.problems: list[int] = []
         self.refused: dict[tuple[str, str], tuple[int, str]] = {}
         self.lost_answers = 0
+        self.odd_events: list[Any] = []
         self.epoch = 0
         self.streams = 0
         self.bodies: list[dict[str, Any]] = []
@@ -203,10 +204,8 @@ class FakeCluster:
     def _set_state(self, pod: str, phase: str, state: dict[str, Any]) -> None:
         found = self.pod(pod)
         name = found["spec"]["containers"][0]["name"]
-        found["status"] = {
-            "phase": phase,
-            "containerStatuses": [{"name": name, "restartCount": 0, "state": state}],
-        }
+        container = {"name": name, "restartCount": 0, "state": state}
+        found["status"] = {"phase": phase, "containerStatuses": [container]}
         self.put("pods", found)
 
     def end_job(self, kind: str = "Complete", reason: str = "", message: str = "") -> None:
@@ -421,8 +420,7 @@ class _Handler(BaseHTTPRequestHandler):
         cluster = self.server.cluster
         version = int(query.get("resourceVersion") or 0)
         until = time.monotonic() + float(query.get("timeoutSeconds") or 60)
-        epoch = cluster.epoch
-        begun = False
+        epoch, begun = cluster.epoch, False
         while True:
             with cluster.changed:
                 try:
@@ -436,6 +434,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if not begun:
                     self._begin("application/json")
                     begun = True
+                    if cluster.odd_events:
+                        self._chunk(json.dumps(cluster.odd_events.pop(0)).encode() + b"\n")
                 if not events and cluster.epoch == epoch and time.monotonic() < until:
                     cluster.changed.wait(until - time.monotonic())
                     continue

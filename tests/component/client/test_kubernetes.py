@@ -2,9 +2,13 @@
 
 import logging
 import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from runstone._projects import kube_api
 from runstone.exceptions import (
     PermissionDenied,
 )
@@ -135,6 +139,87 @@ def test_who_may_not_see_pods_still_learns_the_end(
         cluster.run_to_end()
         assert waiting.result() is True
     assert verb == "list" or "no logs for you" in caplog.text
+
+
+ODD = [
+    {"type": "MODIFIED", "object": None},
+    {"type": "MODIFIED", "object": {"status": {}}},
+    {"type": "ERROR", "object": None},
+    {"type": "MODIFIED", "object": {"metadata": {"name": "x"}, "status": "up", "spec": 5}},
+    7,
+]
+
+
+@pytest.mark.parametrize("event", ODD, ids=["null", "no metadata", "error", "status", "number"])
+def test_an_odd_answer_neither_ends_a_run_nor_its_watch(cluster: FakeCluster, event: Any) -> None:
+    run = submit()
+    cluster.odd_events = [event] * 4
+    with Waiting(run) as waiting:
+        wait_until(lambda: cluster.streams >= 2, what="two watches")
+        cluster.cut_streams()
+        wait_until(lambda: not cluster.odd_events, what="the odd answers to be given")
+        cluster.run_to_end()
+        assert waiting.result() is True
+    assert cluster.deletions == []
+
+
+def test_a_pod_without_containers_ends_no_run(cluster: FakeCluster) -> None:
+    run = submit()
+    with Waiting(run) as waiting:
+        pod = cluster.pod(cluster.make_pod())
+        pod["spec"] = None
+        pod["status"] = {"containerStatuses": [{"state": {"running": {}}}]}
+        cluster.put("pods", pod)
+        cluster.end_job()
+        assert waiting.result() is True
+
+
+def test_a_token_that_cannot_be_renewed_now_ends_no_run(cluster: FakeCluster) -> None:
+    from kubernetes.config import ConfigException
+
+    run = submit()
+    refused = [0]
+
+    def renew(_: object) -> None:
+        if refused[0] < 5:
+            refused[0] += 1
+            raise ConfigException("the plugin answers nothing")
+
+    run._cluster._client.configuration.refresh_api_key_hook = renew
+    with Waiting(run) as waiting:
+        wait_until(lambda: refused[0] == 5, what="the refusals")
+        cluster.run_to_end()
+        assert waiting.result() is True
+
+
+def test_a_watch_that_is_ended_at_once_is_not_asked_for_at_once() -> None:
+    watch = HastyWatch()
+    assert [kind for kind, _ in watch.events()] == ["LIST"]
+    assert watch.pauses == [0.2, 0.4, 0.8, 1.6, 3.2]
+
+
+class HastyWatch(kube_api.Watch):
+    """A watch of a server that ends each at once."""
+
+    def __init__(self) -> None:
+        super().__init__(cast("Any", SimpleNamespace(namespace="x")), print, {})
+        self.pauses: list[float] = []
+        self.asked = 0
+
+    def _listed(self) -> tuple[str, list[dict[str, Any]]]:
+        return "1", []
+
+    def _changes(self, _: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        self.asked += 1
+        if self.asked == 50:
+            self.close()
+        return iter(())
+
+    def pause(self, seconds: float) -> bool:
+        self.pauses.append(seconds)
+        if len(self.pauses) == 5:
+            self.close()
+        return not self.closed
 
 
 def test_who_may_not_watch_jobs_lists_them(cluster: FakeCluster) -> None:

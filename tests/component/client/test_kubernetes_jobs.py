@@ -46,10 +46,21 @@ def test_an_answer_that_gets_lost_makes_no_second_job(cluster: FakeCluster) -> N
 def test_a_name_that_another_has_taken_is_refused(cluster: FakeCluster) -> None:
     with Closing(submit()):
         job = cluster.job()
-        job["metadata"]["labels"] = {}
+        job["metadata"]["labels"] = job["metadata"]["annotations"] = {}
         cluster.put("jobs", job)
     with pytest.raises(ExecutionException, match="already exists"):
         submit()
+    assert cluster.jobs() == [JOB]
+
+
+def test_a_run_that_is_submitted_again_does_not_take_its_old_job_for_the_new_one(
+    cluster: FakeCluster,
+) -> None:
+    cluster.on_job = lambda _: cluster.run_to_end()
+    assert submit().wait() is True
+    with pytest.raises(ExecutionException, match=f"delete job {JOB}.*leave --run-id out"):
+        submit()
+    assert cluster.jobs() == [JOB]
 
 
 def test_who_may_not_make_jobs_is_told_so(cluster: FakeCluster) -> None:
@@ -150,6 +161,28 @@ def test_a_suite_of_this_machine_is_out_of_reach(
     KubernetesBackend().check({"tracking-uri": "runstone://suite.lab"})
     monkeypatch.setenv("KUBE_MLFLOW_TRACKING_URI", "runstone://suite.lab")
     KubernetesBackend().check({})
+
+
+@pytest.mark.parametrize("uri", ["runstone://localhost:5051", "http://suite.lab", "file:///data"])
+def test_a_suite_that_no_pod_reaches_is_refused_when_it_is_said_too(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setattr(kubernetes._state, "get_tracking_uri", lambda: SUITE)
+    with pytest.raises(ProjectInvalid, match=r"backend_config\.tracking-uri"):
+        KubernetesBackend().check({"tracking-uri": uri})
+
+
+def test_no_address_of_this_machine_goes_to_a_pod(cluster: FakeCluster) -> None:
+    variables = {
+        "RUNSTONE_TRACKING_URI": "runstone://127.0.0.1:5051",
+        "RUNSTONE_REGISTRY_URI": "runstone://localhost:5052",
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:5000",
+    }
+    with Closing(submit({"tracking-uri": SUITE}, variables=variables)):
+        container = cluster.job()["spec"]["template"]["spec"]["containers"][0]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert (env["RUNSTONE_TRACKING_URI"], env["MLFLOW_TRACKING_URI"]) == (SUITE, SUITE)
+    assert "RUNSTONE_REGISTRY_URI" not in env
 
 
 def test_a_project_without_an_image_says_where_to_name_it(cluster: FakeCluster) -> None:

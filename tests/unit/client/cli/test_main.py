@@ -9,7 +9,7 @@ import pytest
 from runstone.cli import main
 from runstone.cli._diff_command import DIFFERENT
 from runstone.cli._examples import EXAMPLES
-from runstone.cli._main import DECLINED, FAILED, INTERRUPTED, WRONG_USAGE
+from runstone.cli._main import DECLINED, FAILED, INTERRUPTED, WRONG_USAGE, _show
 from runstone.cli._session import Declined, Session
 from support.commands import commands, examples, found
 
@@ -140,3 +140,8 @@ def test_the_same_option_is_the_same_everywhere() -> None:
     # Of a run and of many; of a run and of a webhook; of a page and of a webhook.
     own |= {"--experiment", "--version", "--status", "--url", "-o"}
     assert {name for name, texts in helps.items() if len(texts) > 1} == own
+
+
+def test_no_error_moves_the_cursor_of_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    _show({"message": "there is no folder /x\x1b[31m\x07"}, False)
+    assert capsys.readouterr().err == "Error: there is no folder /x\ufffd[31m\ufffd\n"

@@ -133,7 +133,8 @@ def test_conda(folder: Path) -> None:
     calls = folder.parent / "calls"
     conda.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n[ ! -e {calls}.fail ]\n')
     conda.chmod(0o755)
-    (folder / "conda.yaml").write_text("dependencies: [a=1]")
+    (folder / "conda.yaml").write_text("dependencies: [a=1, {pip: [-r r.txt]}]")
+    (folder / "r.txt").write_text("six==1.16.0\n")
     Path(f"{calls}.fail").touch()
     with pytest.raises(FailedPrecondition, match="environment of the project cannot be built"):
         environments.prepare(launch(folder))
@@ -145,6 +146,10 @@ def test_conda(folder: Path) -> None:
     assert words[5:] == ("python", "x; y")
     create = f"env create --quiet -p {words[4]} -f {folder / 'conda.yaml'}"
     assert calls.read_text().splitlines() == [create, create]
+    (folder / "r.txt").write_text("six==1.17.0\n")
+    assert environments.prepare(launch(folder)).argv[4] != words[4]
+    (folder / "r.txt").unlink()
+    assert environments.prepare(launch(folder)).argv[0] == str(conda)
 
 
 def test_this_python(folder: Path) -> None:
@@ -156,6 +161,43 @@ def test_this_python(folder: Path) -> None:
     else:
         assert prepared.argv == (sys.executable, "x; y")
     assert prepared.unset == ("RUNSTONE_EXPERIMENT_NAME",)
+
+
+def test_this_python_is_meant_outside_of_a_virtual_environment_too(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other" / "python"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    monkeypatch.setenv("PATH", str(other.parent))
+    (folder / "MLproject").write_text("entry_points:\n  main:\n    command: python x.py\n")
+    prepared = environments.prepare(launch(folder, "local"))
+    assert prepared.variables["PATH"].split(":")[0] == str(Path(sys.executable).parent)
+
+
+def test_an_environment_whose_python_has_gone_is_built_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def build(folder: Path) -> None:
+        (folder / "bin").mkdir()
+        (folder / "bin" / "python").touch()
+
+    python = building.kept("x", ["a"], build)
+    python.unlink()
+    python.symlink_to(tmp_path / "gone")
+    assert building.kept("x", ["a"], build) == python
+    assert python.is_file()
+
+
+def test_condas_environment_is_kept_by_the_files_that_it_names(folder: Path) -> None:
+    (folder / "conda.yaml").write_text("dependencies: [conda-forge::numpy, {pip: [-r r.txt, .]}]")
+    (folder / "r.txt").write_text("six==1.16.0\n")
+    lines, contents = envfiles.pip_of_conda(folder, "conda.yaml")
+    assert (lines, contents) == (["six==1.16.0", "."], ["six==1.16.0\n"])
 
 
 def test_which_manager(folder: Path) -> None:

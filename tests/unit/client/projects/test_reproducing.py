@@ -273,6 +273,39 @@ def test_paths_are_seen_from_where_they_were(
     assert "from where parameter data was seen" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "changes", ['"x"', '{"untracked": 5}', '{"untracked": [], "untracked_count": "q"}']
+)
+def test_changes_that_are_none(changes: str) -> None:
+    record = (
+        '{"format": 1, "entry_point": "main", "given": {}, "environment": {}, "backend": "local",'
+        ' "backend_config": {}, "docker_args": {}, "build_image": false,'
+        f' "source": {{"uri": "/x", "changes": {changes}}}}}'
+    )
+    with pytest.raises(ProjectInvalid, match=r"is damaged: ValueError: source\.changes"):
+        recipe(Kept(**{recording.RECORD: record.encode()}))
+
+
+def test_a_record_that_is_nested_without_end() -> None:
+    with pytest.raises(ProjectInvalid, match="is damaged: RecursionError"):
+        recipe(Kept(**{recording.RECORD: b"[" * 200_000}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("env", "API_TOKEN=s3cret"),
+        ("e", ["A=1", "DB_PASSWORD=s3cret"]),
+        ("label", "https://me:s3cret@host"),
+    ],
+)
+def test_secrets_in_options_of_docker_are_not_recorded(name: str, value: Any) -> None:
+    found = recording._without_secrets({name: value, "gpus": "all"})
+    assert found["gpus"] == "all"
+    assert "s3cret" not in json.dumps(found)
+    assert reproducing._hides(found)
+
+
 def test_a_secret_of_the_configuration_must_be_given_anew(tmp_path: Path) -> None:
     project(tmp_path / "p")
     config = {"image": "x", "api-token": "hush"}

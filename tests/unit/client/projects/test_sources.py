@@ -214,6 +214,19 @@ def test_links_that_lead_out(repository: Path, target: str) -> None:
     assert list((repository.parent / "tmp").iterdir()) == []
 
 
+def test_links_in_a_circle(repository: Path) -> None:
+    (repository / "loop").symlink_to("loop")
+    try:
+        sources.check_links(repository)
+    except ProjectInvalid as error:
+        assert "link in a circle" in error.message  # noqa: PT017 - Python 3.13 sees no error
+
+
+def test_where_what_is_fetched_is_put_is_made(repository: Path, tmp_path: Path) -> None:
+    sources.fetch(str(repository), None, tmp_path / "new" / "storage")
+    assert (tmp_path / "new" / "storage").is_dir()
+
+
 def test_links_within(repository: Path) -> None:
     (repository / "models" / "link").symlink_to("../train.py")
     in_git(repository, "add", ".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from runstone._client._versions import VersionCalls
@@ -41,7 +42,7 @@ CONTEXT = "mlflow.data.context"
 SYSTEM_METRICS = "system/"
 """The machine's load is never the same."""
 
-SOURCE_FOLDER = "source/"
+RECORD = "source/project.json"
 PATCH = "source/diff.patch"
 ENVIRONMENT_FOLDER = "source/environment/"
 MODEL_FILE = "MLmodel"
@@ -50,7 +51,9 @@ MODEL_FILE = "MLmodel"
 MOST_TEXT = 256 * 1024
 """Longer lists of packages are told by their digest alone."""
 
-_PINNED = re.compile(r"\s*(?:-\s+)?['\"]?([A-Za-z0-9][A-Za-z0-9._-]*)\s*(==?[^;\s'\"#]+)")
+_PINNED = re.compile(
+    r"\s*(?:-\s+)?['\"]?([A-Za-z0-9][A-Za-z0-9._-]*)\s*(==?[^;\s'\"#]+)['\"]?\s*(?:#.*)?"
+)
 
 Value = str | float | None
 
@@ -121,7 +124,9 @@ class CompareCalls(VersionCalls):
                 if not key.startswith(SYSTEM_METRICS)
             },
             "artifact": {
-                each.path: each.sha256 for each in files if not each.path.startswith(SOURCE_FOLDER)
+                each.path: each.sha256
+                for each in files
+                if each.path not in {RECORD, PATCH} and not each.path.startswith(ENVIRONMENT_FOLDER)
             },
             "model": self._models(run),
         }
@@ -143,11 +148,15 @@ class CompareCalls(VersionCalls):
 
     def _models(self, run: Run) -> dict[str, Value]:
         found: dict[str, Value] = {}
+        names: Counter[str] = Counter()
         for each in run.outputs.model_outputs:
             try:
                 name = self.get_logged_model(each.model_id).name
             except LoggedModelNotFound:  # deleted for good meanwhile
                 continue
+            names[name] += 1
+            if names[name] > 1:
+                name = f"{name} ({names[name]})"
             found[name] = "logged"
             for file in self.list_artifacts(logged_model_id=each.model_id, recursive=True):
                 if file.path != MODEL_FILE:
@@ -170,7 +179,7 @@ def _packages(content: bytes) -> dict[str, Value]:
     """Packages with their versions; nothing where a line says more than that."""
     found: dict[str, Value] = {}
     for line in content.decode("utf-8", "replace").splitlines():
-        package = _PINNED.match(line)
+        package = _PINNED.fullmatch(line)
         if package is not None:
             found[package[1].lower()] = package[2].lstrip("=")
         elif line.strip() and not line.lstrip().startswith("#"):

@@ -14,6 +14,8 @@ USER_ID = 1000
 MANAGER = "app.kubernetes.io/managed-by"
 NAME = "app.kubernetes.io/name"
 RUN_ID = "runstone/run-id"
+ATTEMPT = "runstone/attempt"
+"""An annotation: which submission made it, for a run can be submitted again by its id."""
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 """Of a Service, which is stricter than others: of DNS (RFC 1035)."""

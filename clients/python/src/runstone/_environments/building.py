@@ -59,11 +59,13 @@ def kept(kind: str, made_of: Sequence[str], build: Callable[[Path], None]) -> Pa
     try:
         build(building)
         _say_place(building, place)
-        building.rename(place)
-    except OSError:
-        # Somebody else was quicker.
-        if not python.exists():
-            raise
+        try:
+            building.rename(place)
+        except OSError:
+            if not python.exists():
+                # Nobody was quicker: the Python beneath the one that is there has gone.
+                shutil.rmtree(place, ignore_errors=True)
+                building.rename(place)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return python

@@ -6,11 +6,12 @@ larger than it is, is refused as a whole.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import http.client
 import stat
 import struct
 import unicodedata
-import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from runstone._projects import git
 from runstone.exceptions import ProjectInvalid
 
 MAX_ARCHIVE_BYTES = 1 << 30
@@ -50,6 +52,15 @@ DOWNLOAD_SECONDS = 60.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def _raise_full(error: Exception) -> None:
+    """Raise an error that is the disk's, and not the archive's, as it is."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        raise error
+
+
 def unpack(archive: Path, target: Path) -> str:
     """Unpack a zip into an empty folder; the SHA-256 of the archive, in hex.
 
@@ -65,7 +76,8 @@ def unpack(archive: Path, target: Path) -> str:
             for member in members:
                 _write(opened, member, target, written)
         return _digest(archive)
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:
+        _raise_full(error)
         raise ProjectInvalid(
             f"{archive.name} is no zip archive that can be read: {error}"
         ) from error
@@ -100,7 +112,7 @@ def _fault(member: zipfile.ZipInfo) -> str:
     if name != member.orig_filename or "\0" in name or "\\" in name:
         return "has a name that can be read in two ways"
     path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if not name or path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
         return "leads out of the archive"
     if ".git" in (part.lower() for part in path.parts):
         return "belongs to git, which would run what it says"
@@ -151,6 +163,11 @@ def _check_url(url: str) -> None:
             f"{parts.scheme}://{parts.hostname}: an archive comes by https, for whoever sits"
             " between could put anything into it"
         )
+    if "@" in parts.netloc:
+        raise ProjectInvalid(
+            f"{parts.scheme}://{parts.hostname}: the URL of an archive has no user and password;"
+            " fetch it yourself, and run the file"
+        )
 
 
 def download(url: str, target: Path) -> None:
@@ -169,5 +186,7 @@ def download(url: str, target: Path) -> None:
                 if left < 0:
                     raise ProjectInvalid(f"the archive is larger than {MAX_ARCHIVE_BYTES} bytes")
                 file.write(chunk)
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
-        raise ProjectInvalid(f"the archive cannot be fetched: {error}") from error
+    except (http.client.HTTPException, OSError, ValueError) as error:
+        _raise_full(error)
+        said = git.without_password(str(error) or type(error).__name__)
+        raise ProjectInvalid(f"the archive cannot be fetched: {said}") from error

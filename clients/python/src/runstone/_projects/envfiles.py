@@ -82,6 +82,20 @@ def conda_env(folder: Path, path: str, read: list[str] | None = None) -> Wishes:
     return _python(python, path), *_flat(folder, path, lines, [] if read is None else read)
 
 
+def pip_of_conda(folder: Path, path: str) -> tuple[list[str], list[str]]:
+    """What pip is told in a conda.yaml, and the contents of the files that it names there.
+
+    Raises:
+        ProjectInvalid
+    """
+    listed = mlproject_yaml.read(folder / path).get("dependencies") or []
+    pips = [each["pip"] for each in listed if isinstance(each, Mapping) and "pip" in each]
+    lines = [str(line) for pip in pips if isinstance(pip, list) for line in pip]
+    read: list[str] = []
+    found, _ = _flat(folder, path, lines, read)
+    return found, [_content(folder, name, path) for name in read]
+
+
 def _python(said: Any, path: str) -> str:
     if said is None:
         return HERE

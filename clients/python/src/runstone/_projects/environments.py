@@ -7,6 +7,7 @@ stay as they are: an environment puts words before them, or variables beside the
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from runstone._projects import envfiles
 from runstone._projects.launch import Launch, Prepared
 from runstone._projects.mlproject import CondaEnv, DockerEnv, Project, PythonEnv
 from runstone.exceptions import LibraryMissing, ProjectInvalid
+
+log = logging.getLogger("runstone.projects")
 
 MANAGERS = ("local", "virtualenv", "uv", "conda")
 
@@ -82,7 +85,7 @@ def prepare(launch: Launch) -> Prepared:
 def _here(launch: Launch) -> Prepared:
     variables = dict(launch.environment)
     path = os.environ.get("PATH", os.defpath)
-    if sys.prefix != sys.base_prefix:
+    if not _is_first(path):
         # A virtual environment need not be activated for its programs to be meant.
         path = os.pathsep.join([str(Path(sys.executable).parent), path])
         variables["PATH"] = path
@@ -90,6 +93,14 @@ def _here(launch: Launch) -> Prepared:
     if argv[0] in {"python", "python3"} and shutil.which(argv[0], path=path) is None:
         argv = (sys.executable, *argv[1:])
     return Prepared(argv, variables, launch.unset)
+
+
+def _is_first(path: str) -> bool:
+    """Whether this Python is the one that a shell would find."""
+    found = shutil.which("python", path=path) or shutil.which("python3", path=path)
+    if found is None:
+        return sys.prefix == sys.base_prefix
+    return Path(found).parent.resolve() == Path(sys.executable).parent.resolve()
 
 
 def _made(project: Project, manager: str) -> Path:
@@ -164,8 +175,13 @@ def _in_conda(launch: Launch) -> Prepared:
     environment = launch.project.environment
     assert isinstance(environment, CondaEnv)
     path = launch.project.folder / environment.path
-    made_of = ["conda", *_local_parts(launch.project, ["."] if b"-e " in path.read_bytes() else [])]
-    made_of.append(path.read_text("utf-8"))
+    try:
+        lines, contents = envfiles.pip_of_conda(launch.project.folder, environment.path)
+    except ProjectInvalid as error:
+        # What conda makes of it is conda's to say.
+        log.warning("changes of what %s names are not noticed: %s", environment.path, error)
+        lines, contents = [], []
+    made_of = ["conda", *_local_parts(launch.project, lines), path.read_text("utf-8"), *contents]
     place = building.cache_folder(KIND) / building.digest(made_of)
     finished = place.with_name(f"{place.name}.finished")
     with building.alone(place):

@@ -95,7 +95,7 @@ def said(folder: Path, *arguments: str) -> str | None:
 
 def without_password(url: str) -> str:
     """A URL, or a text with one, that may be shown and stored."""
-    return re.sub(r"([a-z][a-z0-9+.-]*://)[^/@\s]*@", r"\1", url, flags=re.IGNORECASE)
+    return re.sub(r"([a-z][a-z0-9+.-]*://)[^/\s]*@", r"\1", url, flags=re.IGNORECASE)
 
 
 def check_version(version: str) -> None:

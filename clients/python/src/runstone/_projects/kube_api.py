@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -37,6 +38,9 @@ POLL_S = 5.0
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 15.0
 """After a connection that broke; doubled each time until one holds."""
+
+HELD_S = 1.0
+"""A watch that ended sooner is not asked for anew at once: some proxies end each."""
 
 GONE = 410
 
@@ -182,6 +186,9 @@ class Cluster:
             raise Refused(error.status, said) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Away(str(error)) from error
+        except Exception as error:
+            # The client's own, such as a token that its plugin cannot renew just now.
+            raise Away(f"{type(error).__name__}: {error}") from error
 
 
 def _of(run_id: str) -> dict[str, str]:
@@ -281,16 +288,19 @@ class Watch(Stream):
         while not self.closed:
             try:
                 if version is None:
-                    found = self._cluster._call(  # noqa: SLF001
-                        self._list, self._cluster.namespace, **self._selector
-                    )
-                    version = found["metadata"].get("resourceVersion", "")
-                    yield "LIST", list(found.get("items") or ())
+                    version, items = self._listed()
+                    yield "LIST", items
+                begun = time.monotonic()
                 for kind, item in self._changes(version or ""):
                     pause = FIRST_PAUSE_S
                     version = item["metadata"].get("resourceVersion", version)
                     if kind != "BOOKMARK":
                         yield ("DELETED" if kind == "DELETED" else "CHANGED"), [item]
+                if time.monotonic() - begun >= HELD_S:
+                    pause = FIRST_PAUSE_S
+                else:
+                    self.pause(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE_S)
             except Refused as error:
                 if error.status == GONE:
                     version = None
@@ -306,6 +316,24 @@ class Watch(Stream):
                     log.info("watching again in %.1f s: %s", pause, error)
                 self.pause(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
+            except Exception as error:
+                # Whoever waits would wait for ever, if this ended without a word.
+                kind = type(error).__name__
+                log.warning(
+                    "an answer of the cluster is odd, it is asked again: %s: %s", kind, error
+                )
+                version = None
+                self.pause(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _listed(self) -> tuple[str, list[dict[str, Any]]]:
+        found = self._cluster._call(  # noqa: SLF001
+            self._list, self._cluster.namespace, **self._selector
+        )
+        items = list(found.get("items") or ())
+        for each in items:
+            _check_item(each)
+        return found["metadata"].get("resourceVersion", ""), items
 
     def _changes(self, version: str) -> Iterator[tuple[str, dict[str, Any]]]:
         response = self._cluster._open(  # noqa: SLF001
@@ -324,10 +352,17 @@ class Watch(Stream):
                 kind, item = event["type"], event["object"]
             except (ValueError, KeyError, TypeError) as error:
                 raise Away(f"a line of a watch is none: {error}") from error
-            if kind == "ERROR":
+            if kind == "ERROR" and isinstance(item, dict):
                 said = _message(json.dumps(item), None)
                 raise Refused(GONE, said) if item.get("code") == GONE else Away(said)
+            _check_item(item)
             yield kind, item
+
+
+def _check_item(item: Any) -> None:
+    """Raises ValueError: it is no object of Kubernetes."""
+    if not isinstance(item, dict) or not isinstance(item.get("metadata"), dict):
+        raise ValueError(f"{item!r:.100} has no metadata")
 
 
 def connect(context: str, namespace: str) -> Cluster:

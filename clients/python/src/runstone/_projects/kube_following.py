@@ -117,10 +117,24 @@ class Following:
                 seen = self._events.get(timeout=TICK_S)
             except queue.Empty:
                 seen = None
-            ended = self._take(seen) if seen is not None else None
+            ended = self._taken(seen) if seen is not None else None
             ended = ended or self._gave_up()
             if ended is not None:
                 return ended
+
+    def _taken(self, seen: _Seen) -> Ended | None:
+        try:
+            return self._take(seen)
+        except Exception as error:
+            # Whoever waits would end the run, which trains on.
+            self._tell_odd(seen.of, error)
+            return None
+
+    def _tell_odd(self, what: str, error: Exception) -> None:
+        kind = type(error).__name__
+        log.warning(
+            "what the cluster tells of the %s is odd; the run goes on: %s: %s", what, kind, error
+        )
 
     def _take(self, seen: _Seen) -> Ended | None:
         if seen.kind == "REFUSED":
@@ -205,11 +219,14 @@ class Following:
         state = _container_state(pod)
         if "running" not in state and "terminated" not in state:
             return
+        containers = (pod.get("spec") or {}).get("containers") or []
+        if not containers:
+            return
         # A template may have containers start anew in their pod.
         key = (name, int(_container(pod).get("restartCount") or 0))
         thread = self._logs.get(key)
         if thread is None:
-            container = str(pod["spec"]["containers"][0]["name"])
+            container = str(containers[0]["name"])
             thread = self._logs[key] = LogThread(self._cluster, name, container, self._told)
             thread.start()
         if "terminated" in state:
@@ -221,6 +238,8 @@ class Following:
             self._take_pods(self._cluster.pods(self._run_id))
         except (Refused, Away) as error:
             log.info("the pods cannot be listed: %s", error)
+        except Exception as error:
+            self._tell_odd("pods", error)
         deadline = time.monotonic() + LOGS_S
         for thread in self._logs.values():
             thread.finish()

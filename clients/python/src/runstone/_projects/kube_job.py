@@ -6,8 +6,9 @@ Nothing is put into a text: a value can be no other key, whatever stands in it.
 from __future__ import annotations
 
 import copy
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Work:
         image: What runs.
         command: An argument list, of which no shell sees anything.
         variables: For its environment. Those in ``KEPT`` do not beat the template's.
+        attempt: Tells its Job from that of an earlier submission of the same run.
     """
 
     run_id: str
@@ -43,6 +45,7 @@ class Work:
     variables: Mapping[str, str]
     namespace: str
     service_account: str = ""
+    attempt: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 KEPT = frozenset({"RUNSTONE_TRACKING_URI", "MLFLOW_TRACKING_URI"})
@@ -101,26 +104,26 @@ def read_template(path: Path) -> dict[str, Any]:
     """
     import yaml
 
-    field = "backend_config.kube-job-template-path"
+    place = "backend_config.kube-job-template-path"
     try:
         found = list(yaml.safe_load_all(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise wrong(field, f"{path} cannot be read: {error}") from error
+        raise wrong(place, f"{path} cannot be read: {error}") from error
     if len(found) != 1 or not isinstance(found[0], dict):
-        raise wrong(field, f"{path} must hold one manifest, of a Job")
+        raise wrong(place, f"{path} must hold one manifest, of a Job")
     template: dict[str, Any] = found[0]
     kind = (template.get("apiVersion"), template.get("kind"))
     if kind != ("batch/v1", "Job"):
         raise wrong(
-            field, f"{path} must say apiVersion: batch/v1 and kind: Job, not {kind[0]}, {kind[1]}"
+            place, f"{path} must say apiVersion: batch/v1 and kind: Job, not {kind[0]}, {kind[1]}"
         )
     containers = _inside(template, path, "spec", "template", "spec").get("containers")
     if not isinstance(containers, list) or not containers or not isinstance(containers[0], dict):
         raise wrong(
-            field, f"spec.template.spec.containers in {path} must be a list with a container"
+            place, f"spec.template.spec.containers in {path} must be a list with a container"
         )
     if not isinstance(containers[0].get("env") or [], list):
-        raise wrong(field, f"spec.template.spec.containers[0].env in {path} must be a list")
+        raise wrong(place, f"spec.template.spec.containers[0].env in {path} must be a list")
     return template
 
 
@@ -159,7 +162,15 @@ def filled(template: Mapping[str, Any], work: Work) -> dict[str, Any]:
     name = job_name(work.project, work.run_id)
     pod = job["spec"]["template"]
     job["metadata"] = _labelled(job.get("metadata"), work)
-    job["metadata"] |= {"name": name, "namespace": work.namespace}
+    theirs = job["metadata"].get("annotations")
+    job["metadata"] |= {
+        "name": name,
+        "namespace": work.namespace,
+        "annotations": {
+            **(theirs if isinstance(theirs, dict) else {}),
+            manifests.ATTEMPT: work.attempt,
+        },
+    }
     pod["metadata"] = _labelled(pod.get("metadata"), work)
     spec = pod["spec"]
     spec.setdefault("restartPolicy", "Never")

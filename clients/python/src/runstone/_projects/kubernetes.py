@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from runstone import _settings
 from runstone._containers import docker, manifests
@@ -26,7 +27,12 @@ from runstone._projects.kube_settings import Settings
 from runstone._projects.launch import Launch
 from runstone._projects.mlproject import DockerEnv
 from runstone._projects.refusals import checked_image, wrong
-from runstone.exceptions import ExecutionException, FailedPrecondition, RunstoneException
+from runstone.exceptions import (
+    ExecutionException,
+    FailedPrecondition,
+    InvalidUri,
+    RunstoneException,
+)
 
 log = logging.getLogger("runstone.projects")
 
@@ -57,7 +63,7 @@ class KubernetesBackend:
         settings = kube_settings.read(launch.backend_config, Path.cwd())
         template = _template(settings)
         uri = launch.environment.get(_settings.TRACKING_URI) or _state.get_tracking_uri()
-        variables = dict(launch.environment) | _suite(settings, template, uri)
+        variables = _reachable(dict(launch.environment) | _suite(settings, template, uri))
         image = _image(settings, launch)
         cluster = _connect(settings, template)
         work = kube_job.Work(
@@ -72,12 +78,12 @@ class KubernetesBackend:
         job = kube_job.filled(template, work)
         name = job["metadata"]["name"]
         try:
-            _create(cluster, job, launch.run_id)
+            _create(cluster, job, work.attempt)
             tags = {JOB_TAG: f"{cluster.namespace}/{name}", IMAGE_TAG: image}
             _tag(launch.run_id, tags)
         except BaseException:
             # Ctrl-C, or a suite that is away: no Job is to run that nobody follows.
-            _forget(cluster, name, launch.run_id)
+            _forget(cluster, name, work.attempt)
             cluster.close()
             raise
         log.info("made the Job %s in namespace %s of %s", name, cluster.namespace, cluster.host)
@@ -106,13 +112,37 @@ def _suite(settings: Settings, template: Mapping[str, Any], uri: str) -> dict[st
     said = settings.tracking_uri or next(filter(None, map(os.environ.get, TRACKING_VARIABLES)), "")
     if not said and kube_job.says_tracking_uri(template):
         return {}
-    if not said and docker_env.only_here(uri):
+    place = "backend_config.tracking-uri"
+    try:
+        here = docker_env.only_here(said or uri)
+    except InvalidUri as error:
+        raise wrong(place, error.message) from error
+    if here:
         raise wrong(
-            "backend_config.tracking-uri",
-            f"must say where a pod finds the suite, such as runstone://suite.lab:5051: {uri} is of"
-            " this machine alone",
+            place,
+            "must say where a pod finds the suite, such as runstone://suite.lab:5051:"
+            f" {said or uri} is of this machine alone",
         )
     return {_settings.TRACKING_URI: said or uri}
+
+
+def _reachable(variables: dict[str, str]) -> dict[str, str]:
+    """The variables without addresses that mean another machine inside of a pod."""
+    mlflow = variables.get(_settings.MLFLOW_TRACKING_URI)
+    if mlflow is not None and _of_this_machine(mlflow):
+        variables[_settings.MLFLOW_TRACKING_URI] = variables[_settings.TRACKING_URI]
+    registry = variables.get(_settings.REGISTRY_URI)
+    if registry is not None and _of_this_machine(registry):
+        del variables[_settings.REGISTRY_URI]
+    return variables
+
+
+def _of_this_machine(uri: str) -> bool:
+    try:
+        return docker_env.only_here(uri)
+    except InvalidUri:
+        # MLflow's: http, or a database or folder of its own.
+        return (urlsplit(uri).hostname or "localhost") in docker_env.LOOPBACK
 
 
 def _image(settings: Settings, launch: Launch) -> str:
@@ -148,44 +178,56 @@ def _tag(run_id: str, tags: Mapping[str, str]) -> None:
         client.set_tag(run_id, key, value)
 
 
-def _create(cluster: Cluster, job: Mapping[str, Any], run_id: str) -> None:
+def _create(cluster: Cluster, job: Mapping[str, Any], attempt: str) -> None:
     """Make a Job, once: an answer that was lost is asked for by the name that is taken.
 
     Raises:
         ExecutionException: it cannot be made.
     """
     pause = kube_api.FIRST_PAUSE_S
-    for attempt in range(1, CREATIONS + 1):
+    name = str(job["metadata"]["name"])
+    for number in range(1, CREATIONS + 1):
         try:
             cluster.create_job(job)
             return
         except Refused as error:
-            if error.status == 409 and _was_made(cluster, str(job["metadata"]["name"]), run_id):
+            if error.status == 409 and _was_made(cluster, name, attempt):
                 return
+            if error.status == 409:
+                raise _taken(cluster, name, error) from error
             raise _failed(error.told(f"make the Job in namespace {cluster.namespace}")) from error
         except Away as error:
-            if attempt == CREATIONS:
+            if number == CREATIONS:
                 raise _failed(error.told(f"make the Job in {cluster.host}")) from error
             time.sleep(pause)
             pause *= 2
 
 
-def _was_made(cluster: Cluster, name: str, run_id: str) -> bool:
+def _taken(cluster: Cluster, name: str, error: Refused) -> ExecutionException:
+    return ExecutionException(
+        f"the cluster has a Job {name} of an earlier attempt at this run, or of somebody else:"
+        f" {error.message}; delete it (kubectl -n {cluster.namespace} delete job {name}), or leave"
+        " --run-id out for a run of its own",
+        metadata={"cause": "AlreadyExists"},
+    )
+
+
+def _was_made(cluster: Cluster, name: str, attempt: str) -> bool:
     try:
-        return _is_ours(cluster, name, run_id)
+        return _is_ours(cluster, name, attempt)
     except (Refused, Away):
         return False
 
 
-def _is_ours(cluster: Cluster, name: str, run_id: str) -> bool:
-    """Whether a Job is there and this run's. Raises Refused, Away."""
-    labels = ((cluster.read_job(name) or {}).get("metadata") or {}).get("labels") or {}
-    return bool(labels.get(manifests.RUN_ID) == run_id)
+def _is_ours(cluster: Cluster, name: str, attempt: str) -> bool:
+    """Whether a Job is there and of this very submission. Raises Refused, Away."""
+    found = ((cluster.read_job(name) or {}).get("metadata") or {}).get("annotations") or {}
+    return bool(found.get(manifests.ATTEMPT) == attempt)
 
 
-def _forget(cluster: Cluster, name: str, run_id: str) -> None:
+def _forget(cluster: Cluster, name: str, attempt: str) -> None:
     try:
-        if _is_ours(cluster, name, run_id):
+        if _is_ours(cluster, name, attempt):
             cluster.delete_job(name)
     except (Refused, Away) as error:
         log.warning("whether the Job %s was made is not known: %s", name, error)

@@ -258,11 +258,19 @@ def _kind(environment: object) -> str | None:
     return kinds.get(type(environment))
 
 
+def _tells_secret(text: str, name: str) -> bool:
+    """Whether an option's value is a variable with a secret, or a URL with a password."""
+    variable, given, _ = text.partition("=")
+    if name in {"e", "env"} and given and _SECRET.search(variable):
+        return True
+    return git.without_password(text) != text
+
+
 def _without_secrets(found: Any, name: str = "") -> Any:
     if isinstance(found, Mapping):
         return {str(key): _without_secrets(value, str(key)) for key, value in found.items()}
     if isinstance(found, list | tuple):
         return [_without_secrets(each, name) for each in found]
-    if _SECRET.search(name):
+    if _SECRET.search(name) or (isinstance(found, str) and _tells_secret(found, name)):
         return "***"
     return found if isinstance(found, str | int | float | bool) or found is None else str(found)

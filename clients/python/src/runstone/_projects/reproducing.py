@@ -80,7 +80,7 @@ def recipe(client: Client, run_id: str) -> Recipe:
             run_id,
             run.info.experiment_id,
             run.data.tags.get(_context.SOURCE_NAME) or str(found["source"]["uri"]),
-            dict(found["source"]),
+            _checked_source(found["source"]),
             str(found["entry_point"]),
             {str(name): str(value) for name, value in found["given"].items()},
             tuple(map(str, found.get("argv") or ())),
@@ -93,10 +93,23 @@ def recipe(client: Client, run_id: str) -> Recipe:
                 "build_image": bool(found["build_image"]),
             },
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ProjectInvalid(
             f"{recording.RECORD} of run {run_id} is damaged: {type(error).__name__}: {error}"
         ) from error
+
+
+def _checked_source(said: Any) -> dict[str, Any]:
+    """The source of a record. Raises ValueError, TypeError: a part is of another type."""
+    source = dict(said)
+    changes = source.get("changes") or {}
+    if not isinstance(changes, dict):
+        raise ValueError("source.changes must be a mapping")
+    if not isinstance(changes.get("untracked") or [], list):
+        raise ValueError("source.changes.untracked must be a list")
+    if not isinstance(changes.get("untracked_count") or 0, int):
+        raise ValueError("source.changes.untracked_count must be a number")
+    return source
 
 
 def _unrecorded(run: Run) -> str:
@@ -208,7 +221,8 @@ def _warn(found: Recipe, manager: str | None) -> None:
         more = int(changes.get("untracked_count") or len(names)) - NAMED
         log.warning(
             "files that git did not know are not recorded: %s%s",
-            ", ".join(names[:NAMED]),
+            # A name may have what moves a terminal's cursor in it.
+            ", ".join(each if each.isprintable() else repr(each) for each in names[:NAMED]),
             f" and {more} more" if more > 0 else "",
         )
 

@@ -136,10 +136,10 @@ def fetch(uri: str, version: str | None = None, storage: Path | None = None) -> 
         git.check_version(version)
         if place.kind == "zip":
             raise ProjectInvalid("a version is of a git repository, and an archive has none")
-    if place.kind == "folder" and version is None:
-        return _folder(uri, place)
     if storage is not None:
         storage.mkdir(parents=True, exist_ok=True)
+    if place.kind == "folder" and version is None:
+        return _folder(uri, place)
     scratch = Path(tempfile.mkdtemp(prefix="runstone-project-", dir=storage))
     try:
         if place.kind == "zip":
@@ -255,7 +255,10 @@ def check_links(root: Path) -> None:
             path = Path(folder) / name
             if not path.is_symlink():
                 continue
-            target = path.resolve()
+            try:
+                target = path.resolve()
+            except (RuntimeError, OSError) as error:
+                raise ProjectInvalid(f"{path.relative_to(root)} is a link in a circle") from error
             if not target.is_relative_to(top) or target.is_relative_to(top / ".git"):
                 raise ProjectInvalid(
                     f"{path.relative_to(root)} is a link that leads out of the project"

@@ -236,7 +236,10 @@ def _show(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": facts}, default=str), err=True)
     else:
-        click.echo(f"Error: {' '.join(str(facts['message']).split())}", err=True)
+        said = " ".join(str(facts["message"]).split())
+        # A name of somebody else's may have what moves a terminal's cursor in it.
+        shown = "".join(each if each.isprintable() else "\ufffd" for each in said)
+        click.echo(f"Error: {shown}", err=True)
 
 
 def _show_usage(error: click.UsageError, as_json: bool) -> None:

@@ -56,7 +56,8 @@ class Lesson:
             timeout=RUN_SECONDS,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
-        assert without_patience(ended.stderr) == ""
+        said = without_patience(ended.stderr)
+        assert said == "", said
         return ended.stdout.splitlines()
 
     def client(self, data_dir: Path | None = None) -> runstone.Client:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runstone import Client
-from runstone._projects import kube_api
+from runstone._projects import docker_env, kube_api
 from runstone.cli import main
 from support import fluent
 from support.fake_docker import FakeDocker
@@ -36,6 +36,12 @@ entry_points:
 def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with suite(tmp_path_factory.mktemp("containers") / "data", "--grpc-port", "0") as started:
         yield f"runstone://{started.status['tcp']}"
+
+
+@pytest.fixture
+def on_this_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node that pods run on is this machine: its loopback addresses are theirs."""
+    monkeypatch.setattr(docker_env, "LOOPBACK", frozenset())
 
 
 @pytest.fixture
@@ -112,6 +118,7 @@ def cluster(
         yield found
 
 
+@pytest.mark.usefixtures("on_this_node")
 def test_a_project_runs_as_a_job_and_again(
     client: Client, cluster: FakeCluster, uri: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +135,7 @@ def test_a_project_runs_as_a_job_and_again(
     assert len(cluster.jobs()) == 2
 
 
+@pytest.mark.usefixtures("on_this_node")
 def test_a_job_that_fails_fails_the_run(
     client: Client, cluster: FakeCluster, uri: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

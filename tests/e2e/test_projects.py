@@ -212,6 +212,8 @@ def written(project: Path) -> list[str] | None:
 def test_the_command_line_is_interrupted(
     project: Path, data_dir: Path, number: signal.Signals, code: int
 ) -> None:
+    # Whoever runs the tests by nohup has them, and what they start, ignore SIGHUP.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = subprocess.Popen(
         [
             sys.executable,
@@ -226,6 +228,7 @@ def test_the_command_line_is_interrupted(
         ],
         env=clean_environment(RUNSTONE_DATA_DIR=str(data_dir)),
     )
+    signal.signal(signal.SIGHUP, before)
     pids = [int(text) for text in wait_until(partial(written, project), 30, "a child")]
     process.send_signal(number)
     assert process.wait(30) == code

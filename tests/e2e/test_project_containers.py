@@ -41,7 +41,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def on_this_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """The node that pods run on is this machine: its loopback addresses are theirs."""
-    monkeypatch.setattr(docker_env, "LOOPBACK", frozenset())
+    monkeypatch.setattr(docker_env, "only_here", lambda tracking_uri: False)
 
 
 @pytest.fixture

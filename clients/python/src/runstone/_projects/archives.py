@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from runstone import _uri
 from runstone._projects import git
 from runstone.exceptions import ProjectInvalid
 
@@ -48,9 +49,6 @@ DAMAGED = (
 CHUNK_BYTES = 1 << 20
 DOWNLOAD_SECONDS = 60.0
 """Without a byte."""
-
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -158,7 +156,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 def _check_url(url: str) -> None:
     parts = urllib.parse.urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and _uri.is_loopback(parts.hostname or "")
+    ):
         raise ProjectInvalid(
             f"{parts.scheme}://{parts.hostname}: an archive comes by https, for whoever sits"
             " between could put anything into it"

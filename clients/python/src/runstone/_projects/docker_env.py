@@ -37,7 +37,6 @@ INSTEAD = "run the project with --env-manager local, or on Kubernetes with an im
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPTION = re.compile(r"[A-Za-z]|[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _OWN_OPTIONS = frozenset({"name", "cidfile", "detach", "d", "entrypoint"})
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,7 @@ def _reach(container: Container) -> _Reach:
         uri = f"file:{DATA_PLACE}"
         return _Reach([f"--volume={target.data_dir}:{DATA_PLACE}"], {_settings.TRACKING_URI: uri})
     host_network = {container.options.get(name) for name in ("network", "net")} & {"host"}
-    if target.host in LOOPBACK and not host_network:
+    if _uri.is_loopback(target.host) and not host_network:
         raise wrong(
             "tracking_uri",
             f"{container.tracking_uri} is this machine's loopback, which a container does not"
@@ -179,7 +178,7 @@ def _reach(container: Container) -> _Reach:
 def only_here(tracking_uri: str) -> bool:
     """Whether an address of the suite means something on this machine alone."""
     target = _uri.parse(tracking_uri).tracking
-    return isinstance(target, _uri.Embedded) or target.host in LOOPBACK
+    return isinstance(target, _uri.Embedded) or _uri.is_loopback(target.host)
 
 
 def image_tag(repository: str, project: str, commit: str) -> str:

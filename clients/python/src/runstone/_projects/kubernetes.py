@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from runstone import _settings
+from runstone import _settings, _uri
 from runstone._containers import docker, manifests
 from runstone._entities.tracking import RunStatus
 from runstone._fluent import _state
@@ -142,7 +142,7 @@ def _of_this_machine(uri: str) -> bool:
         return docker_env.only_here(uri)
     except InvalidUri:
         # MLflow's: http, or a database or folder of its own.
-        return (urlsplit(uri).hostname or "localhost") in docker_env.LOOPBACK
+        return _uri.is_loopback(urlsplit(uri).hostname or "localhost")
 
 
 def _image(settings: Settings, launch: Launch) -> str:

@@ -462,6 +462,48 @@ def test_a_run_that_cannot_be_used_again_stays_as_it_was() -> None:
     assert runstone.get_run(first.run_id).info.status == "FINISHED"
 
 
+INTERRUPTED = """
+import os, signal, sys, time
+import runstone
+from runstone._projects import running
+
+MAKE = running.recording.make
+WHEN, NAME = sys.argv[1:]
+
+def make(*arguments):
+    if WHEN == "before":
+        os.kill(os.getpid(), signal.SIGINT)
+    made = MAKE(*arguments)
+    if WHEN == "answered":
+        os.kill(os.getpid(), signal.SIGINT)
+    if WHEN == "never":
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+    return made
+
+running.recording.make = make
+running.ANSWER_SECONDS = 0.1 if WHEN == "never" else 30
+runstone.run(".", "writes", parameters={"what": "x"}, run_name=NAME)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "answered", "never"])
+def test_a_run_that_is_being_made_at_ctrl_c_does_not_stay(data_dir: Path, when: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, when, f"made {when}"],
+        env=clean_environment(RUNSTONE_DATA_DIR=str(data_dir)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+    known = when != "never"
+    assert statuses(f"made {when}") == ["KILLED" if known else "RUNNING"]
+    assert ("does not say whether it made the run" in done.stderr) is not known
+
+
 @pytest.mark.parametrize(
     ("error", "status"), [(KeyboardInterrupt(), "KILLED"), (OSError(28, "full"), "FAILED")]
 )

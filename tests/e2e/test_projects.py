@@ -20,11 +20,11 @@ import psutil
 import pytest
 
 import runstone
-from runstone._projects import recording
 from runstone.cli import main
 from runstone.exceptions import ExecutionException, InvalidArgument, ParamImmutable, ProjectInvalid
 from support import fluent
 from support.processes import wait_until
+from support.projects import statuses
 from support.suites import clean_environment
 
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
@@ -424,14 +424,6 @@ def test_a_program_that_ends_waits_or_ends_what_it_began(
         wait_until(lambda: not any(map(alive, pids)), 20, "the end of all of them")
 
 
-def statuses(name: str) -> list[str]:
-    text = f"attributes.run_name = '{name}'"
-    found = runstone.search_runs(
-        filter_string=text, search_all_experiments=True, output_format="list"
-    )
-    return [run.info.status for run in found]
-
-
 def test_what_only_conda_understands_is_left_to_it(project: Path) -> None:
     dependencies = 'dependencies: ["conda-forge::numpy", "numpy 1.26.*", "python>3.8"]\n'
     (project / "conda.yaml").write_text(dependencies)
@@ -460,60 +452,3 @@ def test_a_run_that_cannot_be_used_again_stays_as_it_was() -> None:
     with pytest.raises(ParamImmutable):
         runstone.run(".", "writes", parameters={"what": "y"}, run_id=first.run_id)
     assert runstone.get_run(first.run_id).info.status == "FINISHED"
-
-
-INTERRUPTED = """
-import os, signal, sys, time
-import runstone
-from runstone._projects import running
-
-MAKE = running.recording.make
-WHEN, NAME = sys.argv[1:]
-
-def make(*arguments):
-    if WHEN == "before":
-        os.kill(os.getpid(), signal.SIGINT)
-    made = MAKE(*arguments)
-    if WHEN == "answered":
-        os.kill(os.getpid(), signal.SIGINT)
-    if WHEN == "never":
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(60)
-    return made
-
-running.recording.make = make
-running.ANSWER_SECONDS = 0.1 if WHEN == "never" else 30
-runstone.run(".", "writes", parameters={"what": "x"}, run_name=NAME)
-"""
-
-
-@pytest.mark.parametrize("when", ["before", "answered", "never"])
-def test_a_run_that_is_being_made_at_ctrl_c_does_not_stay(data_dir: Path, when: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, when, f"made {when}"],
-        env=clean_environment(RUNSTONE_DATA_DIR=str(data_dir)),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == -signal.SIGINT
-    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
-    known = when != "never"
-    assert statuses(f"made {when}") == ["KILLED" if known else "RUNNING"]
-    assert ("does not say whether it made the run" in done.stderr) is not known
-
-
-@pytest.mark.parametrize(
-    ("error", "status"), [(KeyboardInterrupt(), "KILLED"), (OSError(28, "full"), "FAILED")]
-)
-def test_a_record_that_is_interrupted_ends_its_run(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException, status: str
-) -> None:
-    def broken(*_: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(recording, "_put", broken)
-    with pytest.raises(type(error)):
-        runstone.run(".", "fails", run_name=f"unrecorded {status}")
-    assert statuses(f"unrecorded {status}") == [status]

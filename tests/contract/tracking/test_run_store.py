@@ -12,7 +12,6 @@ from runstone_kit.database import Database
 from runstone_kit.ids import SystemIds
 from runstone_tracking import tables
 from runstone_tracking.errors import (
-    EtagMismatch,
     ExperimentDeleted,
     ExperimentNotFound,
     ParamImmutable,
@@ -238,36 +237,6 @@ def test_tags(transactions: SqlTransactions) -> None:
     assert get(transactions, run).tags == before
     transactions.write(lambda s: s.runs.delete_tags(run, ["a", "c"]))
     assert get(transactions, run).tags == {"b": "", RUN_NAME_TAG: "a run"}
-
-
-def test_tags_that_are_expected(runs: RunService, transactions: SqlTransactions, run: str) -> None:
-    runs.log_batch(RunBatch(run, tags={"a": "1"}, expected_tags={"a": "", "b": ""}), None)
-    before = get(transactions, run)
-    for expected in ({"a": ""}, {"a": "2"}, {"a": "1", "b": "1"}):
-        with pytest.raises(EtagMismatch) as caught:
-            runs.log_batch(RunBatch(run, {"p": "1"}, {"a": "3"}, expected_tags=expected), None)
-        assert caught.value.metadata["key"] in expected
-    assert get(transactions, run) == before
-    runs.log_batch(RunBatch(run, tags={"a": "2"}, expected_tags={"a": "1"}), None)
-    assert get(transactions, run).tags["a"] == "2"
-
-
-def test_a_tag_that_many_add_to_at_once_loses_nothing(
-    runs: RunService, transactions: SqlTransactions, run: str
-) -> None:
-    def add(number: int) -> None:
-        while True:
-            before = get(transactions, run).tags.get("all", "")
-            batch = RunBatch(run, tags={"all": f"{before} {number}"}, expected_tags={"all": before})
-            try:
-                return runs.log_batch(batch, None)
-            except EtagMismatch:
-                continue
-
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(add, range(12)))
-    found = get(transactions, run).tags["all"]
-    assert sorted(map(int, found.split())) == [*range(12)]
 
 
 def test_the_name_and_its_tag_are_one(transactions: SqlTransactions) -> None:

@@ -65,7 +65,7 @@ def upgrade(settings: ArtifactSettings) -> None:
 
 
 def open_objects(settings: ArtifactSettings) -> ObjectStore:
-    """The object store. A folder is made when missing, a bucket when it can be reached.
+    """The object store. A folder is made when missing, a bucket by the service's first look.
 
     Raises SettingsError for a URL that cannot be read, ObjectStoreUnavailable for a folder that
     cannot be made.

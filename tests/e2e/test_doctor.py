@@ -231,21 +231,11 @@ def test_a_server_that_says_nothing(doctor: Doctor) -> None:
     assert lines["folder.temporary"]["status"] != "failure"
 
 
-@pytest.fixture
-def own_minio() -> Iterator[S3Server]:
-    server = S3Server()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
 @pytest.mark.faults
 def test_what_breaks_behind_a_server(
-    doctor: Doctor, postgres: PostgresServer, own_minio: S3Server, tmp_path: Path
+    doctor: Doctor, postgres: PostgresServer, own_s3: S3Server, tmp_path: Path
 ) -> None:
-    minio = own_minio
+    minio = own_s3
     database, bucket = postgres.create_database(), minio.create_bucket()
     stores = {
         "RUNSTONE_DATABASE_URL": postgres.url(database),

@@ -26,6 +26,8 @@ def test_data_sets_of_ray(tracking_uri: str, tmp_path: Path) -> None:
             "PYTHONPATH": str(CLIENT / "src"),
             "RUNSTONE_JOURNAL_DIR": str(tmp_path / "journals"),
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Of its 30 s a busy machine needs more.
+            "RAY_raylet_start_wait_time_s": "120",
             # Where it leaves a token of its own.
             "HOME": str(tmp_path),
         },

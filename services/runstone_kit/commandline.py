@@ -42,6 +42,8 @@ def described(program: str, settings: type[BaseServiceSettings]) -> str:
         f"RUNSTONE_X may be given as {own}X, for this service alone.",
     ]
     for name, field in settings.model_fields.items():
+        if name in settings.unused:
+            continue
         prefix = PREFIX if name in BaseServiceSettings.model_fields else own
         variable = prefix + name.upper()
         lines += ["", variable + (f", {variable}_FILE" if is_secret(settings, name) else "")]

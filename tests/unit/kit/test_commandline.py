@@ -8,6 +8,7 @@ import runstone_artifact.main
 import runstone_gateway.main
 import runstone_registry.main
 import runstone_tracking.main
+from runstone_gateway.settings import GatewaySettings
 from runstone_kit.commandline import answered, described
 from runstone_kit.settings import BaseServiceSettings
 from runstone_tracking.settings import TrackingSettings
@@ -42,6 +43,13 @@ def test_every_setting_is_told_with_its_default() -> None:
     assert "RUNSTONE_DATABASE_URL, RUNSTONE_DATABASE_URL_FILE" in lines
     assert "    one of json, console; default: json" in lines
     assert max(map(len, lines)) <= 79
+
+
+def test_what_means_nothing_to_a_program_is_left_out() -> None:
+    assert GatewaySettings.unused < GatewaySettings.model_fields.keys()
+    said = described("runstone-gateway", GatewaySettings)
+    assert "RUNSTONE_GATEWAY_TRACKING_ADDRESS" in said
+    assert "RUNSTONE_DATABASE_URL" not in said
 
 
 def test_without_arguments_it_serves() -> None:

@@ -85,6 +85,7 @@ def test_all_is_well(doctor: Doctor, served: SuiteProcess, uri: str) -> None:
     for name in ("tracking", "artifact", "registry"):
         assert lines[f"service.{name}"]["status"] == "ok"
         assert lines[f"service.{name}"]["details"]["median_ms"] > 0
+        assert f"the {name} service at " in lines[f"service.{name}"]["summary"]
         assert lines[f"service.{name}.database"]["summary"].endswith("answers it")
     assert lines["service.artifact.objects"]["status"] == "ok"
     assert lines["access.artifact"]["summary"].endswith("without a token")
@@ -422,6 +423,7 @@ def test_an_offline_folder_that_waits(doctor: Doctor, uri: str, tmp_path: Path) 
         check=True,
     )
     line = doctor(uri)["offline"]
+    assert " holds what 1 process logged offline, " in line["summary"]
     assert line["fix"] == f"runstone sync {tmp_path / 'runstone-offline'}"
     assert main(["--tracking-uri", uri, "sync"]) == 0
     assert doctor(uri)["offline"]["status"] == "ok"

@@ -213,6 +213,18 @@ def test_another_rank_waits_for_the_run_of_this_training(
     assert where.awaited(Choice.of({"resume": "job 3"})) == again.run_id
 
 
+def test_a_run_that_was_joined_is_the_active_one(client: runstone.Client) -> None:
+    run_id = client.create_run("0").info.run_id
+    with runstone.start_run() as own:
+        report = Report.join("toy", run_id, own=False, active=True)
+        runstone.log_metric("loss", 0.5)
+        report.end()
+        assert runstone.active_run() is own
+    runstone.flush()
+    assert client.get_run(run_id).data.metrics == {"loss": 0.5}
+    assert client.get_run(run_id).info.status == "RUNNING", "the other process ends it"
+
+
 ENDING = """
 import sys, runstone
 from runstone._integrations.report import Report

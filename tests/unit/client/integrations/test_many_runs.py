@@ -139,7 +139,8 @@ def test_the_mark_of_a_training_in_ray_has_no_quote(monkeypatch: pytest.MonkeyPa
     training = SimpleNamespace(
         get_experiment_name=lambda: "it's mine", get_world_rank=lambda: 1, get_world_size=lambda: 2
     )
-    standing_in(monkeypatch, "ray")
+    context = SimpleNamespace(get_placement_group_id=lambda: "6a7b")
+    standing_in(monkeypatch, "ray", get_runtime_context=lambda: context)
     standing_in(monkeypatch, "ray.train", get_context=lambda: training)
     standing_in(monkeypatch, "ray.tune", logger=SimpleNamespace(LoggerCallback=object))
     standing_in(monkeypatch, "ray.tune.trainable")
@@ -149,4 +150,4 @@ def test_the_mark_of_a_training_in_ray_has_no_quote(monkeypatch: pytest.MonkeyPa
     monkeypatch.delitem(sys.modules, "runstone.integrations.ray", raising=False)
     place = importlib.import_module("runstone.integrations.ray")._place()
     monkeypatch.delitem(sys.modules, "runstone.integrations.ray")
-    assert tuple(place) == ("it's mine", "it%27s mine", 1, 2, False)
+    assert tuple(place) == ("it's mine", "it%27s mine", "6a7b", 1, 2, False)

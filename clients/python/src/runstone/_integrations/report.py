@@ -102,6 +102,7 @@ class Report:
         self.own = begun.own
         self.endless = endless
         self.ended = False
+        self.joined = False
         self.pid = os.getpid()
         self.training = frames.Call()
         self._lock = threading.RLock()
@@ -135,12 +136,21 @@ class Report:
         return cls(library, begun, endless=endless)
 
     @classmethod
-    def join(cls, library: str, run_id: str, *, own: bool) -> Report:
-        """Report to a run that another process began, and may end."""
+    def join(cls, library: str, run_id: str, *, own: bool, active: bool = False) -> Report:
+        """Report to a run that another process began, and may end.
+
+        Args:
+            active: It is the active run here too, until the report's end.
+        """
         from runstone._fluent import _state
 
         client = _state.client()
-        return cls(library, where.Begun(ActiveRun(client.get_run(run_id), client), own))
+        run = ActiveRun(client.get_run(run_id), client)
+        report = cls(library, where.Begun(run, own))
+        if active:
+            _state.stack.set((*_state.stack.get(), run))
+            report.joined = True
+        return report
 
     @classmethod
     def rejoin(
@@ -357,6 +367,10 @@ class Report:
             with contextlib.suppress(ValueError):
                 _open.remove(self)
             self.guarded("the end", self._end, status, wait)
+        elif self.joined:
+            from runstone._fluent import _state
+
+            _state.stack.set(tuple(each for each in _state.stack.get() if each is not self.run))
 
     def _finish(self, seconds: float) -> None:
         end = time.monotonic() + seconds

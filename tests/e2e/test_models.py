@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from runstone.exceptions import (
     UntrustedModel,
 )
 from support import fluent
+from support.suites import clean_environment
 
 PICKLED = "runstone.unsafe"
 
@@ -189,6 +192,36 @@ def test_a_later_process_loads_what_its_user_logged() -> None:
         runstone.artifacts.download_artifacts(info.model_uri),
     ):
         assert sklearn.load_model(uri).coef_.round(6).tolist() == [2.0]
+
+
+LOADS = """
+import os, pathlib, sys, runstone
+runstone.set_tracking_uri(sys.argv[2])
+runstone.pyfunc.load_model(sys.argv[1])
+kept = runstone.pyfunc.get_model_dependencies(sys.argv[1])
+if os.fork() == 0:
+    sys.exit()
+os.wait()
+scratch = pathlib.Path(os.environ["TMPDIR"])
+print(kept, len(list(scratch.glob("runstone-model-*"))))
+"""
+
+
+def test_what_was_fetched_to_be_loaded_goes_when_its_process_ends(tmp_path: Path) -> None:
+    with runstone.start_run():
+        info = sklearn.log_model(estimator(), name="m", serialization_format="skops")
+    (scratch := tmp_path / "scratch").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", LOADS, info.model_uri, runstone.get_tracking_uri()],
+        env={**clean_environment(), "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    kept, before = done.stdout.split()
+    assert before == "2"
+    [left] = scratch.glob("runstone-model-*")
+    assert Path(kept).is_relative_to(left), "its path was told, to be used later"
 
 
 def test_ones_own_model_with_other_files_is_not_run(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ file:<path>, <path>       a folder of this machine
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sys
@@ -94,6 +95,8 @@ def fetch(
     model_uri: str | os.PathLike[str],
     dst_path: str | os.PathLike[str] | None = None,
     client: Client | None = None,
+    *,
+    kept: bool = False,
 ) -> Found:
     """The model at a URI, with all its files, on this machine.
 
@@ -101,6 +104,7 @@ def fetch(
         model_uri: See the module.
         dst_path: Where to put the files; a temporary folder when absent. Local ones stay in place.
         client: Of another server than that of the fluent API.
+        kept: The temporary folder stays when this process ends: somebody is told its path.
 
     Raises:
         ModelFormatError: it is no model, or a link in it leads outside.
@@ -114,11 +118,20 @@ def fetch(
     if dst_path is not None:
         return _checked(_download(source, source.path, dst_path, client))
     scratch = Path(tempfile.mkdtemp(prefix="runstone-model-"))
+    if not kept:
+        # Until then: a library may read the files of a loaded model at any time.
+        atexit.register(_remove, scratch, os.getpid())
     try:
         return _checked(_download(source, source.path, scratch, client), scratch)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def _remove(scratch: Path, pid: int) -> None:
+    # A forked process ends before the one that loaded.
+    if os.getpid() == pid:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _checked(folder: Path, scratch: Path | None = None) -> Found:

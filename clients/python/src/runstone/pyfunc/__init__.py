@@ -222,7 +222,7 @@ def get_model_dependencies(model_uri: str | os.PathLike[str], format: str = "pip
     files = {"pip": environment.REQUIREMENTS, "conda": environment.CONDA}
     if format not in files:
         raise invalid("format", f'must be "pip" or "conda", not {format!r:.50}')
-    found = loading.fetch(model_uri)
+    found = loading.fetch(model_uri, kept=True)
     return str(paths.file_inside(found.folder, files[format], "env"))
 
 

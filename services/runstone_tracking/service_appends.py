@@ -131,6 +131,31 @@ class GroupedAppends(Generic[T]):
             else:
                 self._waiting.append(ticket)
                 self._waiting_bytes += ticket.size
+        return self._led(ticket)
+
+    def append_all(self, batches: Sequence[Batch]) -> list[Appended | BaseException]:
+        """What becomes of each batch: its outcome, or what ``append`` of it alone raises.
+
+        They wait together, in one thread, and go in one group unless it gets too large.
+        """
+        tickets = [_Ticket(batch) for batch in batches]
+        with self._lock:
+            first = tickets[0]
+            first.leads = self._is_leader_due(sum(ticket.size for ticket in tickets))
+            self._free_leaders -= first.leads
+            for ticket in tickets[first.leads :]:
+                self._waiting.append(ticket)
+                self._waiting_bytes += ticket.size
+        return [self._ended(ticket) for ticket in tickets]
+
+    def _ended(self, ticket: _Ticket) -> Appended | BaseException:
+        try:
+            return self._led(ticket)
+        except Exception as error:
+            return error
+
+    def _led(self, ticket: _Ticket) -> Appended:
+        """The outcome of a ticket that leads, or that waits."""
         if not ticket.leads:
             self._wait(ticket)
         if ticket.leads:

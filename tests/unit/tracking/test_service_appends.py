@@ -276,3 +276,46 @@ def test_too_few_outcomes_are_an_error_for_all() -> None:
     with pytest.raises(ValueError, match="shorter"):
         appends.append(_append(1))
     assert appends._free_leaders == 2
+
+
+def test_batches_of_one_call_go_together_and_each_has_its_outcome() -> None:
+    refused = RunDeleted("run")
+    writer = Writer(lambda each: refused if each.sequence == 2 else True)
+    appends = GroupedAppends(list, writer)
+    writer.let_go.release()
+    assert appends.append_all([_append(number) for number in (1, 2, 3)]) == [True, refused, True]
+    assert writer.groups == [[1, 2, 3]]
+
+
+def test_batches_of_one_call_wait_with_others_and_may_lead() -> None:
+    writer = Writer(lambda _each: True)
+    appends = GroupedAppends(list, writer, leaders=1)
+    size = MAX_GROUP_BYTES // 2 // POINT_BYTES
+    with ThreadPoolExecutor(2) as pool:
+        calls = Calls(appends, pool)
+        first = calls.start(_append(1))
+        batches = [_append(2), _append(3, size), _append(4, size), _append(5)]
+        others = pool.submit(appends.append_all, batches)
+        wait_until(lambda: len(appends._waiting) == len(batches), 30, "they wait")
+        # What does not fit in one group makes another, led by the same call.
+        for _ in range(3):
+            writer.let_go.release()
+        assert others.result(30) == [True] * len(batches)
+        assert first.result(30) is True
+    assert writer.groups == [[1], [2, 3], [4, 5]]
+    assert (appends._waiting_bytes, appends._free_leaders) == (0, 1)
+
+
+def test_batches_of_one_call_give_up_at_their_deadline() -> None:
+    writer = Writer(lambda _each: True)
+    appends = GroupedAppends(list, writer, leaders=1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(appends.append, _append(1))
+        assert writer.started.acquire(timeout=30)
+        with use(RequestContext(deadline=time.monotonic() + 0.01)):
+            found = appends.append_all([_append(2), _append(3)])
+        assert [type(each) for each in found] == [DeadlineExceeded] * 2
+        writer.let_go.release()
+        assert first.result() is True
+    assert writer.groups == [[1]]
+    assert appends._waiting_bytes == 0

@@ -1,5 +1,8 @@
 """Fixtures that more than one kind of test uses. What they start, they stop."""
 
+from __future__ import annotations
+
+import contextlib
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from support import binaries, processes, tracking
+import runstone
+from support import binaries, processes, suites, tracking
 from support.postgres import PostgresServer
 from support.s3 import S3Server
 
@@ -16,9 +20,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Has the servers installed before the first test, whose time limit is not for building."""
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     try:
-        if "postgres" in wanted:
+        if wanted & {"postgres", "own_postgres"}:
             binaries.postgres_programs()
-        if "minio" in wanted:
+        if wanted & {"minio", "own_s3"}:
             binaries.s3_program(binaries.chosen_s3())
     except binaries.Unobtainable as error:
         pytest.exit(f"The tests cannot run: {error}", returncode=1)
@@ -36,13 +40,10 @@ def own_journals(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL shared by the session. Tests that kill one start their own."""
-    server = PostgresServer()
-    try:
+    """A PostgreSQL shared by the session. Tests that kill one take `own_postgres`."""
+    with contextlib.closing(PostgresServer()) as server:
         server.start()
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
@@ -62,12 +63,25 @@ def postgres_module_url(postgres: PostgresServer) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def minio() -> Iterator[S3Server]:
     """An S3 server shared by the session: MinIO, or what RUNSTONE_TEST_S3 names."""
-    server = S3Server()
-    try:
+    with contextlib.closing(S3Server()) as server:
         server.start()
         yield server
-    finally:
-        server.close()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL that this one test may kill."""
+    with contextlib.closing(PostgresServer()) as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture
+def own_s3() -> Iterator[S3Server]:
+    """An S3 server that this one test may kill."""
+    with contextlib.closing(S3Server()) as server:
+        server.start()
+        yield server
 
 
 @pytest.fixture
@@ -123,3 +137,12 @@ def tracking_url(
     server: PostgresServer = request.getfixturevalue("postgres")
     with server.database(template) as url:
         yield url
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[runstone.Client]:
+    """An empty suite of ours that something is brought over to."""
+    with suites.suite(tmp_path / "data", background=True):
+        client = runstone.Client(f"file:{tmp_path / 'data'}")
+        yield client
+        client.close()

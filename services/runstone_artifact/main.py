@@ -25,7 +25,7 @@ from runstone_artifact.settings import ArtifactSettings
 from runstone_artifact.sqlstore import SqlArtifactStore
 from runstone_artifact.store import ObjectStore, RunDirectory
 from runstone_artifact.tables import SCHEMA
-from runstone_kit import logs, memory
+from runstone_kit import commandline, logs, memory
 from runstone_kit.clock import Clock, SystemClock
 from runstone_kit.database import Database
 from runstone_kit.ids import IdMaker, SystemIds
@@ -65,7 +65,7 @@ def upgrade(settings: ArtifactSettings) -> None:
 
 
 def open_objects(settings: ArtifactSettings) -> ObjectStore:
-    """The object store. A folder is made when missing, a bucket when it can be reached.
+    """The object store. A folder is made when missing, a bucket by the service's first look.
 
     Raises SettingsError for a URL that cannot be read, ObjectStoreUnavailable for a folder that
     cannot be made.
@@ -180,6 +180,8 @@ def build(
 
 def main() -> int:
     """``runstone-artifact``: serve until told to stop; returns the exit status."""
+    if (told := commandline.answered("runstone-artifact", ArtifactSettings)) is not None:
+        return told
     try:
         settings = ArtifactSettings.load()
         open_database(settings).dispose()

@@ -86,6 +86,9 @@ class FolderObjectStore:
             for made in (self._objects, folder):
                 _sync_directory(made)
 
+    def prepare(self) -> None:
+        """See ObjectStore: it was made when it was opened."""
+
     def ping(self) -> None:
         """See ObjectStore."""
         if not os.access(self._staging, os.W_OK | os.X_OK):

@@ -63,6 +63,11 @@ PREFIX = "objects/"
 MARKER = "installation"
 """Says whose the bucket is."""
 
+LOST = (
+    "the bucket is gone, with the files in it; bring it back from a backup, or make an empty one to"
+    " go on without them"
+)
+
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _GONE = {"NoSuchKey", "NoSuchUpload"}
@@ -170,22 +175,30 @@ class S3ObjectStore:
         """See ObjectStore."""
         self._pool.clear()
 
+    def prepare(self) -> None:
+        """See ObjectStore."""
+        with self._placed():
+            if not self._client.bucket_exists(self._bucket):
+                with suppress(S3Error):
+                    # Another replica may have made it meanwhile.
+                    self._client.make_bucket(self._bucket)
+                if not self._client.bucket_exists(self._bucket):
+                    raise _away("the bucket is not there and cannot be made")
+
     def ping(self) -> None:
-        """See ObjectStore; makes the bucket when it is missing."""
+        """See ObjectStore."""
+        with self._placed():
+            if not self._client.bucket_exists(self._bucket):
+                raise _away(LOST)
+
+    @contextmanager
+    def _placed(self) -> Iterator[None]:
         try:
             with _kinds():
-                self._require_bucket()
+                yield
         except ObjectStoreUnavailable as error:
             error.private = f"{self._place}: {error.private}"
             raise
-
-    def _require_bucket(self) -> None:
-        if not self._client.bucket_exists(self._bucket):
-            with suppress(S3Error):
-                # Another replica may have made it meanwhile.
-                self._client.make_bucket(self._bucket)
-            if not self._client.bucket_exists(self._bucket):
-                raise _away("the bucket is not there and cannot be made")
 
     def claim(self, installation_id: str) -> str:
         """See ObjectStore."""

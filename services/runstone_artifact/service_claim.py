@@ -28,8 +28,8 @@ class _Claimed:
         return getattr(self._objects, name)
 
     def ping(self) -> None:
-        self._objects.ping()
         self._require()
+        self._objects.ping()
 
     def put(self, key: str, chunks: Sequence[bytes]) -> None:
         self._require()
@@ -43,6 +43,11 @@ class _Claimed:
         # Once is enough: the marker never changes hands.
         if self._ours:
             return
+        if self._rows.blobs_after("", 1):
+            # A place for what is stored already is lost, not missing.
+            self._objects.ping()
+        else:
+            self._objects.prepare()
         own = self._rows.installation_id()
         if (owner := self._objects.claim(own)) != own:
             raise StoreOfAnother(owner)

@@ -273,8 +273,14 @@ class ObjectStore(Protocol):
         """Whether URLs can be made."""
         ...
 
+    def prepare(self) -> None:
+        """Make the place of the objects where it is missing. MUST raise as ``ping`` does."""
+        ...
+
     def ping(self) -> None:
-        """Raise when objects cannot be read and written."""
+        """Raise when objects cannot be read and written. MUST change nothing: what is asked every
+        few seconds would put an empty place where a lost one was, and call that well.
+        """
         ...
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from runstone_gateway.app import build
 from runstone_gateway.server import Served, StartError, bind
 from runstone_gateway.settings import GatewaySettings
 from runstone_gateway.upstream import Addresses
-from runstone_kit import logs, memory, metricspage, signals, workers
+from runstone_kit import commandline, logs, memory, metricspage, signals, workers
 from runstone_kit.server import ServerSpec
 from runstone_kit.settings import SettingsError
 from runstone_kit.spec import split_address
@@ -29,6 +29,8 @@ def addresses(settings: GatewaySettings) -> Addresses:
 
 def main() -> int:
     """``runstone-gateway``: serve until told to stop; returns the exit status."""
+    if (told := commandline.answered("runstone-gateway", GatewaySettings)) is not None:
+        return told
     try:
         settings = GatewaySettings.load()
         split_address(settings.listen)

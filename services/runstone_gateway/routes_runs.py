@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import grpc
 import orjson
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -23,6 +24,7 @@ from runstone_gateway.fields import wrong
 from runstone_gateway.pages import MAX_ANSWER_BYTES
 from runstone_gateway.routes_experiments import VIEWS
 from runstone_gateway.streaming import aside
+from runstone_kit.peers import failure
 
 DEFAULT_EXPERIMENT = "0"
 
@@ -46,6 +48,9 @@ LARGEST_MS = 253_402_300_799_999
 """The last millisecond that a timestamp holds: the end of the year 9999."""
 
 HISTORY_TAG = "mlflow.log-model.history"
+
+NOTING_ATTEMPTS = 20
+"""Of several gateways that note at once one gets through each time; so many may be there."""
 
 
 def timestamp(value: int, name: str) -> Timestamp:
@@ -232,16 +237,24 @@ async def log_model(call: Call, run_id: str, model_json: str) -> Any:
     lacking = [key for key in _MODEL_KEYS if not isinstance(model, dict) or key not in model]
     if lacking:
         raise refused(f"Model json is missing mandatory fields: {set(lacking)}")
-    # Another one at the same time would be lost.
+    # Of several at once all but one would have to try again.
     async with call.remembered.noting.setdefault(run_id, asyncio.Lock()):
-        await _note_model(call, run_id, model)
+        for attempt in range(1, NOTING_ATTEMPTS + 1):
+            try:
+                await _note_model(call, run_id, model)
+                break
+            except grpc.aio.AioRpcError as error:
+                # By another gateway.
+                if failure(error).reason != "ETAG_MISMATCH" or attempt == NOTING_ATTEMPTS:
+                    raise
     return {}
 
 
 async def _note_model(call: Call, run_id: str, model: Any) -> None:
     found = await call.ask(call.tracking.GetRun, messages.GetRunRequest(run_id=run_id))
+    before = found.run.tags.get(HISTORY_TAG, "")
     try:
-        history = parse(found.run.tags.get(HISTORY_TAG, "[]").encode())
+        history = parse(before.encode()) if before else []
     except GatewayError:
         history = None
     if not isinstance(history, list):
@@ -254,4 +267,7 @@ async def _note_model(call: Call, run_id: str, model: Any) -> None:
         tags = {HISTORY_TAG: json.dumps([*history, model])}
     except RecursionError:
         raise refused("Malformed model info. 'model_json' is nested too deep.") from None
-    await call.ask(call.tracking.LogBatch, messages.LogBatchRequest(run_id=run_id, tags=tags))
+    request = messages.LogBatchRequest(
+        run_id=run_id, tags=tags, expected_tags={HISTORY_TAG: before}
+    )
+    await call.ask(call.tracking.LogBatch, request)

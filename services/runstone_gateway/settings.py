@@ -16,6 +16,9 @@ class GatewaySettings(BaseServiceSettings):
     """Settings of the gateway."""
 
     service: ClassVar[str] = "gateway"
+    unused: ClassVar[frozenset[str]] = frozenset(
+        {"database_url", "max_threads", "max_waiting", "pool_size", "reflection", "service_token"}
+    )
 
     listen: str = Field(DEFAULT_LISTEN, description="host:port of the HTTP server; port 0: any")
     tracking_address: str = Field(

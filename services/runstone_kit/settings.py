@@ -70,6 +70,8 @@ class BaseServiceSettings(BaseModel):
     """What every service can be told. Derive, set ``service``, add fields, override defaults."""
 
     service: ClassVar[str] = ""
+    unused: ClassVar[frozenset[str]] = frozenset()
+    """Settings of every service that mean nothing to this one; ``--help`` leaves them out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 
 from runstone.registry.v1 import registry_service_pb2_grpc
-from runstone_kit import logs
+from runstone_kit import commandline, logs
 from runstone_kit.clock import Clock, SystemClock
 from runstone_kit.database import Database
 from runstone_kit.ids import IdMaker, SystemIds
@@ -183,6 +183,8 @@ class _SweepJob:
 
 def main() -> int:
     """``runstone-registry``: serve until SIGTERM; returns the exit status."""
+    if (told := commandline.answered("runstone-registry", RegistrySettings)) is not None:
+        return told
     try:
         settings = RegistrySettings.load()
         open_database(settings).dispose()

@@ -135,7 +135,13 @@ def broken(rules: str, version: ModelVersion, champion: Champion) -> list[str]:
         return [f"the model's rules cannot be read: they {error}"]
     shown = shown_by(version)
     found = ((rule, _breach(rule, version, shown, champion)) for rule in parsed)
-    return [f"{rule.text!r}: {why}" for rule, why in found if why]
+    told = [f"{rule.text!r}: {why}" for rule, why in found if why]
+    if told and EVALUATION not in version.tags:
+        told.append(
+            f"no evaluation is noted: runstone.evaluate('models:/{version.name}/{version.version}',"
+            " ...) notes one"
+        )
+    return told
 
 
 def _breach(rule: Rule, version: ModelVersion, shown: Shown, champion: Champion) -> str:

@@ -14,7 +14,7 @@ from runstone_kit.validation import (
     check_text,
 )
 from runstone_tracking.convert_appends import check_identity, read_series, too_large
-from runstone_tracking.convert_runs import read_params_and_tags
+from runstone_tracking.convert_runs import read_expected_tags, read_params_and_tags
 from runstone_tracking.model import ModelMetric, RunBatch
 from runstone_tracking.model_metrics import MetricBatch
 
@@ -45,9 +45,10 @@ def read_batch(request: pb.LogBatchRequest) -> tuple[RunBatch, MetricBatch | Non
             if given:
                 violations.add(field, "must be left out where there are no series")
     metrics = _read_metrics(violations, request)
+    expected = read_expected_tags(violations, request.expected_tags)
     violations.raise_if_any()
     batch = RunBatch(
-        request.run_id, params, tags, request.writer_id, request.sequence, model_metrics=metrics
+        request.run_id, params, tags, request.writer_id, request.sequence, metrics, expected
     )
     return batch, points
 

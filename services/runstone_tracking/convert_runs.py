@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from runstone.tracking.v1 import logged_model_pb2
@@ -120,6 +120,14 @@ def read_tags(violations: Violations, tags: object, *, most: int, least: int = 0
     )
     if RUN_NAME_TAG in found:
         check_name(violations, keyed("tags", RUN_NAME_TAG), found[RUN_NAME_TAG], MAX_RUN_NAME)
+    return found
+
+
+def read_expected_tags(violations: Violations, tags: Mapping[str, str]) -> dict[str, str]:
+    """Values that tags must have."""
+    found = read_map(violations, "expected_tags", tags, most=MAX_TAGS, value_length=MAX_TAG_VALUE)
+    if RUN_NAME_TAG in found:
+        violations.add(keyed("expected_tags", RUN_NAME_TAG), "is the run's name, not a tag")
     return found
 
 

@@ -7,6 +7,8 @@ NotFound
 ├── TraceNotFound           TRACE_NOT_FOUND
 ├── MetricNotFound          METRIC_NOT_FOUND
 └── LoggedModelNotFound     LOGGED_MODEL_NOT_FOUND
+Aborted
+└── EtagMismatch            ETAG_MISMATCH
 AlreadyExists
 ├── ExperimentNameTaken     EXPERIMENT_NAME_TAKEN
 ├── RequestIdReused         REQUEST_ID_REUSED
@@ -32,6 +34,7 @@ Unavailable
 from __future__ import annotations
 
 from runstone_kit.errors import (
+    Aborted,
     AlreadyExists,
     FailedPrecondition,
     NotFound,
@@ -77,6 +80,18 @@ class TagNotFound(NotFound):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"there is no tag {key!r}", metadata={"key": key})
+
+
+class EtagMismatch(Aborted):
+    """A tag was changed after it was read."""
+
+    domain = DOMAIN
+    reason = "ETAG_MISMATCH"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the tag {key!r} was changed meanwhile; read it again", metadata={"key": key}
+        )
 
 
 class TraceNotFound(NotFound):

@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 
 from runstone.tracking.v1 import tracking_service_pb2
-from runstone_kit import logs
+from runstone_kit import commandline, logs
 from runstone_kit.clock import Clock, SystemClock
 from runstone_kit.database import Database
 from runstone_kit.ids import IdMaker, SystemIds
@@ -115,6 +115,8 @@ def _nothing() -> None:
 
 def main() -> int:
     """``runstone-tracking``: serve until told to stop; returns the exit status."""
+    if (told := commandline.answered("runstone-tracking", TrackingSettings)) is not None:
+        return told
     try:
         settings = TrackingSettings.load()
         open_database(settings).dispose()

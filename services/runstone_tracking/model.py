@@ -237,6 +237,7 @@ class RunBatch:
     writer_id: str = ""
     sequence: int = 0
     model_metrics: tuple[ModelMetric, ...] = ()
+    expected_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ class RunService:
         """Set params and tags and append points, all or nothing.
 
         Raises RunNotFound, RunDeleted, ParamImmutable, SequenceReused, SequenceGap, RunTooLarge,
-        TooManyMetrics, LoggedModelNotFound, LoggedModelDeleted, LoggedModelTooLarge.
+        TooManyMetrics, LoggedModelNotFound, LoggedModelDeleted, LoggedModelTooLarge, EtagMismatch.
         """
         size = entries_bytes(batch.params) + entries_bytes(batch.tags)
         segment = None
@@ -137,8 +137,10 @@ class RunService:
             segment = segment_encode.encode(batch.run_id, batch.writer_id, batch.sequence, metrics)
 
         def work(session: Session) -> None:
-            if size:
+            if size or batch.expected_tags:
                 total = session.runs.grow(batch.run_id, size)
+                if batch.expected_tags:
+                    session.runs.expect_tags(batch.run_id, batch.expected_tags)
                 session.runs.set_tags(batch.run_id, batch.tags)
                 session.runs.add_params(batch.run_id, batch.params)
                 # What replaces or repeats was counted twice, so it is counted anew at the limit.

@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from runstone_kit.sqltext import TextBytes
 from runstone_tracking.errors import (
+    EtagMismatch,
     ExperimentDeleted,
     ExperimentNotFound,
     ParamImmutable,
@@ -277,6 +278,19 @@ class SqlRunStore:
         for key, value in found:
             if items[key] != value:
                 raise ParamImmutable(run_id, key, value, items[key])
+
+    def expect_tags(self, run_id: str, expected: Mapping[str, str]) -> None:
+        """Who adds one waits at ``grow``, who deletes one at its row."""
+        statement = (
+            select(tags.c.key, tags.c.value)
+            .where(tags.c.run_id == run_id, tags.c.key.in_(expected))
+            .order_by(tags.c.key)
+            .with_for_update()
+        )
+        found = {row.key: row.value for row in self._connection.execute(statement)}
+        for key, value in expected.items():
+            if found.get(key, "") != value:
+                raise EtagMismatch(key)
 
     def set_tags(self, run_id: str, items: Mapping[str, str]) -> None:
         """Upsert; the run's own row comes before the rows of its tags."""

@@ -185,6 +185,13 @@ class RunStore(Protocol):
         """Add params; MUST raise ParamImmutable when one has another value, whoever set it."""
         ...
 
+    def expect_tags(self, run_id: str, expected: Mapping[str, str]) -> None:
+        """Hold these tags until the end; an empty value is that of one that is not set, too.
+
+        Expects ``grow`` before. MUST raise EtagMismatch when one has another value.
+        """
+        ...
+
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags; RUN_NAME_TAG renames the run."""
         ...

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.compat import answered
 from support.environments import programs
 from support.mlflow_environments import FRAMEWORKS, FULL
 from support.mlflow_plugin import CLIENT
@@ -24,20 +22,9 @@ MEANINGLESS = "<class 'inspect._empty'>"
 """What MLflow logs for ``**kwargs`` of a ``fit`` that was given none."""
 
 
-def held(python: str, *arguments: str, folder: Path) -> dict[str, Any]:
-    environment = {key: value for key, value in os.environ.items() if "RUNSTONE" not in key}
-    done = subprocess.run(
-        [python, str(SCRIPT), *arguments],
-        env={**environment, "RUNSTONE_DATA_DIR": str(folder / "data"), "MPLBACKEND": "agg"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def held(python: str, *arguments: str, folder: Path) -> Any:
+    environment = clean_environment(RUNSTONE_DATA_DIR=str(folder / "data"), MPLBACKEND="agg")
+    return answered([python, str(SCRIPT), *arguments], folder, environment, SECONDS)
 
 
 @pytest.mark.whole
@@ -57,7 +44,7 @@ def test_scikit_learn(tmp_path: Path) -> None:
         assert ours[name] == expected, name
 
 
-def trained(*arguments: str, folder: Path) -> dict[str, Any]:
+def trained(*arguments: str, folder: Path) -> Any:
     environment = {
         **clean_environment(),
         "PYTHONPATH": str(CLIENT / "src"),
@@ -66,18 +53,8 @@ def trained(*arguments: str, folder: Path) -> dict[str, Any]:
         "MPLBACKEND": "agg",
     }
     programs(FRAMEWORKS)
-    done = subprocess.run(
-        [str(FRAMEWORKS.python), str(SCRIPTS / "autolog_frameworks.py"), *arguments],
-        env=environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    command = [str(FRAMEWORKS.python), str(SCRIPTS / "autolog_frameworks.py"), *arguments]
+    return answered(command, folder, environment, SECONDS)
 
 
 @pytest.mark.whole

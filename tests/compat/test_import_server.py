@@ -70,15 +70,6 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
         yield Mlflow(url, store, folder / "artifacts", folder, held)
 
 
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[Client]:
-    """An empty suite of ours."""
-    with suites.suite(tmp_path / "data", background=True):
-        client = Client(f"file:{tmp_path / 'data'}")
-        yield client
-        client.close()
-
-
 def run_cli(capsys: pytest.CaptureFixture[str], target: Client, *arguments: str) -> Any:
     """The report of a command that must succeed."""
     code = cli.main([*arguments, "--json", "--tracking-uri", target.tracking_uri])

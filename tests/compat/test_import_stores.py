@@ -1,27 +1,17 @@
 """`runstone import mlflow` from databases and folders that MLflow wrote, of two releases."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runstone import Client, cli
-from support import dump_runstone, mlflow_peer, suites
+from support import dump_runstone, mlflow_peer
 from support.environments import Environment
 from support.mlflow_environments import FULL
 from support.mlflow_peer import OLD_STORE
 from support.postgres import PostgresServer
 
 pytestmark = pytest.mark.timeout(400)  # MLflow's own client takes most of it
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[Client]:
-    """An empty suite of ours."""
-    with suites.suite(tmp_path / "data", background=True):
-        client = Client(f"file:{tmp_path / 'data'}")
-        yield client
-        client.close()
 
 
 def check(environment: Environment, store: str, source: str, target: Client, folder: Path) -> None:

@@ -4,12 +4,11 @@ One process makes the whole table (`scripts/model_formats.py`), for importing th
 of its time; here each row of it is a test.
 """
 
-import json
-import subprocess
 from typing import Any
 
 import pytest
 
+from support.compat import answered
 from support.mlflow_environments import FRAMEWORKS
 from support.mlflow_plugin import CLIENT, SCRIPTS
 from support.suites import clean_environment
@@ -39,17 +38,9 @@ def frameworks(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> d
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    made = subprocess.run(
-        [str(FRAMEWORKS.python), str(SCRIPTS / "model_formats.py")],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=HANGS_S,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr[-5_000:]
-    return json.loads(made.stdout.splitlines()[-1])
+    command = [str(FRAMEWORKS.python), str(SCRIPTS / "model_formats.py")]
+    found: dict[str, Any] = answered(command, folder, environment, HANGS_S)
+    return found
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from support.compat import answered
 from support.environments import programs
 from support.mlflow_environments import FULL
-from support.suites import end_suite
+from support.suites import clean_environment, end_suite
 
 SCRIPT = Path(__file__).parent / "scripts" / "projects.py"
 SECONDS = 200
@@ -45,20 +44,9 @@ place.write_text(json.dumps(sys.argv[1:]))
 """
 
 
-def ran(python: str, name: str, uri: str, project: Path) -> dict[str, Any]:
-    environment = {key: value for key, value in os.environ.items() if "RUNSTONE" not in key}
-    done = subprocess.run(
-        [python, str(SCRIPT), name, uri],
-        cwd=project,
-        env={**environment, "MLFLOW_DISABLE_TELEMETRY": "true"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def ran(python: str, name: str, uri: str, project: Path) -> Any:
+    environment = clean_environment(MLFLOW_DISABLE_TELEMETRY="true")
+    return answered([python, str(SCRIPT), name, uri], project, environment, SECONDS)
 
 
 @pytest.mark.whole

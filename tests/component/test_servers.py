@@ -2,27 +2,12 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from support.postgres import PostgresServer
 from support.s3 import S3Server
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[PostgresServer]:
-    with contextlib.closing(PostgresServer()) as server:
-        server.start()
-        yield server
-
-
-@pytest.fixture
-def own_s3() -> Iterator[S3Server]:
-    with contextlib.closing(S3Server()) as server:
-        server.start()
-        yield server
 
 
 def test_postgres_is_durable(postgres_url: str) -> None:

@@ -127,6 +127,7 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
             writer_id="w",
             sequence=1,
             model_metrics=[model_metric],
+            expected_tags={"nope": ""},
         ),
         "DeleteRunTags": r.DeleteRunTagsRequest(run_id=run, keys=["nope"]),
         "LogInputs": r.LogInputsRequest(

@@ -1,7 +1,5 @@
 """The tracking service while its database is away, and after it came back."""
 
-from collections.abc import Iterator
-
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,18 +16,8 @@ pytestmark = pytest.mark.faults
 AWAY = ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
 
 
-@pytest.fixture
-def server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-def test_a_database_that_dies_and_comes_back(server: PostgresServer) -> None:
-    url = server.url(server.create_database())
+def test_a_database_that_dies_and_comes_back(own_postgres: PostgresServer) -> None:
+    url = own_postgres.url(own_postgres.create_database())
     tracking.migrate_database(url)
     with tracking_server(url) as opened:
         stub = TrackingServiceStub(opened)
@@ -43,7 +31,7 @@ def test_a_database_that_dies_and_comes_back(server: PostgresServer) -> None:
         page = stub.WatchMetrics(watch, timeout=60)
         next(page)
 
-        server.kill()
+        own_postgres.kill()
         for act in (
             lambda: list(page),
             lambda: stub.CreateRun(create, timeout=30),
@@ -57,7 +45,7 @@ def test_a_database_that_dies_and_comes_back(server: PostgresServer) -> None:
         health = health_pb2_grpc.HealthStub(opened)
         wait_until(lambda: not serves(health), 20.0, "health noticing")
 
-        server.start()
+        own_postgres.start()
 
         def answers() -> bool:
             try:

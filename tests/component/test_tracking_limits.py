@@ -162,6 +162,9 @@ def test_batches(stub: TrackingServiceStub, run_id: str) -> None:
     def untag(names: list[str]) -> None:
         stub.DeleteRunTags(run_pb2.DeleteRunTagsRequest(run_id=run_id, keys=names))
 
+    def expect(tags: dict[str, str]) -> None:
+        log(expected_tags=tags)
+
     long = 'params["' + "k" * 60 + '…"]'
     most = (4 * 2**20 - 16) // 24
     check(
@@ -173,6 +176,9 @@ def test_batches(stub: TrackingServiceStub, run_id: str) -> None:
             (lambda v: log(params={"p": v}), "é" * 6000, "é" * 6001, 'params["p"]'),
             (lambda v: log(tags=v), keys(10_000), keys(10_001), "tags"),
             (lambda v: log(tags={"t": v}), "é" * 8000, "é" * 8001, 'tags["t"]'),
+            # They were set two lines before.
+            (expect, keys(100), keys(101), "expected_tags"),
+            (expect, keys(1), {"mlflow.runName": "v"}, 'expected_tags["mlflow.runName"]'),
             (lambda v: points(1, writer_id=v), "w" * 64, "w" * 65, "writer_id"),
             (lambda v: points(1, sequence=v), 1, 0, "sequence"),
             (points, most, most + 1, "series"),

@@ -188,6 +188,7 @@ def test_log_in_status_log_out(
     code, said = does("experiments", "list")
     assert code == 1
     assert "asks for a token" in said
+    assert "runstone auth login" in said
     code, said = does("auth", "login", given="guessed\n")
     assert code == 1
     assert "not known" in said

@@ -1,9 +1,11 @@
 """Ctrl-C in a transfer of the command line, and readers that leave: the next call goes on."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +108,26 @@ def test_an_archive_that_was_interrupted_is_not_there(
     target.parent.mkdir()
     interrupted(proxy, MIB, "artifacts", "archive", run_id, "-o", str(target))
     assert list(target.parent.iterdir()) == []
+
+
+def test_a_restore_goes_on_after_ctrl_c(
+    proxy: CountingProxy, run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "run.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name in ("a.bin", "b.bin"):
+            member = tarfile.TarInfo(name)
+            member.size = 64 * MIB
+            tar.addfile(member, io.BytesIO(os.urandom(MIB) * 64))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    restoring = ("artifacts", "restore", str(archive), run_id)
+    interrupted(proxy, 72 * MIB, *restoring)
+    called(proxy, *restoring)
+    # The file that was there is not sent again.
+    assert proxy.up < 65 * MIB
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def test_all_is_well(doctor: Doctor, served: SuiteProcess, uri: str) -> None:
     for name in ("tracking", "artifact", "registry"):
         assert lines[f"service.{name}"]["status"] == "ok"
         assert lines[f"service.{name}"]["details"]["median_ms"] > 0
+        assert f"the {name} service at " in lines[f"service.{name}"]["summary"]
         assert lines[f"service.{name}.database"]["summary"].endswith("answers it")
     assert lines["service.artifact.objects"]["status"] == "ok"
     assert lines["access.artifact"]["summary"].endswith("without a token")
@@ -231,21 +232,11 @@ def test_a_server_that_says_nothing(doctor: Doctor) -> None:
     assert lines["folder.temporary"]["status"] != "failure"
 
 
-@pytest.fixture
-def own_minio() -> Iterator[S3Server]:
-    server = S3Server()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
 @pytest.mark.faults
 def test_what_breaks_behind_a_server(
-    doctor: Doctor, postgres: PostgresServer, own_minio: S3Server, tmp_path: Path
+    doctor: Doctor, postgres: PostgresServer, own_s3: S3Server, tmp_path: Path
 ) -> None:
-    minio = own_minio
+    minio = own_s3
     database, bucket = postgres.create_database(), minio.create_bucket()
     stores = {
         "RUNSTONE_DATABASE_URL": postgres.url(database),
@@ -432,6 +423,7 @@ def test_an_offline_folder_that_waits(doctor: Doctor, uri: str, tmp_path: Path) 
         check=True,
     )
     line = doctor(uri)["offline"]
+    assert " holds what 1 process logged offline, " in line["summary"]
     assert line["fix"] == f"runstone sync {tmp_path / 'runstone-offline'}"
     assert main(["--tracking-uri", uri, "sync"]) == 0
     assert doctor(uri)["offline"]["status"] == "ok"

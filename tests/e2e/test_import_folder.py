@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,9 @@ from runstone import Client, _connection, cli
 from runstone._migrate import marks
 from runstone.entities import ViewType
 from runstone.registry.v1 import model_version_pb2
-from support import dump_runstone, mlruns, suites
+from support import dump_runstone, mlruns
 
 PARENT, CHILD, GONE, LIVE = (letter * 32 for letter in "abcd")
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[Client]:
-    """An empty suite of ours."""
-    with suites.suite(tmp_path / "data", background=True):
-        client = Client(f"file:{tmp_path / 'data'}")
-        yield client
-        client.close()
 
 
 @pytest.fixture

@@ -205,9 +205,9 @@ def test_another_rank_waits_for_the_run_of_this_training(
     client.set_terminated(failed, "FAILED")
     client.set_terminated(finished)
     with pytest.raises(RunNotFound, match="no other process began a run"):
-        where.awaited(Choice.of({}), "toy.name", "twice")
+        where.awaited(Choice.of({}), "toy.name", "twice", finished=False)
     begun = client.create_run("0", tags=tags).info.run_id
-    assert where.awaited(Choice.of({}), "toy.name", "twice") == begun
+    assert where.awaited(Choice.of({}), "toy.name", "twice", finished=False) == begun
     again = begin(resume="job 3")
     again.end()
     assert where.awaited(Choice.of({"resume": "job 3"})) == again.run_id

@@ -3,7 +3,6 @@
 20 kills of services in all; `make test-kill` repeats them ten times as often.
 """
 
-import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -25,20 +24,6 @@ KILLS_OF_SUITE = 4 * TIMES
 RESTARTS = 2 * TIMES
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240 * TIMES)]
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[PostgresServer]:
-    with contextlib.closing(PostgresServer()) as server:
-        server.start()
-        yield server
-
-
-@pytest.fixture
-def own_s3() -> Iterator[S3Server]:
-    with contextlib.closing(S3Server()) as server:
-        server.start()
-        yield server
 
 
 @pytest.fixture

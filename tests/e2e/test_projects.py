@@ -20,11 +20,11 @@ import psutil
 import pytest
 
 import runstone
-from runstone._projects import recording
 from runstone.cli import main
 from runstone.exceptions import ExecutionException, InvalidArgument, ParamImmutable, ProjectInvalid
 from support import fluent
 from support.processes import wait_until
+from support.projects import statuses
 from support.suites import clean_environment
 
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
@@ -424,14 +424,6 @@ def test_a_program_that_ends_waits_or_ends_what_it_began(
         wait_until(lambda: not any(map(alive, pids)), 20, "the end of all of them")
 
 
-def statuses(name: str) -> list[str]:
-    text = f"attributes.run_name = '{name}'"
-    found = runstone.search_runs(
-        filter_string=text, search_all_experiments=True, output_format="list"
-    )
-    return [run.info.status for run in found]
-
-
 def test_what_only_conda_understands_is_left_to_it(project: Path) -> None:
     dependencies = 'dependencies: ["conda-forge::numpy", "numpy 1.26.*", "python>3.8"]\n'
     (project / "conda.yaml").write_text(dependencies)
@@ -460,18 +452,3 @@ def test_a_run_that_cannot_be_used_again_stays_as_it_was() -> None:
     with pytest.raises(ParamImmutable):
         runstone.run(".", "writes", parameters={"what": "y"}, run_id=first.run_id)
     assert runstone.get_run(first.run_id).info.status == "FINISHED"
-
-
-@pytest.mark.parametrize(
-    ("error", "status"), [(KeyboardInterrupt(), "KILLED"), (OSError(28, "full"), "FAILED")]
-)
-def test_a_record_that_is_interrupted_ends_its_run(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException, status: str
-) -> None:
-    def broken(*_: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(recording, "_put", broken)
-    with pytest.raises(type(error)):
-        runstone.run(".", "fails", run_name=f"unrecorded {status}")
-    assert statuses(f"unrecorded {status}") == [status]

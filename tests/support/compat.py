@@ -175,6 +175,23 @@ def _started(
     return process, output
 
 
+def answered(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float
+) -> Any:
+    """The document that a program prints last."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def _document(process: subprocess.Popen[bytes], output: Path) -> dict[str, Any]:
     code = process.wait(SCENARIO_SECONDS)
     errors = output.with_name("errors").read_text("utf-8", errors="replace")

@@ -41,6 +41,8 @@ def main(arguments: list[str]) -> int:
         "HF_HUB_OFFLINE": "1",
         "CUDA_VISIBLE_DEVICES": "",
         "TF_CPP_MIN_LOG_LEVEL": "2",
+        # Of its 30 s a busy machine needs more.
+        "RAY_raylet_start_wait_time_s": "120",
         # Spark's own processes take the first python3 of PATH.
         "PYSPARK_PYTHON": str(pythons[FRAMEWORKS_DEEP]),
     }

@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import create_engine, select
 
 from runstone_artifact.tables import entries, uploads
+from runstone_gateway.app import build
+from runstone_gateway.server import Served, bind
+from runstone_gateway.settings import GatewaySettings
+from runstone_gateway.upstream import Addresses
 from support.processes import START_SECONDS, ended, free_port, wait_until
 from support.suites import SuiteProcess, clean_environment
 
@@ -121,6 +125,17 @@ class Gateway(Front):
 def root(run_id: str, experiment_id: str = "0") -> str:
     """A run's place below the proxy."""
     return f"{experiment_id}/{run_id}/artifacts"
+
+
+@contextmanager
+def front(addresses: Addresses) -> Iterator[Front]:
+    """A gateway of this process before services that run."""
+    served = Served(build(GatewaySettings.load(), addresses), bind("127.0.0.1", 0), grace_s=1.0)
+    served.start()
+    try:
+        yield Front(served.port)
+    finally:
+        served.stop()
 
 
 @contextmanager

@@ -4,30 +4,24 @@ It reads HTTP/2 only as far as it must. Armed by `lose`, it waits for the first 
 server, which begins the answer of a call that is over there, and cuts both connections.
 """
 
-import contextlib
-import socket
 import threading
-from typing import Self
+from collections.abc import Callable
 
 from support.processes import wait_until
+from support.tcp_proxy import TcpProxy
 
 FRAME_HEADER_BYTES = 9
 DATA = 0
-CHUNK_BYTES = 65_536
 
 
-class LossyProxy:
-    """Listens on `address` and leads to `port` of this machine, until closed."""
+class LossyProxy(TcpProxy):
+    """Loses as many answers as it is told; `lost` counts them."""
 
     def __init__(self, port: int) -> None:
         self.lost = 0
-        self._port = port
         self._to_lose = 0
         self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(port)
 
     def lose(self, answers: int = 1) -> None:
         """Cut the connection that the next so many answers come on."""
@@ -38,51 +32,12 @@ class LossyProxy:
         """Waits until so many have been lost in all."""
         wait_until(lambda: self.lost >= answers, seconds, f"{answers} answers lost")
 
-    def close(self) -> None:
-        """Close the listener and every connection."""
-        # accept() returns in its thread only when the socket is shut down first.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for each in list(self._sockets):
-            _cut(each)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection(("127.0.0.1", self._port))
-            except OSError:
-                client.close()
-                continue
-            self._sockets |= {client, server}
-            for source, target, answers in ((client, server, False), (server, client, True)):
-                threading.Thread(
-                    target=self._forward, args=(source, target, answers), daemon=True
-                ).start()
-
-    def _forward(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+    def watch(self, up: bool) -> Callable[[bytes], bool]:
+        """Cuts before an answer that is to be lost."""
+        if up:
+            return lambda _: True
         frames = Frames()
-        try:
-            while chunk := source.recv(CHUNK_BYTES):
-                if answers and frames.begins_data(chunk) and self._loses():
-                    break
-                target.sendall(chunk)
-        except OSError:
-            pass
-        finally:
-            for each in (source, target):
-                _cut(each)
-                self._sockets.discard(each)
+        return lambda chunk: not (frames.begins_data(chunk) and self._loses())
 
     def _loses(self) -> bool:
         with self._lock:
@@ -116,9 +71,3 @@ class Frames:
                     self._header = b""
             place += step
         return found
-
-
-def _cut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()

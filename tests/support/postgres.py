@@ -18,9 +18,8 @@ from psycopg import sql
 
 from support.binaries import Unobtainable, postgres_programs
 from support.processes import (
-    START_ATTEMPTS,
     START_SECONDS,
-    EndedEarly,
+    begin,
     ended,
     free_port,
     kill,
@@ -137,17 +136,12 @@ class PostgresServer:
 
     def start(self) -> None:
         """Starts the server, or starts it again after `stop` or `kill`; returns when it answers."""
-        for attempt in range(START_ATTEMPTS):
-            try:
-                self._start_once()
-            except EndedEarly:
-                # Somebody took the port meanwhile, or a killed server's memory is not free yet.
-                if attempt == START_ATTEMPTS - 1:
-                    raise
-                if self._databases == 0:
-                    self.port = free_port()
-            else:
-                return
+        begin(self._start_once, self._move)
+
+    def _move(self) -> None:
+        # Who has a URL of it finds it there again.
+        if self._databases == 0:
+            self.port = free_port()
 
     def _start_once(self) -> None:
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]

@@ -38,6 +38,17 @@ def free_port() -> int:
         return port
 
 
+def begin(once: Callable[[], None], move: Callable[[], None]) -> None:
+    """Starts a server by `once`; when that ends at once, again, after a `move` to another port."""
+    for _ in range(START_ATTEMPTS - 1):
+        try:
+            return once()
+        except EndedEarly:
+            # Somebody took the port meanwhile, or a killed server's memory is not free yet.
+            move()
+    return once()
+
+
 def wait_until(
     condition: Callable[[], Seen], deadline: float = 10.0, what: str = "the condition"
 ) -> Seen:

@@ -4,6 +4,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import runstone
+
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
 
 MLPROJECT = """\
@@ -40,3 +42,12 @@ def project(folder: Path, files: Mapping[str, str] | None = None) -> str:
     in_git(folder, "add", ".")
     in_git(folder, "commit", "-qm", "one")
     return in_git(folder, "rev-parse", "HEAD")
+
+
+def statuses(name: str) -> list[str]:
+    """Of the runs of this name."""
+    text = f"attributes.run_name = '{name}'"
+    found = runstone.search_runs(
+        filter_string=text, search_all_experiments=True, output_format="list"
+    )
+    return [run.info.status for run in found]

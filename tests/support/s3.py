@@ -15,9 +15,8 @@ from urllib3.exceptions import HTTPError
 
 from support.binaries import MINIO, GoServer, chosen_s3, s3_program
 from support.processes import (
-    START_ATTEMPTS,
     START_SECONDS,
-    EndedEarly,
+    begin,
     ended,
     free_port,
     kill,
@@ -72,16 +71,12 @@ class S3Server:
 
     def start(self) -> None:
         """Starts the server, or starts it again after `stop` or `kill`; returns when it answers."""
-        for attempt in range(START_ATTEMPTS):
-            try:
-                self._start_once()
-            except EndedEarly:
-                if attempt == START_ATTEMPTS - 1:
-                    raise
-                if self._buckets == 0:
-                    self.port = free_port()
-            else:
-                return
+        begin(self._start_once, self._move)
+
+    def _move(self) -> None:
+        # Who has a URL of it finds it there again.
+        if self._buckets == 0:
+            self.port = free_port()
 
     def _start_once(self) -> None:
         with self.log.open("ab") as output:

@@ -59,6 +59,12 @@ def test_top_level_folders_are_the_fixed_ones(files: list[PurePath]) -> None:
     assert {name for name in folders if not name.startswith(".")} <= FOLDERS
 
 
+def test_no_merge_was_left_undone(files: list[PurePath]) -> None:
+    marker = re.compile(rb"^(<{7} |>{7} |\|{7} )", re.MULTILINE)
+    undone = [path for path in files if marker.search((REPOSITORY / path).read_bytes())]
+    assert undone == []
+
+
 def only_a_service(path: PurePath) -> bool:
     """Whether a file declares the RPCs of one service and nothing else.
 

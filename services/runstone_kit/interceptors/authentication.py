@@ -57,7 +57,10 @@ class AuthenticationLayer:
 def identify(tokens: TokenFile, authorization: str) -> str:
     """The user whose token an Authorization value carries. Raises Unauthenticated."""
     if not authorization:
-        raise Unauthenticated("this server asks for a token, and the call has none")
+        raise Unauthenticated(
+            "this server asks for a token, and the call has none: set RUNSTONE_TRACKING_TOKEN (for"
+            " MLflow's clients MLFLOW_TRACKING_TOKEN), or keep it with `runstone auth login`"
+        )
     if not authorization.lower().startswith(BEARER):
         raise Unauthenticated('authorization must be "Bearer" and a token')
     user = tokens.user_of(authorization[len(BEARER) :].strip())

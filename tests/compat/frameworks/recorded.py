@@ -19,7 +19,7 @@ class Recorded:
         metrics: Name to (step, value) in the order of their logging.
         files: Paths of all files but those of models.
         datasets: What each was for: "train", "eval".
-        signatures: Of each logged model.
+        signatures: Of each model, logged or among the run's files, where MLflow puts Spark's.
     """
 
     status: str
@@ -62,9 +62,13 @@ def of_run(module: Any, run_id: str) -> Recorded:
     client = module.MlflowClient()
     run = client.get_run(run_id)
     models = [client.get_logged_model(each.model_id) for each in run.outputs.model_outputs]
+    uris = {f"models:/{each.model_id}": each.name for each in models}
+    files = sorted(_files(client, run_id, ""))
+    folders = [each.removesuffix("/MLmodel") for each in files if each.endswith("/MLmodel")]
+    uris |= {f"runs:/{run_id}/{each}": each for each in folders}
     signatures = []
-    for model in sorted(models, key=lambda each: each.name):
-        info = module.models.get_model_info(f"models:/{model.model_id}")
+    for uri in sorted(uris, key=lambda each: uris[each]):
+        info = module.models.get_model_info(uri)
         signatures.append(info.signature and info.signature.to_dict())
     return Recorded(
         run.info.status,
@@ -76,7 +80,7 @@ def of_run(module: Any, run_id: str) -> Recorded:
             for key in sorted(run.data.metrics)
         },
         dict(run.data.tags),
-        sorted(_files(client, run_id, "")),
+        [each for each in files if not each.startswith(tuple(f"{one}/" for one in folders))],
         sorted(each.tags[0].value for each in run.inputs.dataset_inputs),
         signatures,
         run_id,

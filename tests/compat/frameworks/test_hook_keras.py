@@ -78,14 +78,11 @@ def test_a_training_that_raises_and_the_next_one() -> None:
 
 
 def test_inside_a_run_of_ones_own() -> None:
-    runstone.set_experiment("keras inside")
-    try:
-        with runstone.start_run(run_name="outer"):
-            fit(callback())
-            fit(callback(nested=True, run_name="inner"))
-            assert runstone.active_run() is not None
-        outer, inner = runs_of("keras inside")
-        assert (outer.name, inner.name) == ("outer", "inner")
-        assert outer.points["loss"] == inner.points["loss"] == [0, 1]
-    finally:
-        runstone.set_experiment("Default")
+    experiment = runstone.create_experiment("keras inside")
+    with runstone.start_run(run_name="outer", experiment_id=experiment):
+        fit(callback())
+        fit(callback(nested=True, run_name="inner", experiment_name="keras inside"))
+        assert runstone.active_run() is not None
+    outer, inner = runs_of("keras inside")
+    assert (outer.name, inner.name) == ("outer", "inner")
+    assert outer.points["loss"] == inner.points["loss"] == [0, 1]

@@ -50,7 +50,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: Any) -> Iterat
 def table(columns: str = "a b label") -> Any:
     from pyspark.sql import SparkSession
 
-    session = SparkSession.getActiveSession()
+    # Each thread has an active session of its own, or none.
+    session = SparkSession.builder.getOrCreate()
     return session.createDataFrame(ROWS, ["a", "b", "label"]).select(*columns.split())
 
 

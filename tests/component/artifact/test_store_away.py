@@ -1,5 +1,6 @@
 """The object store full, away and back; the service restarted under what it holds."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,37 @@ def test_an_object_store_that_is_killed_and_started_again(tmp_path: Path) -> Non
     finally:
         server.stop()
         minio.close()
+
+
+def test_a_bucket_that_is_lost_is_told_and_not_made_anew(tmp_path: Path, minio: S3Server) -> None:
+    name = f"lost-{uuid.uuid4().hex}"
+    server = ArtifactServer(tmp_path, f"sqlite:///{tmp_path}/a.db", minio.url(name)).start()
+    bucket = minio.client()
+    try:
+        # Nothing is stored yet, so it was made.
+        assert bucket.bucket_exists(name)
+        put(server.stub, {"f": b"kept"})
+        for each in bucket.list_objects(name, recursive=True):
+            bucket.remove_object(name, str(each.object_name))
+        bucket.remove_bucket(name)
+        assert server.running is not None
+        assert not server.running.readiness.ask()
+        assert (
+            failure_of(lambda: put(server.stub, {"g": b"x"})).reason == "OBJECT_STORE_UNAVAILABLE"
+        )
+        server.stop()
+        with capture_logs() as lines:
+            server.start()
+            assert not server.running.readiness.ask()
+        [lost] = [line for line in lines if line["event"] == "not ready"]
+        assert f"/{name}: the bucket is gone" in lost["reason"]
+        assert not bucket.bucket_exists(name)
+        bucket.make_bucket(name)
+        assert server.running.readiness.ask()
+        put(server.stub, {"g": b"after"})
+        assert read(server.stub, "g") == b"after"
+    finally:
+        server.stop()
 
 
 def test_a_store_that_was_away_at_the_start_and_is_anothers(tmp_path: Path) -> None:

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runstone_gateway.app import build
-from runstone_gateway.server import Served, bind
-from runstone_gateway.settings import GatewaySettings
 from runstone_gateway.upstream import Addresses
+from support import http_gateway
 from support.artifact import MIB, noise
 from support.http_gateway import PROXY, Front, root
 from support.services import Cluster, cluster
@@ -27,10 +25,8 @@ def services(tmp_path: Path, postgres_url: str) -> Iterator[Cluster]:
 def front(services: Cluster) -> Iterator[Front]:
     named = services.services
     addresses = Addresses(*(named[name].address for name in Addresses._fields))
-    served = Served(build(GatewaySettings.load(), addresses), bind("127.0.0.1", 0), grace_s=1.0)
-    served.start()
-    yield Front(served.port)
-    served.stop()
+    with http_gateway.front(addresses) as started:
+        yield started
 
 
 def test_a_download_goes_on_where_it_broke(services: Cluster, front: Front) -> None:

@@ -16,7 +16,8 @@ import pytest
 
 from runstone.tracking.v1 import metric_pb2, run_pb2
 from runstone.tracking.v1.tracking_service_pb2_grpc import TrackingServiceStub
-from support.http_gateway import MLFLOW, Gateway
+from runstone_gateway.upstream import Addresses
+from support.http_gateway import MLFLOW, Front, Gateway, front
 from support.memory import Growth
 
 INVALID = (400, "INVALID_PARAMETER_VALUE")
@@ -140,7 +141,7 @@ def test_digits_of_other_alphabets_and_deep_values_are_mistakes(server: Gateway)
     assert search.error == INVALID
 
 
-def log_model(server: Gateway, run_id: str, **more: Any) -> Any:
+def log_model(server: Front, run_id: str, **more: Any) -> Any:
     model = {"artifact_path": "m", "flavors": {}, "utc_time_created": "t", "run_id": run_id}
     told = json.dumps(model | more)
     return server.post(f"{MLFLOW}/runs/log-model", run_id=run_id, model_json=told)
@@ -176,6 +177,15 @@ def test_models_that_are_noted_at_once_are_all_noted(server: Gateway) -> None:
     run_id = server.new_run()
     with ThreadPoolExecutor(8) as threads:
         answers = threads.map(lambda n: log_model(server, run_id, n=n).status, range(24))
+        assert set(answers) == {200}
+    assert sorted(each["n"] for each in json.loads(models_of(server, run_id))) == [*range(24)]
+
+
+def test_models_that_two_gateways_note_at_once_are_all_noted(server: Gateway) -> None:
+    run_id = server.new_run()
+    with front(Addresses(*[server.address] * 3)) as other, ThreadPoolExecutor(8) as threads:
+        places = [server, other] * 12
+        answers = threads.map(lambda n: log_model(places[n], run_id, n=n).status, range(24))
         assert set(answers) == {200}
     assert sorted(each["n"] for each in json.loads(models_of(server, run_id))) == [*range(24)]
 

@@ -34,6 +34,7 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectSt
         yield FolderObjectStore(tmp_path / "objects")
         return
     store = S3ObjectStore(S3Address.parse(request.getfixturevalue("s3_bucket")))
+    store.prepare()
     store.ping()
     yield store
     store.close()

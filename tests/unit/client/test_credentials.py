@@ -49,6 +49,19 @@ def test_a_kept_token_goes_to_its_server_alone_and_only_the_owner_reads_it() -> 
     assert _credentials.token_for(FAR_TLS) == ""
 
 
+def test_who_is_not_known_is_told_what_to_change(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "runstone auth login" in _credentials.advice(LOCAL)
+    _credentials.keep(LOCAL.address, "kept")
+    assert str(_credentials.place()) in _credentials.advice(LOCAL)
+    (home / "token").write_text("of-a-file\n", "utf-8")
+    monkeypatch.setenv("RUNSTONE_TRACKING_TOKEN_FILE", str(home / "token"))
+    assert "RUNSTONE_TRACKING_TOKEN_FILE" in _credentials.advice(LOCAL)
+    # Logging in would change nothing.
+    assert "auth login" not in _credentials.advice(LOCAL)
+
+
 def test_none_goes_plain_over_a_network_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNSTONE_TRACKING_TOKEN", "secret")
     with pytest.raises(InvalidArgument, match=r"runstones://runs\.example\.com:5051") as caught:

@@ -127,3 +127,8 @@ def test_mlflows_name_catches_them() -> None:
     assert exceptions.MlflowException is RunstoneException
     assert exceptions.ParamImmutable("x").error_code == "INVALID_PARAMETER_VALUE"
     assert exceptions.ModelNameTaken("x").error_code == "RESOURCE_ALREADY_EXISTS"
+
+
+@pytest.mark.parametrize("kind", ["AliasNotFound", "ExperimentDeleted", "RunDeleted"])
+def test_what_mlflow_calls_a_wrong_value(kind: str) -> None:
+    assert getattr(exceptions, kind)("no").error_code == "INVALID_PARAMETER_VALUE"

@@ -44,7 +44,7 @@ GRPC_WORDS = re.compile(
         ("UNAVAILABLE", "unix:/x: connect failed: No such file or directory", "socket is gone"),
         ("UNAVAILABLE", "last error: of a later release", "the connection failed"),
         ("DEADLINE_EXCEEDED", "Deadline Exceeded", "no answer from runstone://h:1 in time"),
-        ("UNIMPLEMENTED", "Method not found!", "older than this client"),
+        ("UNIMPLEMENTED", "Method not found!", "older than this client, or another"),
         ("UNIMPLEMENTED", "Received http2 header with status: 404", "is no Runstone server"),
         (
             "RESOURCE_EXHAUSTED",

@@ -14,22 +14,9 @@ from types import ModuleType
 import pytest
 
 import runstone
-from runstone import (
-    _missing,
-    artifacts,
-    data,
-    entities,
-    exceptions,
-    metrics,
-    models,
-    projects,
-    pyfunc,
-    sklearn,
-    types,
-)
-from runstone.models import signature
-from runstone.types import schema
+from runstone import _missing
 from support.binaries import REPOSITORY
+from support.public_face import MODULES
 
 # Nothing of these may be loaded by `import runstone`: each costs more than all of ours.
 HEAVY = {
@@ -45,11 +32,6 @@ HEAVY = {
     "uuid",
     "yaml",
 }
-
-MODULES = (
-    *(runstone, artifacts, data, entities, exceptions),
-    *(metrics, models, signature, schema, types, projects, pyfunc, sklearn),
-)
 
 
 def test_everything_listed_is_there() -> None:

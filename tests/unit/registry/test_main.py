@@ -7,6 +7,7 @@ from runstone_registry.main import main
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["runstone-registry"])
     for name in ("RUNSTONE_DATABASE_URL", "RUNSTONE_REGISTRY_DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
 

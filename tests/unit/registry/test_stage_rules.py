@@ -68,6 +68,14 @@ def test_a_version_passes_that_shows_all() -> None:
     assert verdict(rules, good, before) == []
 
 
+def test_a_version_without_evaluation_is_told_how_to_get_one() -> None:
+    assert verdict("signature; acc >= 0.9", version(3, None)) == [
+        "'signature': no evaluation has found a signature",
+        "'acc >= 0.9': no evaluation has such a metric",
+        "no evaluation is noted: runstone.evaluate('models:/churn/3', ...) notes one",
+    ]
+
+
 def test_all_that_is_broken_is_told() -> None:
     poor = version(3, {"acc": 0.5, "text": "0.9", "yes": True, "odd": float("nan")})
     before = version(1, {"acc": 0.8})

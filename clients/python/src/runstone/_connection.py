@@ -107,6 +107,12 @@ class Connection:
             self._told = True
             _log.warning("%s; trying for %.0f s more (%s)", failure.message, seconds, limit)
 
+    def unknown(self, failure: RunstoneException) -> RunstoneException:
+        """A server does not know who calls: the failure, with where the token is from."""
+        if self._token is not None:
+            return failure  # who gave it knows
+        return _with(failure, _credentials.advice(self.target))
+
     @property
     def suite_log(self) -> str:
         """Where the embedded suite tells what it does; empty for a server of somebody else's."""
@@ -192,6 +198,8 @@ class _Attempts:
         if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
             self._come_again(failure)
             return
+        if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+            raise self.connection.unknown(failure) from None
         if error.code() is not grpc.StatusCode.UNAVAILABLE:
             raise failure from None
         again = self.connection.lost(self.address)

@@ -56,6 +56,16 @@ def metadata(
     return (("authorization", f"Bearer {token}"),) if token else ()
 
 
+def advice(target: _uri.Target) -> str:
+    """What to do when a server does not know who calls: it depends on where the token is from."""
+    token, source = _found(target, True) if isinstance(target, _uri.Remote) else ("", "")
+    if not token:
+        return f"log in by `runstone auth login`, or set {_settings.TRACKING_TOKEN}"
+    if source in (_settings.TRACKING_TOKEN, _settings.TRACKING_TOKEN_FILE):
+        return f"it is from {source}; correct or unset that, then try `runstone auth status`"
+    return f"it is {source}; `runstone auth login` keeps another"
+
+
 def _found(target: _uri.Remote, ambient: bool) -> tuple[str, str]:
     """The token and where it comes from."""
     if ambient and (token := os.environ.get(_settings.TRACKING_TOKEN)):

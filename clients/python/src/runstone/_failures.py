@@ -64,7 +64,10 @@ def _late(said: str, place: str) -> str:
 def _unknown_call(said: str, place: str) -> str:
     if "status: 404" in said:
         return f"what answers at {place} does not know this call: it is no Runstone server"
-    return f"the server at {place} does not know this call: it is older than this client"
+    return (
+        f"the server at {place} does not know this call: it is older than this client, or another"
+        " of the services (runstone://host?artifact=host:port&registry=host:port names each)"
+    )
 
 
 def _too_much(said: str, place: str) -> str:

@@ -57,6 +57,17 @@ def test_addresses_that_no_server_takes() -> None:
     assert lines["x.RUNSTONE_ARTIFACT_OBJECTS_URL"].status == FAILURE
 
 
+def test_a_service_alone_may_have_sqlite() -> None:
+    lines = found(
+        stores.look,
+        RUNSTONE_DATABASE_URL="sqlite:////data/all.db",
+        RUNSTONE_TRACKING_DATABASE_URL="sqlite:////data/tracking.db",
+    )
+    assert lines["x.RUNSTONE_DATABASE_URL"].status == FAILURE
+    own = lines["x.RUNSTONE_TRACKING_DATABASE_URL"]
+    assert (own.status, own.summary.endswith("/data/tracking.db")) == (OK, True)
+
+
 def test_one_address_under_several_names_is_asked_once() -> None:
     lines = found(
         stores.look,

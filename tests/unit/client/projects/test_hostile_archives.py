@@ -40,6 +40,13 @@ def test_a_damaged_member(tmp_path: Path) -> None:
         archives.unpack(path, tmp_path / "out")
 
 
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = packed(tmp_path / "p.zip", ["é.py"])
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xfe"))
+    with pytest.raises(ProjectInvalid, match="no zip archive that can be read"):
+        archives.unpack(path, tmp_path / "out")
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_methods_whose_bombs_are_larger(tmp_path: Path, method: int) -> None:
     with pytest.raises(ProjectInvalid, match="a method other than deflate"):

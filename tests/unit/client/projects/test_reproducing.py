@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from runstone._entities.artifacts import FileInfo
 from runstone._entities.tracking import Run, RunData, RunInfo
 from runstone._projects import git, recording, reproducing, running, sources
 from runstone._projects.launch import Launch, Source
@@ -30,6 +31,11 @@ class Kept:
     def get_run(self, run_id: str) -> Run:
         data = RunData(params={"alpha": "1"}, tags=self.tags)
         return Run(RunInfo(run_id, "7", "x", "FINISHED"), data)
+
+    def get_artifact(self, run_id: str, path: str) -> FileInfo:
+        if path not in self.files:
+            raise ArtifactNotFound(path)
+        return FileInfo(path, False, len(self.files[path]))
 
     def read_bytes(self, run_id: str, path: str) -> bytes:
         if path not in self.files:
@@ -172,6 +178,21 @@ new file mode 120000
 \\ No newline at end of file
 """,
 ]
+
+
+@pytest.mark.parametrize("name", [recording.RECORD, recording.PATCH])
+def test_what_is_larger_than_a_record_is_not_read(
+    tmp_path: Path, scratch: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "p"
+    project(folder)
+    (folder / "train.py").write_text("changed")
+    client = recorded(sources.fetch(str(folder)))
+    monkeypatch.setattr(recording, "MAX_PATCH_BYTES", 4 << 20)
+    client.files[name] = client.files[name].ljust((4 << 20) + 1)
+    with pytest.raises(ProjectInvalid, match=rf"{name} .* has 4194305 bytes"):
+        rebuilt(client)
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_patch_that_leads_out_is_refused(tmp_path: Path, scratch: Path) -> None:

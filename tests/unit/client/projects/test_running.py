@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -135,6 +137,29 @@ def test_an_end_whose_telling_is_interrupted_is_told(monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         run.wait()
     assert (server.status, inner.cancels) == ("FINISHED", 0)
+
+
+def test_who_is_interrupted_while_a_folder_is_made_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "main.py").touch()
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.write(tmp_path / "p" / "main.py", "main.py")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    make = tempfile.mkdtemp
+
+    def interrupted(prefix: str, **where: Any) -> str:
+        if "downloads" in prefix:
+            raise KeyboardInterrupt
+        return make(prefix=prefix, **where)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runstone.run(str(tmp_path / "p.zip"), "main.py")
+    assert list(scratch.iterdir()) == []
 
 
 def test_paths_of_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

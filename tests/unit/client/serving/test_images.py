@@ -62,6 +62,23 @@ def test_a_folder_that_holds_something_is_left_alone(model: Path, tmp_path: Path
         images.write_context(str(model), tmp_path)
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_what_cannot_be_filled_is_as_it_was(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    def interrupt(folder: Path) -> None:
+        assert (folder / "model" / "MLmodel").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(images, "own_wheel", interrupt)
+    context = tmp_path / "context"
+    if there:
+        context.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        images.write_context(str(model), context)
+    assert (context.exists(), list(tmp_path.rglob("context/*"))) == (there, [])
+
+
 def test_without_docker_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LibraryMissing, match="docker is not installed"):

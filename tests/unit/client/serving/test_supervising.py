@@ -111,5 +111,7 @@ def test_when_none_can_start_it_ends(
 def test_a_port_that_is_taken_is_named(signals: None) -> None:
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=f"nothing can listen on 127.0.0.1:{port}: Address"):
+        with pytest.raises(
+            OSError, match=f"nothing can listen on 127.0.0.1:{port}: Address.*--port"
+        ):
             supervising.supervise(Settings("model", port=port, workers=2))

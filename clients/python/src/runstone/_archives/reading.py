@@ -10,10 +10,8 @@ from __future__ import annotations
 import gzip
 import re
 import stat
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from typing import IO, NoReturn, cast
 
 from isal import igzip, isal_zlib
 
+from runstone import _zips
 from runstone._transfer.local import MAX_NAME_BYTES, MAX_PATH_BYTES
 from runstone.exceptions import LocalPathError, LocalPathMissing
 
@@ -43,9 +42,6 @@ ZIP_HEADER_BYTES = 30
 
 BLOCK_BYTES = 2**20
 
-ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-"""bzip2 and LZMA give all that a block holds at once, however little of it was asked for."""
-
 ZIP_BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06")
 GZIP_BEGINNING = b"\x1f\x8b"
 TAR_MARK = slice(257, 262)
@@ -54,16 +50,10 @@ _ISAL_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 """A class, whatever its stub says."""
 
 DAMAGED: tuple[type[Exception], ...] = (
+    *_zips.DAMAGED,
     tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
     _ISAL_ERROR,
     gzip.BadGzipFile,
-    EOFError,
-    struct.error,
-    NotImplementedError,
-    RecursionError,
-    ValueError,
 )
 """What the readers raise for bytes that are no archive of theirs."""
 
@@ -191,7 +181,7 @@ def _zipped(file: IO[bytes], archive: Path, allowed: int) -> Iterator[tuple[Memb
         _refuse_overlaps(entries, archive)
         for entry in entries:
             mode = entry.external_attr >> 16
-            if entry.compress_type not in ZIP_METHODS:
+            if entry.compress_type not in _zips.METHODS:
                 why = "is packed by a method other than deflate"
                 _refuse(archive, f"{entry.filename!r:.200} in it {why}")
             if entry.is_dir():

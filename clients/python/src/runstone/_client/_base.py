@@ -104,9 +104,9 @@ class _NoService:
         if name.startswith("__"):
             raise AttributeError(name)
         raise OfflineMode(
-            f"{name} needs a server, and {_settings.MODE}=offline says that there is none: deliver"
-            f" what was logged with `runstone sync {_uri.offline_dir()}` and do this then, without"
-            f" {_settings.MODE}"
+            f"this call ({name}) needs a server, and {_settings.MODE}=offline says that there is"
+            f" none: deliver what was logged with `runstone sync {_uri.offline_dir()}` and do this"
+            f" then, without {_settings.MODE}"
         )
 
 

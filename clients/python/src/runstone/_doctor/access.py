@@ -22,6 +22,7 @@ from runstone.exceptions import (
     RunstoneException,
     Unauthenticated,
     Unavailable,
+    Unimplemented,
 )
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def look(asked: Asked, name: str) -> Lines:
     connection = Connection(target, timeout=asked.within(SECONDS), token=token)
     try:
         _ask(connection, service)
-    except (Unavailable, DeadlineExceeded):
-        return  # what the line of the service says
+    except (Unavailable, DeadlineExceeded, Unimplemented):
+        return  # what the lines of the service say
     except Unauthenticated as error:
         yield _unknown(name, target, token, error)
         return

@@ -275,10 +275,11 @@ def offline(asked: Asked, name: str) -> Lines:
             details=details,
         )
         return
+    whose = "1 process" if len(parts) == 1 else f"{len(parts)} processes"
     yield Line(
         name,
         WARNING,
-        f"{folder} holds what {len(parts)} processes logged offline, the first"
+        f"{folder} holds what {whose} logged offline, the first"
         f" {_span(time.time() - oldest)} ago ({_size(parts)} bytes)",
         f"runstone sync {quote(str(folder))}",
         details,

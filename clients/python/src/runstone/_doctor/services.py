@@ -113,7 +113,8 @@ def _reached(
         return Line(
             name,
             FAILURE,
-            f"{where.label} answers ({took}) and says that it cannot serve",
+            f"the {service} service at {where.label} answers ({took}) and says that it cannot"
+            " serve",
             "see which part below; the server's log says why",
             details,
         )
@@ -121,12 +122,14 @@ def _reached(
         return Line(
             name,
             WARNING,
-            f"{where.label} answers slowly: {took}",
+            f"the {service} service at {where.label} answers slowly: {took}",
             "log_metric does not wait for it; for the other calls run nearer to the server, or look"
             " at its load",
             details,
         )
-    return Line(name, OK, f"{where.label} answers: {took}", details=details)
+    return Line(
+        name, OK, f"the {service} service at {where.label} answers: {took}", details=details
+    )
 
 
 def _parts(name: str, service: str, channel: Any, seconds: float) -> Lines:
@@ -237,8 +240,8 @@ def _versions(service: str, told: str) -> Line:
             "pip install --upgrade runstone",
             details,
         )
-    fits = "the same" if theirs == ours else "newer, and serves this client"
-    return Line(name, OK, f"the server is {told}, {fits} (client {own})", details=details)
+    fits = "as this client" if theirs == ours else f"newer, and serves this client ({own})"
+    return Line(name, OK, f"the server is {told}, {fits}", details=details)
 
 
 def _ordered(version: str) -> tuple[int, ...]:

@@ -62,6 +62,11 @@ def _place(url: str) -> str:
 
 def _database(name: str, url: str) -> Lines:
     place = _place(url)
+    if url.startswith("sqlite:///") and f".RUNSTONE{DATABASE}" not in name:  # one file a service
+        yield Line(
+            name, OK, f"a service keeps its rows in SQLite: {url.removeprefix('sqlite:///')}"
+        )
+        return
     if not url.startswith(("postgresql", "postgres")):
         yield Line(
             name,

@@ -113,9 +113,10 @@ class VersionNotFound(NotFound):
 
 
 class AliasNotFound(NotFound):
-    """The model has no such alias."""
+    """The model has no such alias; MLflow's code for it is that of a wrong value."""
 
     reason = "ALIAS_NOT_FOUND"
+    _mlflow_code = "INVALID_PARAMETER_VALUE"
 
 
 class CommentNotFound(NotFound):

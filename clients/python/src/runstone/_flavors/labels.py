@@ -49,7 +49,7 @@ def _unsafe(client: Client, model_uri: str) -> str | None:
         return of_folder(local_path(model_uri))
     with tempfile.TemporaryDirectory(prefix="runstone-model-") as place:
         source = loading.resolve(model_uri, client)
-        model = read(loading.fetched_description(source, model_uri, client, place))
+        model = read(loading.fetched_description(source, model_uri, place, client))
         size = model.model_size_bytes
         if isinstance(size, int) and size <= MOST_BYTES:
             found = loading.fetch(model_uri, Path(place) / "whole", client)

@@ -252,11 +252,17 @@ def tagged(tag: str, value: str, choice: Choice) -> str | None:
     return marked(value, _experiment(choice), tag)
 
 
-def awaited(choice: Choice, tag: str = RESUME, value: str | None = None) -> str:
+def awaited(
+    choice: Choice, tag: str = RESUME, value: str | None = None, *, finished: bool = True
+) -> str:
     """The run that another rank begins with the same ``resume``, as soon as it is there.
 
-    By a tag of a hook's own, it is the newest, and none that is over: that is of an earlier
-    training of the same name, and the other rank is about to begin the next.
+    Args:
+        choice: Where it is.
+        tag: It has it; of several, it is the newest.
+        value: Of the tag; else ``resume``.
+        finished: Whether it may be over. Not by a name: that would be an earlier training's of the
+            same name, and the other rank is about to begin the next.
 
     Raises:
         RunNotFound: it is not, after a minute.
@@ -267,7 +273,7 @@ def awaited(choice: Choice, tag: str = RESUME, value: str | None = None) -> str:
     end = time.monotonic() + RANK_SECONDS
     while True:
         found = _newest(key, _experiment(choice), tag)
-        if found is not None and (tag == RESUME or found.info.status != "FINISHED"):
+        if found is not None and (finished or found.info.status != "FINISHED"):
             return found.info.run_id
         if time.monotonic() >= end:
             raise RunNotFound(f"no other process began a run with the tag {tag}={key!r}")

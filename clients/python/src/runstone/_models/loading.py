@@ -40,12 +40,12 @@ class Source:
 class Found:
     """A model in a local folder: its description, checked, and whether it is one's own.
 
-    ``temporary`` says that the folder was made for this call.
+    ``scratch`` is the folder around it that was made for this call.
     """
 
     folder: Path
     model: Model
-    temporary: bool = False
+    scratch: Path | None = None
 
     def is_own(self, unsafe: str | None, allow_pickle: bool | None) -> bool:
         """Whether it is one's own, where that decides if it may run code; else False.
@@ -55,9 +55,9 @@ class Found:
         return unsafe is not None and allow_pickle is None and trust.is_own(self.folder)
 
     def discard(self) -> None:
-        """Remove the folder, if it was made for this; for a model that is not to be used."""
-        if self.temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove what was made for this call; for a model that is not to be used."""
+        if self.scratch is not None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def resolve(model_uri: str | os.PathLike[str], client: Client | None = None) -> Source:
@@ -107,19 +107,23 @@ def fetch(
         ArtifactNotFound, and what ``resolve`` raises.
     """
     source = resolve(model_uri, client)
-    folder = source.local
-    if folder is None:
-        folder = _download(source, source.path, dst_path, client)
-    elif not folder.is_dir():
-        raise ModelFormatError(f"{folder} is no folder with a model")
-    temporary = source.local is None and dst_path is None
+    if source.local is not None:
+        if not source.local.is_dir():
+            raise ModelFormatError(f"{source.local} is no folder with a model")
+        return _checked(source.local)
+    if dst_path is not None:
+        return _checked(_download(source, source.path, dst_path, client))
+    scratch = Path(tempfile.mkdtemp(prefix="runstone-model-"))
     try:
-        paths.refuse_links_outside(folder)
-        return Found(folder, read(folder), temporary)
+        return _checked(_download(source, source.path, scratch, client), scratch)
     except BaseException:
-        if temporary:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def _checked(folder: Path, scratch: Path | None = None) -> Found:
+    paths.refuse_links_outside(folder)
+    return Found(folder, read(folder), scratch)
 
 
 def put_on_path(folder: Path, configuration: Mapping[str, Any]) -> None:
@@ -138,16 +142,16 @@ def described(model_uri: str) -> Model:
         As ``fetch``.
     """
     with tempfile.TemporaryDirectory(prefix="runstone-model-") as place:
-        return read(fetched_description(resolve(model_uri), model_uri, target=place))
+        return read(fetched_description(resolve(model_uri), model_uri, place))
 
 
 def fetched_description(
     source: Source,
     model_uri: str,
+    target: str | os.PathLike[str],
     client: Client | None = None,
-    target: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """The same of what was resolved; into ``target``, a temporary folder when absent."""
+    """The same of what was resolved; one that is not on this machine is put into ``target``."""
     if source.local is not None:
         return source.local
     path = f"{source.path}/{MLMODEL}".lstrip("/")
@@ -160,10 +164,9 @@ def fetched_description(
 def _download(
     source: Source,
     path: str,
-    target: str | os.PathLike[str] | None,
+    target: str | os.PathLike[str],
     client: Client | None = None,
 ) -> Path:
     owner = {"run_id": None, **source.owner}
-    where = Path(target) if target is not None else Path(tempfile.mkdtemp(prefix="runstone-model-"))
     client = client or _state.client()
-    return Path(client.download_artifacts(path=path, dst_path=where, **owner))  # type: ignore[arg-type]
+    return Path(client.download_artifacts(path=path, dst_path=target, **owner))  # type: ignore[arg-type]

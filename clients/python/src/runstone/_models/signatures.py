@@ -71,7 +71,7 @@ def set_signature(model_uri: str | os.PathLike[str], signature: ModelSignature) 
             " the logged model or run that it came from, and register that again"
         )
     with tempfile.TemporaryDirectory(prefix="runstone-model-") as place:
-        before = loading.fetched_description(source, os.fspath(model_uri), target=place)
+        before = loading.fetched_description(source, os.fspath(model_uri), place)
         model = read(before)
         model.signature = signature
         if source.local is not None:

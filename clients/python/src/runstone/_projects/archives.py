@@ -10,17 +10,15 @@ import errno
 import hashlib
 import http.client
 import stat
-import struct
 import unicodedata
 import urllib.parse
 import urllib.request
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from runstone import _uri
+from runstone import _uri, _zips
 from runstone._projects import git
 from runstone.exceptions import ProjectInvalid
 
@@ -33,22 +31,11 @@ MAX_RATIO = 200
 RATIO_FLOOR = 64 << 20
 """How much larger than the archive its files may be; below the floor it does not matter."""
 
-METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-"""bzip2 and LZMA give all that a block holds at once, however little of it was asked for."""
-
-DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    NotImplementedError,
-    EOFError,
-    RuntimeError,
-)
-"""What the reader raises for bytes that are no zip."""
-
 CHUNK_BYTES = 1 << 20
 DOWNLOAD_SECONDS = 60.0
 """Without a byte."""
+
+_UNREADABLE: tuple[type[Exception], ...] = (*_zips.DAMAGED, OSError)
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -74,7 +61,7 @@ def unpack(archive: Path, target: Path) -> str:
             for member in members:
                 _write(opened, member, target, written)
         return _digest(archive)
-    except (*DAMAGED, OSError) as error:
+    except _UNREADABLE as error:
         _raise_full(error)
         raise ProjectInvalid(
             f"{archive.name} is no zip archive that can be read: {error}"
@@ -118,7 +105,7 @@ def _fault(member: zipfile.ZipInfo) -> str:
         return "is neither a file nor a folder"
     if member.flag_bits & 0x1:
         return "is encrypted"
-    if member.compress_type not in METHODS:
+    if member.compress_type not in _zips.METHODS:
         return "is packed by a method other than deflate"
     return ""
 

@@ -36,6 +36,9 @@ TAG = "runstone.reproduces"
 HIDDEN = "***"
 """Stands in a record for what may have been a secret."""
 
+MAX_RECORD_BYTES = 4 << 20
+"""No record of ours is as large; whoever may write to a run may put anything in its place."""
+
 NAMED = 5
 """Files that are named in a warning; more tell nothing more."""
 
@@ -66,7 +69,7 @@ def recipe(client: Client, run_id: str) -> Recipe:
     """
     run = client.get_run(run_id)
     try:
-        content = client.read_bytes(run_id, recording.RECORD)
+        content = _read(client, run_id, recording.RECORD, MAX_RECORD_BYTES)
     except ArtifactNotFound:
         raise ProjectInvalid(_unrecorded(run), metadata={"run_id": run_id}) from None
     try:
@@ -97,6 +100,17 @@ def recipe(client: Client, run_id: str) -> Recipe:
         raise ProjectInvalid(
             f"{recording.RECORD} of run {run_id} is damaged: {type(error).__name__}: {error}"
         ) from error
+
+
+def _read(client: Client, run_id: str, path: str, most: int) -> bytes:
+    """A file of a record. Raises ArtifactNotFound; ProjectInvalid: it is too large to be one."""
+    size = client.get_artifact(run_id, path).file_size or 0
+    if size > most:
+        raise ProjectInvalid(
+            f"{path} of run {run_id} has {size} bytes, and what `runstone run` puts there has at"
+            f" most {most}: it was replaced"
+        )
+    return client.read_bytes(run_id, path)
 
 
 def _checked_source(said: Any) -> dict[str, Any]:
@@ -310,7 +324,7 @@ def _places(was: Mapping[str, Any]) -> list[str]:
 
 
 def _apply(client: Client, run_id: str, source: Source) -> None:
-    patch = client.read_bytes(run_id, recording.PATCH)
+    patch = _read(client, run_id, recording.PATCH, recording.MAX_PATCH_BYTES)
     with tempfile.TemporaryDirectory(prefix="runstone-patch-") as scratch:
         path = Path(scratch) / "diff.patch"
         path.write_bytes(patch)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import contextvars
 import logging
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +72,51 @@ class Job:
     paths_from: Path
 
 
+ANSWER_SECONDS = 10.0
+"""Somebody who presses Ctrl-C waits so long for the id of the run that is being made."""
+
+
+class Making:
+    """The run of a project while it is being made: an interrupt may come before the server's answer
+    does, and its run would stay RUNNING for ever.
+
+    Only the main thread is interrupted, so the call is another's then.
+    """
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
+        self._answer: Future[str] = Future()
+
+    def run_id(self) -> str:
+        """Make it; its id. Raises what making it raises."""
+        if threading.current_thread() is not threading.main_thread():
+            return self._make()
+        # Whether it is online is the context's.
+        work = partial(contextvars.copy_context().run, self._work)
+        threading.Thread(target=work, name="runstone-project-run", daemon=True).start()
+        return self._answer.result()
+
+    def _work(self) -> None:
+        try:
+            self._answer.set_result(self._make())
+        except BaseException as error:
+            self._answer.set_exception(error)
+
+    def after_all(self) -> str | None:
+        """Its id for who was interrupted; None when it was not made, or nobody knows."""
+        try:
+            return self._answer.result(ANSWER_SECONDS)
+        except TimeoutError:
+            log.warning(
+                "the server does not say whether it made the run; if so, it is RUNNING and the"
+                " newest of its experiment: `runstone runs end RUN --status killed` ends it"
+            )
+            return None
+        except Exception:
+            # There is none, and who waits for it is told why.
+            return None
+
+
 def start(
     uri: str,
     entry_point: str,
@@ -96,17 +144,12 @@ def start(
     """
     backend = backends.load(wishes.backend)
     backend.check(wishes.backend_config)
-    source = fetch() if fetch is not None else sources.fetch(uri, version, wishes.storage)
-    scratch = Path(tempfile.mkdtemp(prefix="runstone-downloads-", dir=wishes.storage))
-
-    def clean() -> None:
-        sources.discard(source)
-        if wishes.storage is None:
-            _remove(scratch)
-        else:
-            _remove_empty(scratch)
-
+    cleaning = ExitStack()
     try:
+        source = fetch() if fetch is not None else sources.fetch(uri, version, wishes.storage)
+        cleaning.callback(sources.discard, source)
+        scratch = Path(tempfile.mkdtemp(prefix="runstone-downloads-", dir=wishes.storage))
+        cleaning.callback(_remove if wishes.storage is None else _remove_empty, scratch)
         project = mlproject.load(source.folder)
         entry = project.entry_point(entry_point)
         if entry.steps and not wishes.waits:
@@ -124,9 +167,9 @@ def start(
         )  # fmt: skip
         begun = begin(job, entry, given, parent(), run_id=run_id, run_name=run_name, tags=tags)
     except BaseException:
-        clean()
+        cleaning.close()
         raise
-    begun.at_end(clean)
+    begun.at_end(cleaning.close)
     return begun
 
 
@@ -161,8 +204,10 @@ def begin(
     )
     kept = replace(kept, tags={**kept.tags, **(tags or {})})
     experiment_id, name = job.experiment_id(), run_name or ""
-    made = recording.make(job.client, experiment_id, kept, run_id, name)
+    making = Making(partial(recording.make, job.client, experiment_id, kept, run_id, name))
+    made = None
     try:
+        made = making.run_id()
         recording.fill(job.client, kept, made, name, again=run_id is not None)
         launch = replace(
             launch,
@@ -174,8 +219,12 @@ def begin(
     except BaseException as error:
         # What is no Exception is somebody who ends the program.
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        _end_failed(job.client, made, status)
-        if isinstance(error, ExecutionException):
+        # One that is used again is as it was until it is filled.
+        if made is None and run_id is None and status == "KILLED":
+            made = making.after_all()
+        if made is not None:
+            _end_failed(job.client, made, status)
+        if made is not None and isinstance(error, ExecutionException):
             error.metadata.setdefault("run_id", made)
         raise
     return ProjectRun(job.client, inner, entry.name)

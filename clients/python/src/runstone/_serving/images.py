@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,31 @@ def write_context(model_uri: str, folder: Path, *, allow_pickle: bool = False) -
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise invalid("output", f"must be a new or empty folder, and {folder} is not")
-    folder.mkdir(parents=True, exist_ok=True)
     found = loading.fetch(model_uri)
-    if found.folder.resolve() != (folder / "model").resolve():
-        shutil.copytree(found.folder, folder / "model")
+    try:
+        with _whole(folder):
+            return _filled(folder, found.folder, allow_pickle=allow_pickle)
+    finally:
+        found.discard()
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """Filled by the block, or as it was: half of it builds nothing, and is in the way."""
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for each in folder.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        if made:
+            folder.rmdir()
+        raise
+
+
+def _filled(folder: Path, model: Path, *, allow_pickle: bool) -> Path:
+    shutil.copytree(model, folder / "model")
     lines = environments.requirements(folder / "model")
     wheel = own_wheel(folder)
     wishes = [*lines, *NEEDED, "prometheus-client"]

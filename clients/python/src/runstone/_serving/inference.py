@@ -40,8 +40,9 @@ _COLUMNS = {
     "double": "FP64",
 }
 
+INPUT = "input"
 OUTPUT = "predictions"
-"""The name of predictions that have none."""
+"""What a model's data and its predictions are called where they have no name."""
 
 
 def server() -> dict[str, Any]:
@@ -68,17 +69,17 @@ def described(name: str, loaded: Loaded) -> dict[str, Any]:
         "name": name,
         "versions": [loaded.version],
         "platform": "runstone_pyfunc",
-        "inputs": _tensors_of(signature.inputs if signature else None),
-        "outputs": _tensors_of(signature.outputs if signature else None),
+        "inputs": _tensors_of(signature.inputs if signature else None, INPUT),
+        "outputs": _tensors_of(signature.outputs if signature else None, OUTPUT),
     }
 
 
-def _tensors_of(schema: Any) -> list[dict[str, Any]]:
+def _tensors_of(schema: Any, nameless: str) -> list[dict[str, Any]]:
     if schema is None:
         return []
     found = []
     for at, each in enumerate(schema):
-        name = each.name if each.name is not None else f"{OUTPUT if at == 0 else at}"
+        name = each.name if each.name is not None else f"{nameless if at == 0 else at}"
         if schema.is_tensor_spec():
             datatype, shape = _NAMES.get(each.type.name, "BYTES"), list(each.shape)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -44,7 +45,8 @@ def bind(host: str, port: int, *, shared: bool = False, listen: bool = True) -> 
             bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
-        raise OSError(f"nothing can listen on {host}:{port}: {error.strerror}") from error
+        other = " (--port and --grpc-port choose others)" if error.errno == errno.EADDRINUSE else ""
+        raise OSError(f"nothing can listen on {host}:{port}: {error.strerror}{other}") from error
     return bound
 
 

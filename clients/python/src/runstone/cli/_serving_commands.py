@@ -135,7 +135,8 @@ def serve(ctx: click.Context, session: Session, /, **given: Any) -> None:
         grace_s=given["grace_seconds"],
         tracking_uri=session.tracking_uri,
     )
-    ctx.exit(run(settings, given["env_manager"]))
+    # A supervisor's codes are for itself: 3 is a question answered no everywhere else.
+    ctx.exit(1 if run(settings, given["env_manager"]) else 0)
 
 
 def absolute(uri: str) -> str:

@@ -96,7 +96,14 @@ def login(session: Session, uri: str | None, token_stdin: bool) -> None:
         raise InvalidArgument("there is no token on standard input")
     for each in remotes:
         _credentials.check(token, each, "the token")
-    known = _known(remote, token)
+    try:
+        known = _known(remote, token)
+    except Unauthenticated as error:
+        raise Unauthenticated(
+            f"{error.message}; who runs it makes you another by `runstone auth create-token`, and"
+            " nothing was kept",
+            request_id=error.request_id,
+        ) from None
     for each in remotes:
         _credentials.keep(each.address, token)
     told = "is kept" if known else "is kept, though this server asks nobody for one"
@@ -142,7 +149,7 @@ def status(session: Session, uri: str | None) -> None:
     remotes = _servers(session, uri)
     remote = remotes[0]
     token = _credentials.token_for(remote)
-    asks = _known(remote, token)
+    asks = _known(remote, None)
     without = [str(each) for each in remotes if not _credentials.token_for(each)]
     if asks and without:
         raise FailedPrecondition(
@@ -173,8 +180,11 @@ def _servers(session: Session, uri: str | None) -> list[Remote]:
     return [each for each in every if isinstance(each, _uri.Remote)]
 
 
-def _known(remote: Remote, token: str) -> bool:
-    """Whether the server asks for a token at all. Raises Unauthenticated for one it knows not."""
+def _known(remote: Remote, token: str | None) -> bool:
+    """Whether the server asks for a token at all. Raises Unauthenticated for one it knows not.
+
+    ``token``: None for the one that other commands would send.
+    """
     from runstone import _settings
     from runstone._connection import Connection
     from runstone.tracking.v1 import experiment_pb2
@@ -188,7 +198,7 @@ def _known(remote: Remote, token: str) -> bool:
             return asks
         except Unauthenticated:
             asks = True
-            if said or not token:
+            if said != "":
                 raise
         finally:
             connection.close()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self, Unpack
 from runstone._flavors.libraries import library
 from runstone._fluent._runs import flush
 from runstone._integrations import where as places
-from runstone._integrations.report import Report, status_of_error
+from runstone._integrations.report import END_SECONDS, Report, status_of_error
 from runstone._integrations.where import Choice, Where
 
 __all__ = ["RunstoneLoggerCallback", "Session", "setup_runstone"]
@@ -24,8 +24,8 @@ _Base: Any = _tune.logger.LoggerCallback
 _TRIAL = "runstone.ray"
 """Tag of a run: the trial or the training that it is of, by which a restarted worker finds it."""
 
-DELIVERY_SECONDS = 5.0
-"""For the points of a worker whose run another one ends."""
+_WORKERS = "runstone.ray.workers"
+"""Tag of a run: the placement group of its workers, by which the others find the first one's."""
 
 _NO_METRICS = frozenset({"config", "pid", "timestamp", "should_checkpoint"})
 """Of a result: what is no measurement."""
@@ -198,7 +198,7 @@ class Session:
             self._report.end("FINISHED" if error is None else status_of_error())
             if not self._report.own:
                 # Ray ends a worker without a word, and with the machine's last one its sender.
-                self._report.guarded("the last points", flush, DELIVERY_SECONDS)
+                self._report.guarded("the last points", flush, END_SECONDS)
 
 
 def setup_runstone(
@@ -236,7 +236,7 @@ def setup_runstone(
         ``tune.Tuner(train, param_space={"lr": tune.grid_search([0.1, 0.2])}).fit()``
     """
     choice = Choice.of(where)
-    name, trial, rank, size, one_of_many = _place()
+    name, trial, workers, rank, size, one_of_many = _place()
     if rank != 0 and rank_zero_only:
         return Session(None)
     if size > 1 and not rank_zero_only:
@@ -246,26 +246,39 @@ def setup_runstone(
     report: Report | None = None
     said = choice.run_id or choice.resume
     if rank != 0:
-        run_id = choice.run_id or places.awaited(choice, *(() if said else (_TRIAL, trial)))
+        run_id = choice.run_id or _awaited(choice, trial, workers)
         return Session(Report.join("ray", run_id, own=False))
+    marks = {_TRIAL: trial, _WORKERS: workers} if not said else {}
+    marks = {key: each for key, each in marks.items() if each}
     if trial and not said:
         before = places.tagged(_TRIAL, trial, choice)
         report = Report.rejoin("ray", before, choice, endless=False) if before else None
+        if report is not None:
+            report.tags(marks)
     if report is None:
         if one_of_many and not said:
             choice = choice.alone(choice.run_name)
-        tags = {_TRIAL: trial} if trial and not said else None
-        report = Report.begin("ray", choice, endless=False, run_name=name or None, tags=tags)
+        report = Report.begin("ray", choice, endless=False, run_name=name or None, tags=marks)
     if config:
         report.params(config, "/")
     return Session(report)
 
 
+def _awaited(choice: Choice, trial: str, workers: str) -> str:
+    """The run that the first worker begins, which may have ended it before this one came here."""
+    if choice.resume:
+        return places.awaited(choice)
+    if workers:
+        return places.awaited(choice, _WORKERS, workers)
+    return places.awaited(choice, _TRIAL, trial, finished=False)
+
+
 class _Place(NamedTuple):
-    """Name and mark of the trial or training that this is in, rank, and how many there are."""
+    """Name and mark of the trial or training that this is in, mark of its workers, rank, size."""
 
     name: str
     mark: str
+    workers: str
     rank: int
     size: int
     one_of_many: bool
@@ -276,15 +289,16 @@ def _place() -> _Place:
 
     if _in_tune_session():
         trial = _tune.get_context()
-        return _Place(trial.get_trial_name() or "", trial.get_trial_id() or "", 0, 1, True)
+        return _Place(trial.get_trial_name() or "", trial.get_trial_id() or "", "", 0, 1, True)
     try:
         training = library("ray.train", "ray[train]").get_context()
         name = training.get_experiment_name() or ""
         rank, size = training.get_world_rank() or 0, training.get_world_size() or 1
+        workers = library("ray", "ray").get_runtime_context().get_placement_group_id() or ""
     except Exception:  # outside of Ray
-        return _Place("", "", 0, 1, False)
+        return _Place("", "", "", 0, 1, False)
     # The mark is looked for by a filter, where ' ends a text.
-    return _Place(name, name.replace("'", "%27"), rank, size, False)
+    return _Place(name, name.replace("'", "%27"), workers if size > 1 else "", rank, size, False)
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:

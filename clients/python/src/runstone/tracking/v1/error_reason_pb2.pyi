@@ -57,7 +57,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 16
     """ALREADY_EXISTS. The request_id was used for a create with other content. Metadata: request_id."""
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 17
-    """ABORTED. The etag is not the current one; read again and retry. Metadata: etag."""
+    """ABORTED. A tag has not the value that was expected; read again and retry. Metadata: key."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 18
     """UNAVAILABLE. The database can't be reached. Retry."""
     ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 19
@@ -139,7 +139,7 @@ ERROR_REASON_SEQUENCE_REUSED: ErrorReason.ValueType  # 15
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 16
 """ALREADY_EXISTS. The request_id was used for a create with other content. Metadata: request_id."""
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 17
-"""ABORTED. The etag is not the current one; read again and retry. Metadata: etag."""
+"""ABORTED. A tag has not the value that was expected; read again and retry. Metadata: key."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 18
 """UNAVAILABLE. The database can't be reached. Retry."""
 ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 19

@@ -29,7 +29,7 @@ from runstone.tracking.v1 import logged_model_pb2 as runstone_dot_tracking_dot_v
 from runstone.tracking.v1 import metric_pb2 as runstone_dot_tracking_dot_v1_dot_metric__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erunstone/tracking/v1/run.proto\x12\x14runstone.tracking.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%runstone/tracking/v1/experiment.proto\x1a\'runstone/tracking/v1/logged_model.proto\x1a!runstone/tracking/v1/metric.proto\"\xec\x05\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x15\n\rexperiment_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12/\n\x06status\x18\x04 \x01(\x0e\x32\x1f.runstone.tracking.v1.RunStatus\x12=\n\x0flifecycle_stage\x18\x05 \x01(\x0e\x32$.runstone.tracking.v1.LifecycleStage\x12\x0f\n\x07user_id\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x06params\x18\n \x03(\x0b\x32%.runstone.tracking.v1.Run.ParamsEntry\x12\x31\n\x04tags\x18\x0b \x03(\x0b\x32#.runstone.tracking.v1.Run.TagsEntry\x12\x34\n\x07metrics\x18\x0c \x03(\x0b\x32#.runstone.tracking.v1.MetricSummary\x12\x32\n\x06inputs\x18\r \x03(\x0b\x32\".runstone.tracking.v1.DatasetInput\x12\x36\n\x0cmodel_inputs\x18\x0e \x03(\x0b\x32 .runstone.tracking.v1.ModelInput\x12\x38\n\rmodel_outputs\x18\x0f \x03(\x0b\x32!.runstone.tracking.v1.ModelOutput\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"m\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x13\n\x0bsource_type\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x0e\n\x06schema\x18\x05 \x01(\t\x12\x0f\n\x07profile\x18\x06 \x01(\t\"\xa7\x01\n\x0c\x44\x61tasetInput\x12.\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1d.runstone.tracking.v1.Dataset\x12:\n\x04tags\x18\x02 \x03(\x0b\x32,.runstone.tracking.v1.DatasetInput.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf9\x01\n\x10\x43reateRunRequest\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x04tags\x18\x05 \x03(\x0b\x32\x30.runstone.tracking.v1.CreateRunRequest.TagsEntry\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x11\x43reateRunResponse\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.runstone.tracking.v1.Run\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"8\n\x0eGetRunResponse\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.runstone.tracking.v1.Run\"k\n\x10UpdateRunRequest\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.runstone.tracking.v1.Run\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\";\n\x11UpdateRunResponse\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.runstone.tracking.v1.Run\"\"\n\x10\x44\x65leteRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteRunResponse\"#\n\x11RestoreRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\x14\n\x12RestoreRunResponse\"\xa7\x01\n\x11SearchRunsRequest\x12\x16\n\x0e\x65xperiment_ids\x18\x01 \x03(\t\x12\x0e\n\x06\x66ilter\x18\x02 \x01(\t\x12\x10\n\x08order_by\x18\x03 \x03(\t\x12\x31\n\tview_type\x18\x04 \x01(\x0e\x32\x1e.runstone.tracking.v1.ViewType\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"V\n\x12SearchRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x19.runstone.tracking.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8c\x03\n\x0fLogBatchRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x41\n\x06params\x18\x02 \x03(\x0b\x32\x31.runstone.tracking.v1.LogBatchRequest.ParamsEntry\x12=\n\x04tags\x18\x03 \x03(\x0b\x32/.runstone.tracking.v1.LogBatchRequest.TagsEntry\x12,\n\x06series\x18\x04 \x03(\x0b\x32\x1c.runstone.tracking.v1.Series\x12\x11\n\twriter_id\x18\x05 \x01(\t\x12\x10\n\x08sequence\x18\x06 \x01(\x03\x12\x38\n\rmodel_metrics\x18\x07 \x03(\x0b\x32!.runstone.tracking.v1.ModelMetric\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x12\n\x10LogBatchResponse\"4\n\x14\x44\x65leteRunTagsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\"\x17\n\x15\x44\x65leteRunTagsResponse\"\x88\x01\n\x10LogInputsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x32\n\x06inputs\x18\x02 \x03(\x0b\x32\".runstone.tracking.v1.DatasetInput\x12\x30\n\x06models\x18\x03 \x03(\x0b\x32 .runstone.tracking.v1.ModelInput\"\x13\n\x11LogInputsResponse\"V\n\x11LogOutputsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x31\n\x06models\x18\x02 \x03(\x0b\x32!.runstone.tracking.v1.ModelOutput\"\x14\n\x12LogOutputsResponse\"/\n\x15SearchDatasetsRequest\x12\x16\n\x0e\x65xperiment_ids\x18\x01 \x03(\t\"Q\n\x16SearchDatasetsResponse\x12\x37\n\tsummaries\x18\x01 \x03(\x0b\x32$.runstone.tracking.v1.DatasetSummary\"V\n\x0e\x44\x61tasetSummary\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x04 \x01(\t\"h\n\x10PurgeRunsRequest\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\x12\x32\n\x0e\x64\x65leted_before\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"2\n\x11PurgeRunsResponse\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"^\n\x17PurgeExperimentsRequest\x12\x32\n\x0e\x64\x65leted_before\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"@\n\x18PurgeExperimentsResponse\x12\x16\n\x0e\x65xperiment_ids\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08*\xa0\x01\n\tRunStatus\x12\x1a\n\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_STATUS_RUNNING\x10\x01\x12\x18\n\x14RUN_STATUS_SCHEDULED\x10\x02\x12\x17\n\x13RUN_STATUS_FINISHED\x10\x03\x12\x15\n\x11RUN_STATUS_FAILED\x10\x04\x12\x15\n\x11RUN_STATUS_KILLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erunstone/tracking/v1/run.proto\x12\x14runstone.tracking.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%runstone/tracking/v1/experiment.proto\x1a\'runstone/tracking/v1/logged_model.proto\x1a!runstone/tracking/v1/metric.proto\"\xec\x05\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x15\n\rexperiment_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12/\n\x06status\x18\x04 \x01(\x0e\x32\x1f.runstone.tracking.v1.RunStatus\x12=\n\x0flifecycle_stage\x18\x05 \x01(\x0e\x32$.runstone.tracking.v1.LifecycleStage\x12\x0f\n\x07user_id\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x06params\x18\n \x03(\x0b\x32%.runstone.tracking.v1.Run.ParamsEntry\x12\x31\n\x04tags\x18\x0b \x03(\x0b\x32#.runstone.tracking.v1.Run.TagsEntry\x12\x34\n\x07metrics\x18\x0c \x03(\x0b\x32#.runstone.tracking.v1.MetricSummary\x12\x32\n\x06inputs\x18\r \x03(\x0b\x32\".runstone.tracking.v1.DatasetInput\x12\x36\n\x0cmodel_inputs\x18\x0e \x03(\x0b\x32 .runstone.tracking.v1.ModelInput\x12\x38\n\rmodel_outputs\x18\x0f \x03(\x0b\x32!.runstone.tracking.v1.ModelOutput\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"m\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x13\n\x0bsource_type\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x0e\n\x06schema\x18\x05 \x01(\t\x12\x0f\n\x07profile\x18\x06 \x01(\t\"\xa7\x01\n\x0c\x44\x61tasetInput\x12.\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1d.runstone.tracking.v1.Dataset\x12:\n\x04tags\x18\x02 \x03(\x0b\x32,.runstone.tracking.v1.DatasetInput.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf9\x01\n\x10\x43reateRunRequest\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x04tags\x18\x05 \x03(\x0b\x32\x30.runstone.tracking.v1.CreateRunRequest.TagsEntry\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x11\x43reateRunResponse\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.runstone.tracking.v1.Run\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"8\n\x0eGetRunResponse\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.runstone.tracking.v1.Run\"k\n\x10UpdateRunRequest\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.runstone.tracking.v1.Run\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\";\n\x11UpdateRunResponse\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.runstone.tracking.v1.Run\"\"\n\x10\x44\x65leteRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteRunResponse\"#\n\x11RestoreRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\x14\n\x12RestoreRunResponse\"\xa7\x01\n\x11SearchRunsRequest\x12\x16\n\x0e\x65xperiment_ids\x18\x01 \x03(\t\x12\x0e\n\x06\x66ilter\x18\x02 \x01(\t\x12\x10\n\x08order_by\x18\x03 \x03(\t\x12\x31\n\tview_type\x18\x04 \x01(\x0e\x32\x1e.runstone.tracking.v1.ViewType\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"V\n\x12SearchRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x19.runstone.tracking.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x04\n\x0fLogBatchRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x41\n\x06params\x18\x02 \x03(\x0b\x32\x31.runstone.tracking.v1.LogBatchRequest.ParamsEntry\x12=\n\x04tags\x18\x03 \x03(\x0b\x32/.runstone.tracking.v1.LogBatchRequest.TagsEntry\x12,\n\x06series\x18\x04 \x03(\x0b\x32\x1c.runstone.tracking.v1.Series\x12\x11\n\twriter_id\x18\x05 \x01(\t\x12\x10\n\x08sequence\x18\x06 \x01(\x03\x12\x38\n\rmodel_metrics\x18\x07 \x03(\x0b\x32!.runstone.tracking.v1.ModelMetric\x12N\n\rexpected_tags\x18\x08 \x03(\x0b\x32\x37.runstone.tracking.v1.LogBatchRequest.ExpectedTagsEntry\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11\x45xpectedTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x12\n\x10LogBatchResponse\"4\n\x14\x44\x65leteRunTagsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\"\x17\n\x15\x44\x65leteRunTagsResponse\"\x88\x01\n\x10LogInputsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x32\n\x06inputs\x18\x02 \x03(\x0b\x32\".runstone.tracking.v1.DatasetInput\x12\x30\n\x06models\x18\x03 \x03(\x0b\x32 .runstone.tracking.v1.ModelInput\"\x13\n\x11LogInputsResponse\"V\n\x11LogOutputsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x31\n\x06models\x18\x02 \x03(\x0b\x32!.runstone.tracking.v1.ModelOutput\"\x14\n\x12LogOutputsResponse\"/\n\x15SearchDatasetsRequest\x12\x16\n\x0e\x65xperiment_ids\x18\x01 \x03(\t\"Q\n\x16SearchDatasetsResponse\x12\x37\n\tsummaries\x18\x01 \x03(\x0b\x32$.runstone.tracking.v1.DatasetSummary\"V\n\x0e\x44\x61tasetSummary\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x04 \x01(\t\"h\n\x10PurgeRunsRequest\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\x12\x32\n\x0e\x64\x65leted_before\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"2\n\x11PurgeRunsResponse\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"^\n\x17PurgeExperimentsRequest\x12\x32\n\x0e\x64\x65leted_before\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"@\n\x18PurgeExperimentsResponse\x12\x16\n\x0e\x65xperiment_ids\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08*\xa0\x01\n\tRunStatus\x12\x1a\n\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_STATUS_RUNNING\x10\x01\x12\x18\n\x14RUN_STATUS_SCHEDULED\x10\x02\x12\x17\n\x13RUN_STATUS_FINISHED\x10\x03\x12\x15\n\x11RUN_STATUS_FAILED\x10\x04\x12\x15\n\x11RUN_STATUS_KILLED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,8 +48,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGBATCHREQUEST_PARAMSENTRY']._serialized_options = b'8\001'
   _globals['_LOGBATCHREQUEST_TAGSENTRY']._loaded_options = None
   _globals['_LOGBATCHREQUEST_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_RUNSTATUS']._serialized_start=3527
-  _globals['_RUNSTATUS']._serialized_end=3687
+  _globals['_LOGBATCHREQUEST_EXPECTEDTAGSENTRY']._loaded_options = None
+  _globals['_LOGBATCHREQUEST_EXPECTEDTAGSENTRY']._serialized_options = b'8\001'
+  _globals['_RUNSTATUS']._serialized_start=3660
+  _globals['_RUNSTATUS']._serialized_end=3820
   _globals['_RUN']._serialized_start=239
   _globals['_RUN']._serialized_end=987
   _globals['_RUN_PARAMSENTRY']._serialized_start=897
@@ -89,37 +91,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHRUNSRESPONSE']._serialized_start=2130
   _globals['_SEARCHRUNSRESPONSE']._serialized_end=2216
   _globals['_LOGBATCHREQUEST']._serialized_start=2219
-  _globals['_LOGBATCHREQUEST']._serialized_end=2615
+  _globals['_LOGBATCHREQUEST']._serialized_end=2748
   _globals['_LOGBATCHREQUEST_PARAMSENTRY']._serialized_start=897
   _globals['_LOGBATCHREQUEST_PARAMSENTRY']._serialized_end=942
   _globals['_LOGBATCHREQUEST_TAGSENTRY']._serialized_start=944
   _globals['_LOGBATCHREQUEST_TAGSENTRY']._serialized_end=987
-  _globals['_LOGBATCHRESPONSE']._serialized_start=2617
-  _globals['_LOGBATCHRESPONSE']._serialized_end=2635
-  _globals['_DELETERUNTAGSREQUEST']._serialized_start=2637
-  _globals['_DELETERUNTAGSREQUEST']._serialized_end=2689
-  _globals['_DELETERUNTAGSRESPONSE']._serialized_start=2691
-  _globals['_DELETERUNTAGSRESPONSE']._serialized_end=2714
-  _globals['_LOGINPUTSREQUEST']._serialized_start=2717
-  _globals['_LOGINPUTSREQUEST']._serialized_end=2853
-  _globals['_LOGINPUTSRESPONSE']._serialized_start=2855
-  _globals['_LOGINPUTSRESPONSE']._serialized_end=2874
-  _globals['_LOGOUTPUTSREQUEST']._serialized_start=2876
-  _globals['_LOGOUTPUTSREQUEST']._serialized_end=2962
-  _globals['_LOGOUTPUTSRESPONSE']._serialized_start=2964
-  _globals['_LOGOUTPUTSRESPONSE']._serialized_end=2984
-  _globals['_SEARCHDATASETSREQUEST']._serialized_start=2986
-  _globals['_SEARCHDATASETSREQUEST']._serialized_end=3033
-  _globals['_SEARCHDATASETSRESPONSE']._serialized_start=3035
-  _globals['_SEARCHDATASETSRESPONSE']._serialized_end=3116
-  _globals['_DATASETSUMMARY']._serialized_start=3118
-  _globals['_DATASETSUMMARY']._serialized_end=3204
-  _globals['_PURGERUNSREQUEST']._serialized_start=3206
-  _globals['_PURGERUNSREQUEST']._serialized_end=3310
-  _globals['_PURGERUNSRESPONSE']._serialized_start=3312
-  _globals['_PURGERUNSRESPONSE']._serialized_end=3362
-  _globals['_PURGEEXPERIMENTSREQUEST']._serialized_start=3364
-  _globals['_PURGEEXPERIMENTSREQUEST']._serialized_end=3458
-  _globals['_PURGEEXPERIMENTSRESPONSE']._serialized_start=3460
-  _globals['_PURGEEXPERIMENTSRESPONSE']._serialized_end=3524
+  _globals['_LOGBATCHREQUEST_EXPECTEDTAGSENTRY']._serialized_start=2697
+  _globals['_LOGBATCHREQUEST_EXPECTEDTAGSENTRY']._serialized_end=2748
+  _globals['_LOGBATCHRESPONSE']._serialized_start=2750
+  _globals['_LOGBATCHRESPONSE']._serialized_end=2768
+  _globals['_DELETERUNTAGSREQUEST']._serialized_start=2770
+  _globals['_DELETERUNTAGSREQUEST']._serialized_end=2822
+  _globals['_DELETERUNTAGSRESPONSE']._serialized_start=2824
+  _globals['_DELETERUNTAGSRESPONSE']._serialized_end=2847
+  _globals['_LOGINPUTSREQUEST']._serialized_start=2850
+  _globals['_LOGINPUTSREQUEST']._serialized_end=2986
+  _globals['_LOGINPUTSRESPONSE']._serialized_start=2988
+  _globals['_LOGINPUTSRESPONSE']._serialized_end=3007
+  _globals['_LOGOUTPUTSREQUEST']._serialized_start=3009
+  _globals['_LOGOUTPUTSREQUEST']._serialized_end=3095
+  _globals['_LOGOUTPUTSRESPONSE']._serialized_start=3097
+  _globals['_LOGOUTPUTSRESPONSE']._serialized_end=3117
+  _globals['_SEARCHDATASETSREQUEST']._serialized_start=3119
+  _globals['_SEARCHDATASETSREQUEST']._serialized_end=3166
+  _globals['_SEARCHDATASETSRESPONSE']._serialized_start=3168
+  _globals['_SEARCHDATASETSRESPONSE']._serialized_end=3249
+  _globals['_DATASETSUMMARY']._serialized_start=3251
+  _globals['_DATASETSUMMARY']._serialized_end=3337
+  _globals['_PURGERUNSREQUEST']._serialized_start=3339
+  _globals['_PURGERUNSREQUEST']._serialized_end=3443
+  _globals['_PURGERUNSRESPONSE']._serialized_start=3445
+  _globals['_PURGERUNSRESPONSE']._serialized_end=3495
+  _globals['_PURGEEXPERIMENTSREQUEST']._serialized_start=3497
+  _globals['_PURGEEXPERIMENTSREQUEST']._serialized_end=3591
+  _globals['_PURGEEXPERIMENTSRESPONSE']._serialized_start=3593
+  _globals['_PURGEEXPERIMENTSRESPONSE']._serialized_end=3657
 # @@protoc_insertion_point(module_scope)

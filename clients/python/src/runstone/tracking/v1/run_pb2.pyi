@@ -682,6 +682,26 @@ class LogBatchRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ExpectedTagsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     RUN_ID_FIELD_NUMBER: _builtins.int
     PARAMS_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
@@ -689,6 +709,7 @@ class LogBatchRequest(_message.Message):
     WRITER_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     MODEL_METRICS_FIELD_NUMBER: _builtins.int
+    EXPECTED_TAGS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Required. An active run."""
     writer_id: _builtins.str
@@ -713,6 +734,12 @@ class LogBatchRequest(_message.Message):
         of the run too only when they are also among the series.
         """
 
+    @_builtins.property
+    def expected_tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values that tags must have now, else nothing is done; an empty one stands for a tag that is not set, too. So that a
+        tag that was read can be written without losing what others wrote meanwhile. At most 100; not "mlflow.runName".
+        """
+
     def __init__(
         self,
         *,
@@ -723,10 +750,11 @@ class LogBatchRequest(_message.Message):
         writer_id: _builtins.str = ...,
         sequence: _builtins.int = ...,
         model_metrics: _abc.Iterable[_logged_model_pb2.ModelMetric] | None = ...,
+        expected_tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_metrics", b"model_metrics", "params", b"params", "run_id", b"run_id", "sequence", b"sequence", "series", b"series", "tags", b"tags", "writer_id", b"writer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_tags", b"expected_tags", "model_metrics", b"model_metrics", "params", b"params", "run_id", b"run_id", "sequence", b"sequence", "series", b"series", "tags", b"tags", "writer_id", b"writer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -53,6 +53,11 @@ class Call:
         if self.authorization:
             self._metadata.append((AUTHORIZATION_METADATA, self.authorization))
 
+    @property
+    def caller(self) -> tuple[tuple[str, str], ...]:
+        """What the services are told of who asks."""
+        return tuple(self._metadata[1:])
+
     async def ask(self, method: Any, message: Any, *, seconds: float | None = None) -> Any:
         """The response of a unary RPC, or of one to which a stream is sent.
 

@@ -12,7 +12,7 @@ import grpc
 from runstone._writer import writers
 from runstone.tracking.v1 import metric_pb2, run_pb2
 from runstone.tracking.v1.logged_model_pb2 import ModelMetric
-from runstone_gateway import history
+from runstone_gateway import appends, history
 from runstone_gateway.call import Call
 from runstone_gateway.errors import of_failure, parameter, refused
 from runstone_gateway.fields import INT, INT64, NUMBER, TEXT, read_object, wrong
@@ -195,7 +195,7 @@ async def _append(
             request = metric_pb2.AppendMetricsRequest(
                 run_id=run_id, writer_id=writer_id, sequence=sequence, series=series
             )
-            await call.ask(call.tracking.AppendMetrics, request)
+            await appends.append(call, request)
 
 
 async def get_history(

@@ -38,12 +38,14 @@ class Remembered:
 
     ``experiments``: that of a run or a logged model, which never changes. ``presigns``: whether the
     object store gives URLs; None until it was asked. ``transfers``: streams of bytes that may go
-    on. ``noting``: of a run or model, taken by who reads a tag of it to write it again.
+    on. ``lines``: by caller, small appends under way (``appends.Line``). ``noting``: of a run or
+    model, taken by who reads a tag of it to write it again.
     """
 
     transfers: asyncio.Semaphore
     experiments: dict[str, str] = field(default_factory=dict)
     presigns: bool | None = None
+    lines: dict[tuple[tuple[str, str], ...], Any] = field(default_factory=dict)
     noting: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
 

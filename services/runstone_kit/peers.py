@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import grpc
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from runstone_kit.context import (
@@ -20,6 +20,10 @@ from runstone_kit.context import (
 
 MAX_MESSAGE_BYTES = 64 * 2**20
 """What a server of ours may send at most."""
+
+_DETAILS_METADATA = "grpc-status-details-bin"
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 _AWAY = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
 
@@ -88,6 +92,17 @@ def failure(error: grpc.RpcError) -> PeerFailure:
         detail.Unpack(wrong)
     field = wrong.field_violations[0].field if wrong.field_violations else ""
     return PeerFailure(code, message, info.reason, info.domain, dict(info.metadata), field)
+
+
+def refusal(status: bytes) -> grpc.aio.AioRpcError:
+    """What a call raises that is answered by this google.rpc.Status, as ``failure`` reads it."""
+    told = status_pb2.Status.FromString(status)
+    return grpc.aio.AioRpcError(
+        _CODES.get(told.code, grpc.StatusCode.UNKNOWN),
+        grpc.aio.Metadata(),
+        grpc.aio.Metadata((_DETAILS_METADATA, status)),
+        details=told.message,
+    )
 
 
 class _Details(NamedTuple):

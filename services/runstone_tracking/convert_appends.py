@@ -19,7 +19,8 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from runstone.tracking import columnar
-from runstone_kit.errors import Violations, invalid_field
+from runstone.tracking.v1 import metric_pb2 as pb
+from runstone_kit.errors import InvalidArgument, Violations, invalid_field
 from runstone_kit.validation import (
     INT64_MAX,
     check_count,
@@ -35,6 +36,9 @@ MAX_SERIES = 10_000
 
 MAX_APPEND_BYTES = 4 * 1024 * 1024
 """Of a serialized AppendMetricsRequest, as the contract says: some 170,000 points."""
+
+MAX_BATCHES = 1_000
+"""Of AppendBatches, as the contract says."""
 
 MAX_RANK = 2**20 - 1
 """As the contract says; the largest jobs have some ten thousand processes."""
@@ -108,6 +112,23 @@ def read_append(request: Envelope) -> Append:
     violations.raise_if_any()
     assert batch is not None
     return Append(request.run_id, request.writer_id, request.sequence, batch)
+
+
+def read_batches(request: pb.AppendBatchesRequest) -> list[Append | InvalidArgument]:
+    """The batches of a request, or what is wrong with one. Raises InvalidArgument for all."""
+    violations = Violations()
+    check_count(violations, "batches", len(request.batches), MAX_BATCHES, minimum=1)
+    violations.raise_if_any()
+    if request.ByteSize() > MAX_APPEND_BYTES:
+        raise invalid_field("request", too_large(request.ByteSize(), MAX_APPEND_BYTES, ()))
+    return [_read_batch(each) for each in request.batches]
+
+
+def _read_batch(batch: pb.AppendMetricsRequest) -> Append | InvalidArgument:
+    try:
+        return read_append(parse_append(batch.SerializeToString()))
+    except InvalidArgument as error:
+        return error
 
 
 def too_large(size: int, limit: int, series: Sequence[int]) -> str:

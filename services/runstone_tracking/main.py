@@ -105,7 +105,7 @@ def build(
         stopping=service.metrics.stop_watches,
         close=close,
         watches=["WatchMetrics"],
-        grouped=["AppendMetrics"],
+        grouped=["AppendMetrics", "AppendBatches"],
     )
 
 

@@ -22,6 +22,10 @@ from runstone_tracking.store_metrics import Appended
 LEADERS = 2
 """Groups at a time: one is written while the next is prepared."""
 
+PREPARED_BYTES = 8 * 1024
+"""Waiting batches that are worth preparing before their turn, which closes their group: a
+millisecond of work, or 30 calls of a point. Fewer gather until the write before them is over."""
+
 MAX_GROUP_BYTES = 16 * 1024 * 1024
 """One statement's worth: PostgreSQL holds it in memory, and the callers wait for all of it."""
 
@@ -104,6 +108,8 @@ class GroupedAppends(Generic[T]):
         self._write = write
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket] = deque()
+        self._waiting_bytes = 0
+        self._leaders = leaders
         self._free_leaders = leaders
         self._last: _Turn | None = None
         """Of the group that gathered last."""
@@ -119,16 +125,53 @@ class GroupedAppends(Generic[T]):
         """
         ticket = _Ticket(batch)
         with self._lock:
-            if self._free_leaders:
+            if self._is_leader_due(ticket.size):
                 self._free_leaders -= 1
                 ticket.leads = True
             else:
                 self._waiting.append(ticket)
+                self._waiting_bytes += ticket.size
+        return self._led(ticket)
+
+    def append_all(self, batches: Sequence[Batch]) -> list[Appended | BaseException]:
+        """What becomes of each batch: its outcome, or what ``append`` of it alone raises.
+
+        They wait together, in one thread, and go in one group unless it gets too large.
+        """
+        tickets = [_Ticket(batch) for batch in batches]
+        with self._lock:
+            first = tickets[0]
+            first.leads = self._is_leader_due(sum(ticket.size for ticket in tickets))
+            self._free_leaders -= first.leads
+            for ticket in tickets[first.leads :]:
+                self._waiting.append(ticket)
+                self._waiting_bytes += ticket.size
+        return [self._ended(ticket) for ticket in tickets]
+
+    def _ended(self, ticket: _Ticket) -> Appended | BaseException:
+        try:
+            return self._led(ticket)
+        except Exception as error:
+            return error
+
+    def _led(self, ticket: _Ticket) -> Appended:
+        """The outcome of a ticket that leads, or that waits."""
         if not ticket.leads:
             self._wait(ticket)
         if ticket.leads:
             self._lead(ticket)
         return ticket.result()
+
+    def _is_leader_due(self, more: int = 0) -> bool:
+        """Whether what waits, and ``more`` bytes with it, is to have a leader now."""
+        if self._free_leaders == self._leaders:
+            return True
+        return self._free_leaders > 0 and self._waiting_bytes + more >= PREPARED_BYTES
+
+    def _next(self) -> _Ticket:
+        ticket = self._waiting.popleft()
+        self._waiting_bytes -= ticket.size
+        return ticket
 
     def _wait(self, ticket: _Ticket) -> None:
         if ticket.ready.acquire(timeout=_patience()):
@@ -138,6 +181,7 @@ class GroupedAppends(Generic[T]):
                 return
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
+                self._waiting_bytes -= ticket.size
         raise DeadlineExceeded("the deadline passed before the points were written")
 
     def _lead(self, mine: _Ticket) -> None:
@@ -156,7 +200,7 @@ class GroupedAppends(Generic[T]):
         size = group[0].size
         with self._lock:
             while self._waiting and size + self._waiting[0].size <= MAX_GROUP_BYTES:
-                group.append(self._waiting.popleft())
+                group.append(self._next())
                 size += group[-1].size
             turn.before, self._last = self._last, turn
 
@@ -198,10 +242,11 @@ class GroupedAppends(Generic[T]):
 
     def _appoint(self) -> None:
         with self._lock:
-            if not self._waiting:
-                self._free_leaders += 1
+            self._free_leaders += 1
+            if not self._waiting or not self._is_leader_due():
                 return
-            following = self._waiting.popleft()
+            self._free_leaders -= 1
+            following = self._next()
             following.leads = True
             following.wake()
 

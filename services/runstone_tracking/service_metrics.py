@@ -46,13 +46,14 @@ class MetricService:
 
         Raises RunNotFound, RunDeleted, SequenceReused, SequenceGap, TooManyMetrics.
         """
-        batch: Batch = append
-        if len(append.batch.points) >= ALONE_POINTS:
-            [batch] = segment_encode.encode_all([append])
-        outcome = self._appends.append(batch)
+        outcome = self._appends.append(_batch(append))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    def append_all(self, appends: Sequence[Append]) -> list[bool | BaseException]:
+        """What becomes of each batch: what ``append`` of it alone returns, or raises."""
+        return self._appends.append_all([_batch(each) for each in appends]) if appends else []
 
     def history(
         self, run_id: str, key: str, rank: int | None = None, after: HistoryPlace | None = None
@@ -94,6 +95,13 @@ class MetricService:
         )
         size = min(size, _fitting(found))
         return cut_page(found, size, query, lambda metric: [metric.key])
+
+
+def _batch(append: Append) -> Batch:
+    if len(append.batch.points) < ALONE_POINTS:
+        return append
+    [encoded] = segment_encode.encode_all([append])
+    return encoded
 
 
 def _segments(batches: Sequence[Batch]) -> list[NewSegment]:

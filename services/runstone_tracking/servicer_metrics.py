@@ -16,10 +16,15 @@ from runstone.tracking.v1.tracking_service_pb2_grpc import (
     TrackingServiceServicer,
     add_TrackingServiceServicer_to_server,
 )
+from runstone_kit.interceptors.error_mapping import status_of_any
 from runstone_tracking import convert_metrics as convert
-from runstone_tracking.convert_appends import parse_append, read_append
+from runstone_tracking.convert_appends import parse_append, read_append, read_batches
 from runstone_tracking.convert_samples import read_sample, write_sampled, write_update
+from runstone_tracking.model_metrics import Append
 from runstone_tracking.service import TrackingService
+
+DOMAIN = "tracking.runstone"
+"""Of the reasons that outcomes carry."""
 
 
 class MetricRpcs:
@@ -37,6 +42,19 @@ class MetricRpcs:
         """See the proto."""
         applied = self._service.metrics.append(read_append(request))
         return pb.AppendMetricsResponse(duplicate=not applied)
+
+    def AppendBatches(
+        self, request: pb.AppendBatchesRequest, context: grpc.ServicerContext
+    ) -> pb.AppendBatchesResponse:
+        """See the proto."""
+        read = read_batches(request)
+        outcomes = self._service.metrics.append_all(
+            [each for each in read if isinstance(each, Append)]
+        )
+        ended = iter(outcomes)
+        return pb.AppendBatchesResponse(
+            outcomes=[_outcome(next(ended) if isinstance(each, Append) else each) for each in read]
+        )
 
     def GetMetricHistory(
         self, request: pb.GetMetricHistoryRequest, context: grpc.ServicerContext
@@ -66,6 +84,13 @@ class MetricRpcs:
     ) -> pb.ListMetricKeysResponse:
         """See the proto."""
         return convert.write_page(self._service.metrics.list_keys(*convert.read_list(request)))
+
+
+def _outcome(found: bool | BaseException) -> pb.AppendOutcome:
+    if isinstance(found, BaseException):
+        status = status_of_any(found, DOMAIN)
+        return pb.AppendOutcome(status=status.SerializeToString())
+    return pb.AppendOutcome(duplicate=not found)
 
 
 def add_tracking_servicer(servicer: TrackingServiceServicer, server: grpc.Server) -> None:

@@ -74,6 +74,7 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
     before = {"deleted_before": {"seconds": 1}}
     name_only = FieldMask(paths=["name"])
     e, r, m, g = experiment_pb2, run_pb2, metric_pb2, logged_model_pb2
+    batch = m.AppendMetricsRequest(run_id=run, writer_id="w", sequence=2, series=[series])
     return {
         "CreateExperiment": e.CreateExperimentRequest(name="n", tags=tags),
         "GetExperiment": e.GetExperimentRequest(experiment_id=experiment),
@@ -159,9 +160,8 @@ def good_requests(stub: TrackingServiceStub) -> dict[str, Message]:
         "DeleteLoggedModelTags": g.DeleteLoggedModelTagsRequest(model_id=model, keys=["nope"]),
         "LogLoggedModelParams": g.LogLoggedModelParamsRequest(model_id=model, params={"q": "1"}),
         "PurgeLoggedModels": g.PurgeLoggedModelsRequest(model_ids=[f"m-{'f' * 32}"], **before),
-        "AppendMetrics": m.AppendMetricsRequest(
-            run_id=run, writer_id="w", sequence=2, series=[series]
-        ),
+        "AppendMetrics": batch,
+        "AppendBatches": m.AppendBatchesRequest(batches=[batch]),
         "GetMetricHistory": m.GetMetricHistoryRequest(run_id=run, key="m"),
         "SampleMetrics": m.SampleMetricsRequest(
             run_ids=[run], keys=["m"], ranks=[1], buckets=2, axis=1, start=0, end=9

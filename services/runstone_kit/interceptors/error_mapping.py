@@ -50,7 +50,7 @@ class ErrorMappingLayer:
             except Exception as error:
                 if is_abort(context, error) or is_gone(error):
                     raise
-                _abort_unforeseen(context, domain)
+                _abort(context, _unforeseen(error), domain)
 
         def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             try:
@@ -60,7 +60,7 @@ class ErrorMappingLayer:
             except Exception as error:
                 if is_abort(context, error) or is_gone(error):
                     raise
-                _abort_unforeseen(context, domain)
+                _abort(context, _unforeseen(error), domain)
 
         return stream if method.response_streaming else unary
 
@@ -97,6 +97,14 @@ def status_of(error: RunstoneError, domain: str) -> status_pb2.Status:
     return status
 
 
+def status_of_any(error: BaseException, domain: str) -> status_pb2.Status:
+    """The status of what is no error meant for the caller, too: as ``ErrorMappingLayer`` tells it,
+    and logs it. For calls that answer several requests, each by itself."""
+    if not isinstance(error, RunstoneError):
+        error = _unforeseen(error)
+    return status_of(error, domain)
+
+
 def _bad_request(violations: list[Violation], room: int) -> error_details_pb2.BadRequest:
     request = error_details_pb2.BadRequest()
     # Type URL and length prefixes of the enclosing messages.
@@ -124,14 +132,13 @@ def _abort(context: grpc.ServicerContext, error: RunstoneError, domain: str) -> 
     context.abort(grpc.StatusCode[error.code], status.message)
 
 
-def _abort_unforeseen(context: grpc.ServicerContext, domain: str) -> NoReturn:
+def _unforeseen(error: BaseException) -> RunstoneError:
     about = current()
-    _log.exception("unforeseen error", method=about.method)
-    error = _Unforeseen(
+    _log.error("unforeseen error", method=about.method, exc_info=error)
+    return _Unforeseen(
         f"internal error; request id {about.request_id}",
         metadata={"request_id": about.request_id},
     )
-    _abort(context, error, domain)
 
 
 class _Unforeseen(RunstoneError):

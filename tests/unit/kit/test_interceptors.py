@@ -13,9 +13,11 @@ from runstone_kit import errors, logs
 from runstone_kit.context import RequestContext, current, use
 from runstone_kit.interceptors import Chain, Layer, Method
 from runstone_kit.interceptors.deadline import DeadlineLayer
+from runstone_kit.interceptors.error_mapping import status_of_any
 from runstone_kit.interceptors.metrics import MetricsLayer, RpcMetrics
 from runstone_kit.interceptors.permission import PermissionLayer, paths_without_rule, rule_of
 from runstone_kit.interceptors.request_context import read_actor
+from runstone_kit.peers import PeerFailure, failure, refusal
 from support import probe
 
 UNARY = Method("/a.B/C", False, False)
@@ -213,3 +215,17 @@ def test_strings_that_are_not_utf8_are_the_callers_mistake() -> None:
     )
     with pytest.raises(errors.InvalidArgument, match="UTF-8"):
         intercept(Chain([]), handler).unary_unary(b"\x0a\x02\xff\xfe", None)
+
+
+def test_the_status_of_what_is_unforeseen_has_the_request_id_and_no_text() -> None:
+    with use(RequestContext(request_id="r")):
+        status = status_of_any(ValueError("sesame"), "a.runstone")
+    assert failure(refusal(status.SerializeToString())) == PeerFailure(
+        "INTERNAL", "internal error; request id r", "UNFORESEEN", "a.runstone", {"request_id": "r"}
+    )
+
+
+def test_a_status_that_is_told_beside_others_is_read_as_that_of_a_call() -> None:
+    status = status_of_any(errors.invalid_field("f", "must be there"), "a.runstone")
+    found = failure(refusal(status.SerializeToString()))
+    assert (found.code, found.reason, found.field) == ("INVALID_ARGUMENT", "INVALID_FIELD", "f")

@@ -13,7 +13,7 @@ from runstone_kit.context import RequestContext, current, use
 from runstone_kit.errors import DeadlineExceeded, Unavailable
 from runstone_tracking.errors import RunDeleted
 from runstone_tracking.model_metrics import POINT_BYTES, Append
-from runstone_tracking.service_appends import MAX_GROUP_BYTES, GroupedAppends
+from runstone_tracking.service_appends import MAX_GROUP_BYTES, PREPARED_BYTES, GroupedAppends
 from runstone_tracking.store_metrics import Appended
 from support.metric_points import batch
 from support.processes import wait_until
@@ -178,7 +178,8 @@ def test_a_group_is_prepared_while_the_one_before_is_written_and_written_behind_
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(appends.append, _append(1))]
         wait_until(lambda: preparer.groups == [[1]], 30, "the first is prepared")
-        futures.append(pool.submit(appends.append, _append(2)))
+        large = _append(2, PREPARED_BYTES // POINT_BYTES)
+        futures.append(pool.submit(appends.append, large))
         wait_until(lambda: len(preparer.groups) == 2, 30, "the second is prepared")
         futures += [pool.submit(appends.append, _append(number)) for number in (3, 4)]
         wait_until(lambda: len(appends._waiting) == 2, 30, "the others wait")
@@ -188,13 +189,46 @@ def test_a_group_is_prepared_while_the_one_before_is_written_and_written_behind_
         assert writer.groups == []
         preparer.let_go[1].set()
         preparer.let_go[3].set()
-        preparer.let_go[4].set()
-        # Three or four groups: the last two go together if both wait when one of them leads.
-        for _ in range(4):
+        for _ in range(3):
             writer.let_go.release()
         assert [future.result(30) for future in futures] == [True] * 4
-    assert writer.groups[:2] == [[1], [2]]
-    assert sorted(number for group in writer.groups for number in group) == [1, 2, 3, 4]
+    assert writer.groups == [[1], [2], [3, 4]]
+
+
+def test_what_takes_no_time_to_prepare_gathers_until_the_write_before_it_is_over() -> None:
+    writer = Writer(lambda _each: True)
+    appends = GroupedAppends(list, writer)
+    with ThreadPoolExecutor(4) as pool:
+        calls = Calls(appends, pool)
+        futures = [calls.start(_append(number)) for number in (1, 2, 3)]
+        for _ in range(2):
+            writer.let_go.release()
+        assert [future.result(30) for future in futures] == [True] * 3
+        assert writer.groups == [[1], [2, 3]]
+        # Who comes when nobody leads waits for nobody.
+        writer.let_go.release()
+        assert pool.submit(appends.append, _append(4)).result(30) is True
+
+
+def test_many_small_ones_are_prepared_during_a_write() -> None:
+    writer = Writer(lambda _each: True)
+    prepared: list[int] = []
+
+    def prepare(group: Sequence[Append]) -> Sequence[Append]:
+        prepared.append(len(group))
+        return group
+
+    count = PREPARED_BYTES // _append(1).size + 1
+    with ThreadPoolExecutor(1 + count) as pool:
+        appends = GroupedAppends(prepare, writer)
+        first = pool.submit(appends.append, _append(1))
+        assert writer.started.acquire(timeout=30)
+        futures = [pool.submit(appends.append, _append(2 + number)) for number in range(count)]
+        wait_until(lambda: prepared == [1, count], 30, "they are prepared")
+        assert writer.groups == [[1]]
+        for _ in range(2):
+            writer.let_go.release()
+        assert all(future.result(30) for future in [first, *futures])
 
 
 def test_a_group_that_cannot_be_prepared_fails_alone() -> None:
@@ -242,3 +276,46 @@ def test_too_few_outcomes_are_an_error_for_all() -> None:
     with pytest.raises(ValueError, match="shorter"):
         appends.append(_append(1))
     assert appends._free_leaders == 2
+
+
+def test_batches_of_one_call_go_together_and_each_has_its_outcome() -> None:
+    refused = RunDeleted("run")
+    writer = Writer(lambda each: refused if each.sequence == 2 else True)
+    appends = GroupedAppends(list, writer)
+    writer.let_go.release()
+    assert appends.append_all([_append(number) for number in (1, 2, 3)]) == [True, refused, True]
+    assert writer.groups == [[1, 2, 3]]
+
+
+def test_batches_of_one_call_wait_with_others_and_may_lead() -> None:
+    writer = Writer(lambda _each: True)
+    appends = GroupedAppends(list, writer, leaders=1)
+    size = MAX_GROUP_BYTES // 2 // POINT_BYTES
+    with ThreadPoolExecutor(2) as pool:
+        calls = Calls(appends, pool)
+        first = calls.start(_append(1))
+        batches = [_append(2), _append(3, size), _append(4, size), _append(5)]
+        others = pool.submit(appends.append_all, batches)
+        wait_until(lambda: len(appends._waiting) == len(batches), 30, "they wait")
+        # What does not fit in one group makes another, led by the same call.
+        for _ in range(3):
+            writer.let_go.release()
+        assert others.result(30) == [True] * len(batches)
+        assert first.result(30) is True
+    assert writer.groups == [[1], [2, 3], [4, 5]]
+    assert (appends._waiting_bytes, appends._free_leaders) == (0, 1)
+
+
+def test_batches_of_one_call_give_up_at_their_deadline() -> None:
+    writer = Writer(lambda _each: True)
+    appends = GroupedAppends(list, writer, leaders=1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(appends.append, _append(1))
+        assert writer.started.acquire(timeout=30)
+        with use(RequestContext(deadline=time.monotonic() + 0.01)):
+            found = appends.append_all([_append(2), _append(3)])
+        assert [type(each) for each in found] == [DeadlineExceeded] * 2
+        writer.let_go.release()
+        assert first.result() is True
+    assert writer.groups == [[1]]
+    assert appends._waiting_bytes == 0

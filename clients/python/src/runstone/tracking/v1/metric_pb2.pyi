@@ -220,6 +220,82 @@ class AppendMetricsResponse(_message.Message):
 Global___AppendMetricsResponse: _TypeAlias = AppendMetricsResponse  # noqa: Y015
 
 @_typing.final
+class AppendBatchesRequest(_message.Message):
+    """Request of AppendBatches. At most 4 MiB."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCHES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def batches(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppendMetricsRequest]:
+        """Required. 1 to 1000 batches, of any runs and writers. Those of one writer stand in the order of their numbers."""
+
+    def __init__(
+        self,
+        *,
+        batches: _abc.Iterable[Global___AppendMetricsRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppendBatchesRequest: _TypeAlias = AppendBatchesRequest  # noqa: Y015
+
+@_typing.final
+class AppendBatchesResponse(_message.Message):
+    """Response of AppendBatches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppendOutcome]:
+        """What became of each batch, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___AppendOutcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppendBatchesResponse: _TypeAlias = AppendBatchesResponse  # noqa: Y015
+
+@_typing.final
+class AppendOutcome(_message.Message):
+    """What became of one batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    duplicate: _builtins.bool
+    """As in AppendMetricsResponse. False when the batch was refused."""
+    status: _builtins.bytes
+    """Absent: the batch is committed. Else a google.rpc.Status, serialized: what AppendMetrics of the batch alone answers."""
+    def __init__(
+        self,
+        *,
+        duplicate: _builtins.bool = ...,
+        status: _builtins.bytes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "duplicate", b"duplicate", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+
+Global___AppendOutcome: _TypeAlias = AppendOutcome  # noqa: Y015
+
+@_typing.final
 class HistoryPlace(_message.Message):
     """Where a point stands in a history: no two points of one metric have the same place."""
 

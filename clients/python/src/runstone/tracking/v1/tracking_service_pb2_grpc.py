@@ -149,6 +149,11 @@ class TrackingServiceStub:
                 request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendMetricsRequest.SerializeToString,
                 response_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendMetricsResponse.FromString,
                 _registered_method=True)
+        self.AppendBatches = channel.unary_unary(
+                '/runstone.tracking.v1.TrackingService/AppendBatches',
+                request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendBatchesRequest.SerializeToString,
+                response_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendBatchesResponse.FromString,
+                _registered_method=True)
         self.GetMetricHistory = channel.unary_stream(
                 '/runstone.tracking.v1.TrackingService/GetMetricHistory',
                 request_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.GetMetricHistoryRequest.SerializeToString,
@@ -530,6 +535,17 @@ class TrackingServiceServicer:
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
         - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AppendBatches(self, request, context):
+        """Appends batches that came at the same time, each by itself, as AppendMetrics does: one that is refused keeps no
+        other from being committed, and its error stands in its outcome. For servers that log for many.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -941,6 +957,11 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     servicer.AppendMetrics,
                     request_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendMetricsRequest.FromString,
                     response_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendMetricsResponse.SerializeToString,
+            ),
+            'AppendBatches': grpc.unary_unary_rpc_method_handler(
+                    servicer.AppendBatches,
+                    request_deserializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendBatchesRequest.FromString,
+                    response_serializer=runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendBatchesResponse.SerializeToString,
             ),
             'GetMetricHistory': grpc.unary_stream_rpc_method_handler(
                     servicer.GetMetricHistory,
@@ -1640,6 +1661,33 @@ class TrackingService:
             '/runstone.tracking.v1.TrackingService/AppendMetrics',
             runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendMetricsRequest.SerializeToString,
             runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AppendBatches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstone.tracking.v1.TrackingService/AppendBatches',
+            runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendBatchesRequest.SerializeToString,
+            runstone_dot_tracking_dot_v1_dot_metric__pb2.AppendBatchesResponse.FromString,
             options,
             channel_credentials,
             insecure,

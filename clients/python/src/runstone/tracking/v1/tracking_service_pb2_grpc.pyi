@@ -210,6 +210,13 @@ class TrackingServiceStub:
     - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
     - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
     """
+    AppendBatches: _grpc.UnaryUnaryMultiCallable[_metric_pb2.AppendBatchesRequest, _metric_pb2.AppendBatchesResponse]
+    """Appends batches that came at the same time, each by itself, as AppendMetrics does: one that is refused keeps no
+    other from being committed, and its error stands in its outcome. For servers that log for many.
+
+    Errors:
+    - INVALID_ARGUMENT: INVALID_FIELD.
+    """
     GetMetricHistory: _grpc.UnaryStreamMultiCallable[_metric_pb2.GetMetricHistoryRequest, _metric_pb2.GetMetricHistoryResponse]
     """Streams every point of one metric of a run.
 
@@ -586,6 +593,13 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     - ALREADY_EXISTS: SEQUENCE_REUSED.
     - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
     - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
+    """
+    AppendBatches: _aio.UnaryUnaryMultiCallable[_metric_pb2.AppendBatchesRequest, _metric_pb2.AppendBatchesResponse]  # type: ignore[assignment]
+    """Appends batches that came at the same time, each by itself, as AppendMetrics does: one that is refused keeps no
+    other from being committed, and its error stands in its outcome. For servers that log for many.
+
+    Errors:
+    - INVALID_ARGUMENT: INVALID_FIELD.
     """
     GetMetricHistory: _aio.UnaryStreamMultiCallable[_metric_pb2.GetMetricHistoryRequest, _metric_pb2.GetMetricHistoryResponse]  # type: ignore[assignment]
     """Streams every point of one metric of a run.
@@ -1086,6 +1100,19 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         - ALREADY_EXISTS: SEQUENCE_REUSED.
         - FAILED_PRECONDITION: RUN_DELETED, SEQUENCE_GAP.
         - RESOURCE_EXHAUSTED: TOO_MANY_METRICS.
+        """
+
+    @_abc_1.abstractmethod
+    def AppendBatches(
+        self,
+        request: _metric_pb2.AppendBatchesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metric_pb2.AppendBatchesResponse, _abc.Awaitable[_metric_pb2.AppendBatchesResponse]]:
+        """Appends batches that came at the same time, each by itself, as AppendMetrics does: one that is refused keeps no
+        other from being committed, and its error stands in its outcome. For servers that log for many.
+
+        Errors:
+        - INVALID_ARGUMENT: INVALID_FIELD.
         """
 
     @_abc_1.abstractmethod

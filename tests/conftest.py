@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,12 @@ import runstone
 from support import binaries, processes, suites, tracking
 from support.postgres import PostgresServer
 from support.s3 import S3Server
+
+
+def pytest_configure() -> None:
+    """Has Ctrl-C end what tests start, whoever runs them: a shell's background job ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from runstone_artifact.errors import StoreOfAnother
+from runstone_artifact.errors import ObjectStoreUnavailable, StoreOfAnother
 from runstone_artifact.store import ArtifactStore, ObjectStore
 
 
@@ -28,8 +28,13 @@ class _Claimed:
         return getattr(self._objects, name)
 
     def ping(self) -> None:
-        self._require()
-        self._objects.ping()
+        try:
+            self._require()
+            self._objects.ping()
+        except ObjectStoreUnavailable:
+            # What comes back may be another place of this name.
+            self._ours = False
+            raise
 
     def put(self, key: str, chunks: Sequence[bytes]) -> None:
         self._require()
@@ -40,7 +45,7 @@ class _Claimed:
         return self._objects.stage(upload_id, key, size, presigned=presigned)
 
     def _require(self) -> None:
-        # Once is enough: the marker never changes hands.
+        # Once is enough while the store is there: the marker never changes hands.
         if self._ours:
             return
         if self._rows.blobs_after("", 1):

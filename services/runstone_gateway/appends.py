@@ -1,8 +1,9 @@
 """Small batches of points on their way to the tracking service: what comes at once goes together.
 
 A call costs both processes much more than the point in it: in the service alone threads change some
-fifteen times. So two calls are under way at most, and who comes meanwhile goes with the next one. A
-request alone waits for nobody, and each is answered once its own points are committed.
+fifteen times. So two calls are under way at most, and who comes meanwhile goes with the next one;
+while nothing is under way, nobody waits. Each is answered when its call is: its points are
+committed then, or refused for a reason of their own.
 """
 
 from __future__ import annotations
@@ -87,23 +88,48 @@ async def append(call: Call, batch: metric_pb2.AppendMetricsRequest) -> None:
 
 
 async def _send(group: Sequence[_Waiting]) -> None:
-    call = group[0].call
     try:
-        if len(group) == 1:
-            await call.ask(call.tracking.AppendMetrics, group[0].batch)
-            _answer(group[0], None)
-            return
-        request = metric_pb2.AppendBatchesRequest(batches=[each.batch for each in group])
-        found = await call.ask(call.tracking.AppendBatches, request)
-        for each, outcome in zip(group, found.outcomes, strict=True):
-            _answer(each, refusal(outcome.status) if outcome.HasField("status") else None)
-    except (grpc.aio.AioRpcError, ValueError) as error:
+        left = await _together(group) if len(group) > 1 else group
+        await asyncio.gather(*(_alone(each) for each in left))
+    except Exception as error:
         for each in group:
             _answer(each, error)
     finally:
         # When the process ends.
         for each in group:
             each.answered.cancel()
+
+
+async def _together(group: Sequence[_Waiting]) -> Sequence[_Waiting]:
+    """Send them in one call; returns those that have to go alone after all."""
+    call = group[0].call
+    request = metric_pb2.AppendBatchesRequest(batches=[each.batch for each in group])
+    try:
+        found = await call.ask(call.tracking.AppendBatches, request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            # The service is still of the release before.
+            return group
+        raise
+    left = []
+    for each, outcome in zip(group, found.outcomes, strict=True):
+        refused = refusal(outcome.status) if outcome.HasField("status") else None
+        if refused is not None and refused.code() is grpc.StatusCode.UNAVAILABLE:
+            # The channel repeats calls that are answered so, and knows nothing of outcomes.
+            left.append(each)
+        else:
+            _answer(each, refused)
+    return left
+
+
+async def _alone(waiting: _Waiting) -> None:
+    call = waiting.call
+    try:
+        await call.ask(call.tracking.AppendMetrics, waiting.batch)
+    except Exception as error:
+        _answer(waiting, error)
+    else:
+        _answer(waiting, None)
 
 
 def _answer(waiting: _Waiting, error: Exception | None) -> None:

@@ -241,7 +241,7 @@ async def log_model(call: Call, run_id: str, model_json: str) -> Any:
     async with call.remembered.noting.setdefault(run_id, asyncio.Lock()):
         for attempt in range(1, NOTING_ATTEMPTS + 1):
             try:
-                await _note_model(call, run_id, model)
+                await _note_model(call, run_id, model, repeated=attempt > 1)
                 break
             except grpc.aio.AioRpcError as error:
                 # By another gateway.
@@ -250,7 +250,7 @@ async def log_model(call: Call, run_id: str, model_json: str) -> Any:
     return {}
 
 
-async def _note_model(call: Call, run_id: str, model: Any) -> None:
+async def _note_model(call: Call, run_id: str, model: Any, *, repeated: bool) -> None:
     found = await call.ask(call.tracking.GetRun, messages.GetRunRequest(run_id=run_id))
     before = found.run.tags.get(HISTORY_TAG, "")
     try:
@@ -262,6 +262,9 @@ async def _note_model(call: Call, run_id: str, model: Any) -> None:
         raise refused(
             f"The tag '{HISTORY_TAG}' of the run must be a JSON list of models; delete the tag."
         )
+    if repeated and model in history:
+        # Not by another gateway: it was written, and its answer lost.
+        return
     try:
         # Python's words for NaN and infinities, which orjson would make null.
         tags = {HISTORY_TAG: json.dumps([*history, model])}

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import grpc
+from google.rpc import code_pb2
+from prometheus_client import Counter
 
 from runstone.tracking import columnar
 from runstone.tracking.v1 import metric_pb2 as pb
@@ -20,11 +22,15 @@ from runstone_kit.interceptors.error_mapping import status_of_any
 from runstone_tracking import convert_metrics as convert
 from runstone_tracking.convert_appends import parse_append, read_append, read_batches
 from runstone_tracking.convert_samples import read_sample, write_sampled, write_update
+from runstone_tracking.errors import DOMAIN
 from runstone_tracking.model_metrics import Append
 from runstone_tracking.service import TrackingService
 
-DOMAIN = "tracking.runstone"
-"""Of the reasons that outcomes carry."""
+_refused = Counter(
+    "runstone_tracking_batches_refused",
+    "Batches of AppendBatches that were refused, which answers OK.",
+    ["grpc_code"],
+)
 
 
 class MetricRpcs:
@@ -89,6 +95,7 @@ class MetricRpcs:
 def _outcome(found: bool | BaseException) -> pb.AppendOutcome:
     if isinstance(found, BaseException):
         status = status_of_any(found, DOMAIN)
+        _refused.labels(code_pb2.Code.Name(status.code)).inc()
         return pb.AppendOutcome(status=status.SerializeToString())
     return pb.AppendOutcome(duplicate=not found)
 

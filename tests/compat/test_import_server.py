@@ -198,6 +198,7 @@ def test_an_empty_mlflow_that_all_is_written_back_to_holds_the_same(
         assert mlflow_peer.dump(FULL, url, tmp_path) == mlflow.held
 
 
+@pytest.mark.whole
 def test_what_grows_at_the_source_is_added_by_the_next_import(
     mlflow: Mlflow, target: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from compat.known_differences import KNOWN_DIFFERENCES
 from support.compat import Servers, compared, documents
 from support.environments import programs
@@ -12,6 +14,7 @@ from support.java_client import java_scenario
 from support.mlflow_environments import FULL
 
 
+@pytest.mark.whole
 def test_answers_are_those_of_mlflow(servers: Servers, tmp_path: Path) -> None:
     # Files it sends and fetches by MLflow's command line, which is Python's.
     path = f"{programs(FULL)}{os.pathsep}{os.environ['PATH']}"

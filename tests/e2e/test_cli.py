@@ -74,7 +74,7 @@ def use_sync(call: Caller, tmp_path: Path) -> None:
 
 def use_doctor(call: Caller) -> None:
     said = call.said("doctor")
-    assert f"service.tracking\tok\t{call.uri} answers" in said
+    assert f"service.tracking\tok\tthe tracking service at {call.uri} answers" in said
     told = call.told("doctor")
     assert told["counts"]["failure"] == 0
     assert {"name", "group", "status", "summary", "details", "fix"} == set(told["checks"][0])

@@ -216,8 +216,9 @@ def test_another_rank_waits_for_the_run_of_this_training(
 def test_a_run_that_was_joined_is_the_active_one(client: runstone.Client) -> None:
     run_id = client.create_run("0").info.run_id
     with runstone.start_run() as own:
-        report = Report.join("toy", run_id, own=False, active=True)
+        report = Report.join("toy", run_id, Choice.of({}), own=False, active=True)
         runstone.log_metric("loss", 0.5)
+        runstone.end_run()
         report.end()
         assert runstone.active_run() is own
     runstone.flush()
@@ -313,7 +314,7 @@ def test_a_server_that_is_away_at_the_start_is_told(free_port: int) -> None:
 
 def test_a_run_of_another_process_is_ended_when_that_is_said(client: runstone.Client) -> None:
     run = client.create_run("0")
-    joined = Report.join("toy", run.info.run_id, own=True)
+    joined = Report.join("toy", run.info.run_id, Choice.of({}), own=True)
     assert joined not in reports._open, "its end at the exit of this process is not meant"
     joined.metrics({"loss": 1.0}, 2)
     joined.end("KILLED")

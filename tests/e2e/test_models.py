@@ -195,15 +195,22 @@ def test_a_later_process_loads_what_its_user_logged() -> None:
 
 
 LOADS = """
-import os, pathlib, sys, runstone
+import multiprocessing.util, os, pathlib, sys, time, runstone
 runstone.set_tracking_uri(sys.argv[2])
 runstone.pyfunc.load_model(sys.argv[1])
 kept = runstone.pyfunc.get_model_dependencies(sys.argv[1])
 if os.fork() == 0:
     sys.exit()
 os.wait()
-scratch = pathlib.Path(os.environ["TMPDIR"])
-print(kept, len(list(scratch.glob("runstone-model-*"))))
+
+def count(wait):
+    time.sleep(wait)
+    print(len(list(pathlib.Path(os.environ["TMPDIR"]).glob("runstone-model-*"))), flush=True)
+
+print(kept)
+count(0)
+# Python waits for it, after what is registered later.
+multiprocessing.get_context("fork").Process(target=count, args=[0.5]).start()
 """
 
 
@@ -218,8 +225,8 @@ def test_what_was_fetched_to_be_loaded_goes_when_its_process_ends(tmp_path: Path
         text=True,
         check=True,
     )
-    kept, before = done.stdout.split()
-    assert before == "2"
+    kept, before, child = done.stdout.split()
+    assert before == child == "2"
     [left] = scratch.glob("runstone-model-*")
     assert Path(kept).is_relative_to(left), "its path was told, to be used later"
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from minio import Minio
 from structlog.testing import capture_logs
 
 from runstone.artifact.v1 import artifact_pb2 as pb
@@ -86,6 +87,12 @@ def test_an_object_store_that_is_killed_and_started_again(tmp_path: Path) -> Non
         minio.close()
 
 
+def remove(bucket: Minio, name: str) -> None:
+    for each in bucket.list_objects(name, recursive=True):
+        bucket.remove_object(name, str(each.object_name))
+    bucket.remove_bucket(name)
+
+
 def test_a_bucket_that_is_lost_is_told_and_not_made_anew(tmp_path: Path, minio: S3Server) -> None:
     name = f"lost-{uuid.uuid4().hex}"
     server = ArtifactServer(tmp_path, f"sqlite:///{tmp_path}/a.db", minio.url(name)).start()
@@ -94,14 +101,17 @@ def test_a_bucket_that_is_lost_is_told_and_not_made_anew(tmp_path: Path, minio: 
         # Nothing is stored yet, so it was made.
         assert bucket.bucket_exists(name)
         put(server.stub, {"f": b"kept"})
-        for each in bucket.list_objects(name, recursive=True):
-            bucket.remove_object(name, str(each.object_name))
-        bucket.remove_bucket(name)
+        remove(bucket, name)
         assert server.running is not None
         assert not server.running.readiness.ask()
         assert (
             failure_of(lambda: put(server.stub, {"g": b"x"})).reason == "OBJECT_STORE_UNAVAILABLE"
         )
+        # One that somebody makes instead is this service's before anything is written to it.
+        bucket.make_bucket(name)
+        assert server.running.readiness.ask()
+        assert len(list(bucket.list_objects(name, recursive=True))) == 1
+        remove(bucket, name)
         server.stop()
         with capture_logs() as lines:
             server.start()

@@ -16,11 +16,19 @@ from runstone_gateway import appends
 from runstone_gateway.call import Call
 from runstone_gateway.settings import GatewaySettings
 from runstone_gateway.upstream import Remembered
+from runstone_kit.errors import Unavailable
 from runstone_kit.interceptors.error_mapping import status_of
 from runstone_kit.peers import failure, refusal
 from runstone_tracking.errors import RunNotFound
 
 GONE = status_of(RunNotFound("gone"), "tracking.runstone").SerializeToString()
+BUSY = status_of(
+    Unavailable("busy", reason="DATABASE_UNAVAILABLE"), "tracking.runstone"
+).SerializeToString()
+
+
+def failed(code: grpc.StatusCode) -> grpc.aio.AioRpcError:
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata())
 
 
 class Tracking:
@@ -29,6 +37,8 @@ class Tracking:
     def __init__(self, error: Exception | None = None) -> None:
         self.calls: list[list[str]] = []
         self.let_go = asyncio.Semaphore(0)
+        self.before: Exception | None = None
+        """What a service of the release before answers to AppendBatches."""
         self._error = error
 
     async def AppendMetrics(self, batch: Any, **_: Any) -> Any:
@@ -38,11 +48,11 @@ class Tracking:
 
     async def AppendBatches(self, request: Any, **_: Any) -> Any:
         await self._called(request.batches)
+        if self.before is not None:
+            raise self.before
+        refused = {"gone": GONE, "busy": BUSY}
         return pb.AppendBatchesResponse(
-            outcomes=[
-                pb.AppendOutcome(status=GONE if each.run_id == "gone" else None)
-                for each in request.batches
-            ]
+            outcomes=[pb.AppendOutcome(status=refused.get(each.run_id)) for each in request.batches]
         )
 
     async def _called(self, batches: Sequence[Any]) -> None:
@@ -133,11 +143,48 @@ def test_a_refusal_is_its_own_requests_alone() -> None:
     asyncio.run(go())
 
 
+def test_what_may_be_repeated_is_repeated_alone() -> None:
+    async def go() -> None:
+        front = Front(tracking := Tracking())
+        tasks = [front.start(name) for name in ("a", "b", "c", "busy", "d")]
+        for _ in range(4):
+            tracking.let_go.release()
+        assert await asyncio.gather(*tasks) == [None] * 5
+        assert tracking.calls == [["a"], ["b"], ["c", "busy", "d"], ["busy"]]
+
+    asyncio.run(go())
+
+
+def test_a_service_of_the_release_before_gets_each_alone() -> None:
+    async def go() -> None:
+        front = Front(tracking := Tracking())
+        tracking.before = failed(grpc.StatusCode.UNIMPLEMENTED)
+        tasks = [front.start(name) for name in ("a", "b", "c", "gone", "d")]
+        for _ in range(6):
+            tracking.let_go.release()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert tracking.calls[2:] == [["c", "gone", "d"], ["c"], ["gone"], ["d"]]
+        assert isinstance(found.pop(3), grpc.aio.AioRpcError)
+        assert found == [None] * 4
+
+    asyncio.run(go())
+
+
+def test_a_fault_of_the_channel_is_told_to_all() -> None:
+    async def go() -> None:
+        error = grpc.aio.UsageError("Channel is closed.")
+        front = Front(tracking := Tracking(error))
+        tasks = [front.start(name) for name in "abcd"]
+        for _ in range(3):
+            tracking.let_go.release()
+        assert await asyncio.gather(*tasks, return_exceptions=True) == [error] * 4
+
+    asyncio.run(go())
+
+
 def test_a_service_that_is_away_is_told_to_all() -> None:
     async def go() -> None:
-        error = grpc.aio.AioRpcError(
-            grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata()
-        )
+        error = failed(grpc.StatusCode.UNAVAILABLE)
         front = Front(tracking := Tracking(error))
         tasks = [front.start(name) for name in "abcd"]
         for _ in range(3):

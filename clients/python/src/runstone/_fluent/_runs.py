@@ -323,8 +323,10 @@ def _end_through(run_id: str, status: str, wait: bool | float) -> None:
         end_time = _values.now_ms()
         _system_metrics.end(each.info.run_id)
         _deliver(each.client.tracking_uri, wait)
-        each.client.set_terminated(each.info.run_id, status, end_time)
-        _open.pop(each.info.run_id, None)
+        # One that another process began goes on: a worker has left it, not the others.
+        if each.info.run_id in _open:
+            each.client.set_terminated(each.info.run_id, status, end_time)
+            _open.pop(each.info.run_id, None)
 
 
 def _end_here(run_id: str, status: str, wait: bool | float) -> None:

@@ -136,14 +136,19 @@ class Report:
         return cls(library, begun, endless=endless)
 
     @classmethod
-    def join(cls, library: str, run_id: str, *, own: bool, active: bool = False) -> Report:
+    def join(
+        cls, library: str, run_id: str, choice: Choice, *, own: bool, active: bool = False
+    ) -> Report:
         """Report to a run that another process began, and may end.
 
         Args:
+            choice: Names its server.
             active: It is the active run here too, until the report's end.
         """
         from runstone._fluent import _state
 
+        if choice.tracking_uri is not None:
+            _state.set_tracking_uri(choice.tracking_uri)
         client = _state.client()
         run = ActiveRun(client.get_run(run_id), client)
         report = cls(library, where.Begun(run, own))

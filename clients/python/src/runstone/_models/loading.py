@@ -129,9 +129,15 @@ def fetch(
 
 
 def _remove(scratch: Path, pid: int) -> None:
-    # A forked process ends before the one that loaded.
-    if os.getpid() == pid:
-        shutil.rmtree(scratch, ignore_errors=True)
+    if os.getpid() != pid:
+        # A forked process ends before the one that loaded.
+        return
+    if "multiprocessing" in sys.modules:
+        # Python waits for these too, but after this; they may have been given the model.
+        for child in sys.modules["multiprocessing"].active_children():
+            if not child.daemon:
+                child.join()
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _checked(folder: Path, scratch: Path | None = None) -> Found:

@@ -86,6 +86,7 @@ class Making:
     def __init__(self, make: Callable[[], str]) -> None:
         self._make = make
         self._answer: Future[str] = Future()
+        self._asked = False
 
     def run_id(self) -> str:
         """Make it; its id. Raises what making it raises."""
@@ -93,6 +94,7 @@ class Making:
             return self._make()
         # Whether it is online is the context's.
         work = partial(contextvars.copy_context().run, self._work)
+        self._asked = True
         threading.Thread(target=work, name="runstone-project-run", daemon=True).start()
         return self._answer.result()
 
@@ -104,6 +106,8 @@ class Making:
 
     def after_all(self) -> str | None:
         """Its id for who was interrupted; None when it was not made, or nobody knows."""
+        if not self._asked:
+            return None
         try:
             return self._answer.result(ANSWER_SECONDS)
         except TimeoutError:

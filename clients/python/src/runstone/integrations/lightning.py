@@ -169,14 +169,14 @@ class RunstoneLogger(_Base):
         if self._shared and choice.run_id is None and choice.resume is None:
             found = where.tagged(_SHARED, self._token, choice)
             if found is not None:
-                return Report.join("lightning", found, own=True)
+                return Report.join("lightning", found, choice, own=True)
         return Report.begin(
             "lightning", choice, active=False, endless=False, tags={_SHARED: self._token}
         )
 
     def _join(self) -> Report:
         run_id = self._choice.run_id or where.awaited(self._choice)
-        return Report.join("lightning", run_id, own=False)
+        return Report.join("lightning", run_id, self._choice, own=False)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Log a dict, namespace, dataclass or configuration as parameters."""

@@ -183,7 +183,7 @@ class RunstoneCallback:
         run_id = trial.user_attrs.get(RUN_ID)
         if run_id is not None:
             with suppress(NotFound):
-                return Report.join("optuna", run_id, own=True)
+                return Report.join("optuna", run_id, self._choice, own=True)
         return self._begin(study, trial, active=False)
 
     def _begin(self, study: Any, trial: Any, *, active: bool) -> Report:

@@ -247,7 +247,7 @@ def setup_runstone(
     said = choice.run_id or choice.resume
     if rank != 0:
         run_id = choice.run_id or _awaited(choice, trial, workers)
-        return Session(Report.join("ray", run_id, own=False, active=True))
+        return Session(Report.join("ray", run_id, choice, own=False, active=True))
     marks = {_TRIAL: trial, _WORKERS: workers} if not said else {}
     marks = {key: each for key, each in marks.items() if each}
     if trial and not said:

@@ -462,7 +462,8 @@ class TrackingServiceServicer:
 
     def LogBatch(self, request, context):
         """Sets parameters and tags and appends metric points, all in one transaction: everything or nothing.
-        Repeating it is fine: a parameter with the same value and an applied batch of points change nothing.
+        Repeating it is fine: a parameter with the same value and an applied batch of points change nothing. With
+        expected_tags a repeat may be answered ETAG_MISMATCH though the first was applied: look at the tag.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.

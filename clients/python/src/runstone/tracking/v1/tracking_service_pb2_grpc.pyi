@@ -156,7 +156,8 @@ class TrackingServiceStub:
     """
     LogBatch: _grpc.UnaryUnaryMultiCallable[_run_pb2.LogBatchRequest, _run_pb2.LogBatchResponse]
     """Sets parameters and tags and appends metric points, all in one transaction: everything or nothing.
-    Repeating it is fine: a parameter with the same value and an applied batch of points change nothing.
+    Repeating it is fine: a parameter with the same value and an applied batch of points change nothing. With
+    expected_tags a repeat may be answered ETAG_MISMATCH though the first was applied: look at the tag.
 
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
@@ -540,7 +541,8 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     """
     LogBatch: _aio.UnaryUnaryMultiCallable[_run_pb2.LogBatchRequest, _run_pb2.LogBatchResponse]  # type: ignore[assignment]
     """Sets parameters and tags and appends metric points, all in one transaction: everything or nothing.
-    Repeating it is fine: a parameter with the same value and an applied batch of points change nothing.
+    Repeating it is fine: a parameter with the same value and an applied batch of points change nothing. With
+    expected_tags a repeat may be answered ETAG_MISMATCH though the first was applied: look at the tag.
 
     Errors:
     - INVALID_ARGUMENT: INVALID_FIELD.
@@ -1017,7 +1019,8 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_pb2.LogBatchResponse, _abc.Awaitable[_run_pb2.LogBatchResponse]]:
         """Sets parameters and tags and appends metric points, all in one transaction: everything or nothing.
-        Repeating it is fine: a parameter with the same value and an applied batch of points change nothing.
+        Repeating it is fine: a parameter with the same value and an applied batch of points change nothing. With
+        expected_tags a repeat may be answered ETAG_MISMATCH though the first was applied: look at the tag.
 
         Errors:
         - INVALID_ARGUMENT: INVALID_FIELD.

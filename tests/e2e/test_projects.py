@@ -398,18 +398,34 @@ def test_another_backend(
 
 
 ASIDE = """
-import sys, runstone
+import atexit, sys, runstone
 begun = runstone.run(".", sys.argv[1], synchronous=False)
 print(begun.run_id, flush=True)
+
+def interrupted():
+    raise KeyboardInterrupt
+
+if sys.argv[2] == "while it ends":
+    atexit.register(interrupted)
+elif sys.argv[2] == "in its last line":
+    interrupted()
 """
 
 
-@pytest.mark.parametrize(("entry_point", "status"), [("chain", "FINISHED"), ("waits", "KILLED")])
+@pytest.mark.parametrize(
+    ("entry_point", "interrupted", "status"),
+    [
+        ("chain", "never", "FINISHED"),
+        ("waits", "by Ctrl-C", "KILLED"),
+        ("waits", "in its last line", "KILLED"),
+        ("waits", "while it ends", "KILLED"),
+    ],
+)
 def test_a_program_that_ends_waits_or_ends_what_it_began(
-    project: Path, data_dir: Path, entry_point: str, status: str
+    project: Path, data_dir: Path, entry_point: str, interrupted: str, status: str
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", ASIDE, entry_point],
+        [sys.executable, "-c", ASIDE, entry_point, interrupted],
         env=clean_environment(RUNSTONE_DATA_DIR=str(data_dir), OUT=str(project / "out")),
         stdout=subprocess.PIPE,
         text=True,
@@ -417,12 +433,12 @@ def test_a_program_that_ends_waits_or_ends_what_it_began(
     assert process.stdout is not None
     # Interrupted before it is told, the program has no run to speak of.
     run_id = process.stdout.readline().strip()
-    if status == "KILLED":
+    if interrupted == "by Ctrl-C":
         wait_until(partial(written, project), 30, "a child")
         process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert runstone.get_run(run_id).info.status == status
-    if status == "KILLED":
+    if interrupted == "by Ctrl-C":
         pids = [int(text) for text in written(project) or ()]
         wait_until(lambda: not any(map(alive, pids)), 20, "the end of all of them")
 

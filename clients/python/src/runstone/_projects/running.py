@@ -6,6 +6,7 @@ import atexit
 import contextvars
 import logging
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -346,6 +347,7 @@ def follow(begun: ProjectRun) -> None:
     """Follow a run to its end beside this program, which waits for it before it ends."""
     if not _followed:
         atexit.register(_wait_for_followed)
+        _note_interrupts()
     _followed.append((os.getpid(), begun))
     # Not one that the interpreter waits for: Ctrl-C then would leave what runs behind.
     name = f"runstone-project-{begun.run_id}"
@@ -354,10 +356,29 @@ def follow(begun: ProjectRun) -> None:
 
 _followed: list[tuple[int, ProjectRun]] = []
 
+_interrupted = threading.Event()
+"""Ctrl-C came between the program's last line and ``_wait_for_followed``."""
+
+
+def _note_interrupts() -> None:
+    before = sys.unraisablehook
+
+    def noted(unraisable: Any) -> None:
+        # By then Python has nobody to raise it to, and goes on.
+        if unraisable.exc_type is KeyboardInterrupt:
+            _interrupted.set()
+        before(unraisable)
+
+    sys.unraisablehook = noted
+
 
 def _wait_for_followed() -> None:
     mine = [begun for pid, begun in _followed if pid == os.getpid()]
+    # What ended the program; in a Python that is typed to, it ended some line of long ago.
+    ended_by = None if hasattr(sys, "ps1") else getattr(sys, "last_type", None)
     try:
+        if _interrupted.is_set() or ended_by is KeyboardInterrupt:
+            raise KeyboardInterrupt
         for begun in mine:
             begun.wait()
     except KeyboardInterrupt:
